@@ -1,0 +1,1 @@
+//! SQL over the `postgres` crate: slots, publications, types, settings.

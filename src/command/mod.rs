@@ -1,0 +1,1 @@
+//! The subcommands: one file each. Only `stream` knows all layers.

@@ -1,0 +1,152 @@
+//! Where and how to connect: one [`Settings`] from which both connections are made, the SQL one here and the replication
+//! one in `walsender`.
+
+use std::cell::OnceCell;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything needed to connect, from the command line, the environment, the service file and the defaults.
+#[derive(Debug)]
+pub struct Settings {
+    /// The servers to try, in order.
+    pub hosts: Vec<Host>,
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub dbname: String,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: String,
+    /// Command-line options for the server (`PGOPTIONS`), if any.
+    pub options: Option<String>,
+    /// How long each host may take; `None`: for ever.
+    pub connect_timeout: Option<Duration>,
+    /// TCP keepalives.
+    pub keepalives: Keepalives,
+    /// What kind of server is wanted.
+    pub target_session_attrs: TargetSessionAttrs,
+    /// TLS: whether, and what is verified.
+    pub tls: TlsSettings,
+    /// Must SCRAM be bound to the TLS channel?
+    pub channel_binding: ChannelBinding,
+    /// The password given by conninfo or `PGPASSWORD`; wins over those of the password file.
+    pub password: Option<Secret>,
+    /// May the user be asked?
+    pub prompt: Prompt,
+    /// The password the user typed: asked once, good for every connection of this run.
+    pub typed: OnceCell<Secret>,
+}
+
+/// A server to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Where it listens.
+    pub address: Address,
+    /// Its port; for a socket directory the number in the socket's name.
+    pub port: u16,
+    /// What the password file holds for it.
+    pub password: Option<Secret>,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// In this socket directory.
+    Unix(PathBuf),
+    /// At this name; `hostaddr` spares the look-up while the name is still what certificates must bear.
+    Tcp {
+        /// Name or address as the user wrote it.
+        name: String,
+        /// The numeric address, if it was given.
+        hostaddr: Option<IpAddr>,
+    },
+}
+
+/// A password. It is never shown, not even by `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// When to ask for a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// `-w`
+    Never,
+    /// If the server asks for one, none is known, and there is a terminal.
+    IfNeeded,
+    /// `-W`
+    Always,
+}
+
+/// TCP keepalives as libpq has them; `None`: the system's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keepalives {
+    pub enabled: bool,
+    pub idle: Option<Duration>,
+    pub interval: Option<Duration>,
+    pub count: Option<u32>,
+    pub tcp_user_timeout: Option<Duration>,
+}
+
+/// `target_session_attrs`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetSessionAttrs {
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+/// TLS: whether, and what is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// `sslmode`
+    pub mode: SslMode,
+    /// `sslnegotiation=direct`: no SSLRequest first (PostgreSQL 17).
+    pub direct: bool,
+    /// `sslrootcert`
+    pub roots: Roots,
+    /// `sslcert` and `sslkey`, where they are there.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// `sslcrl`
+    pub revoked: Option<PathBuf>,
+    /// `sslsni`
+    pub sni: bool,
+}
+
+/// `sslmode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// `sslrootcert`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// None there: nothing can be verified.
+    None,
+    /// This file of certificates.
+    File(PathBuf),
+    /// Those that the system trusts.
+    System,
+}
+
+/// `channel_binding`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelBinding {
+    Disable,
+    Prefer,
+    Require,
+}

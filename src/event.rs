@@ -1,0 +1,247 @@
+//! What a decoder says: the events of a change stream, borrowed from the message that brought them.
+//!
+//! Decoders make them, the filter chooses among them, renderers print them. Nothing here owns a row: a [`Tuple`] points
+//! into the received message (or into the decoder's own buffer) and its spans are reused from row to row.
+
+use crate::lsn::Lsn;
+use crate::time::PgTime;
+
+/// One thing that happened, with its place in the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Where it lies in the WAL; `None` where only the connection knew it (`walcat decode`).
+    pub lsn: Option<Lsn>,
+    /// The (top-level) transaction it belongs to; `None` for messages outside transactions.
+    pub transaction: Option<&'a Transaction>,
+    /// The subtransaction, where it is known and is not the top-level transaction.
+    pub subxid: Option<u32>,
+    /// The number of the change within its transaction, from 0, as the server sends them. Only changes and
+    /// transactional messages have one.
+    pub seq: Option<u64>,
+    /// What happened.
+    pub body: Body<'a>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// A transaction begins. Sent for every transaction, also for those that turn out empty.
+    Begin,
+    /// The transaction is committed; `end_lsn` is where the WAL goes on behind its commit record.
+    Commit { end_lsn: Lsn },
+    /// A table is announced: for the first time, with another shape (`changed`), or once more just the same.
+    /// It always comes before the first row of that table or shape.
+    Relation { relation: &'a Relation, changed: bool },
+    /// A new row.
+    Insert { relation: &'a Relation, new: Tuple<'a> },
+    /// A changed row. Unchanged TOAST values of `new` are already filled in from `old` where that has them.
+    Update { relation: &'a Relation, old: Option<Tuple<'a>>, new: Tuple<'a> },
+    /// A deleted row: what the server sent of it.
+    Delete { relation: &'a Relation, old: Tuple<'a> },
+    /// One emptied table; a TRUNCATE of several tables is several events.
+    /// `None` where the plugin does not tell.
+    Truncate { relation: &'a Relation, cascade: Option<bool>, restart_identity: Option<bool> },
+    /// A logical decoding message (`pg_logical_emit_message`).
+    Message { transactional: bool, prefix: &'a [u8], content: &'a [u8] },
+    /// Begin of a transaction that is prepared (PREPARE TRANSACTION).
+    BeginPrepare { gid: &'a [u8] },
+    /// The transaction is prepared.
+    Prepare { gid: &'a [u8], end_lsn: Lsn },
+    /// A prepared transaction is committed now.
+    CommitPrepared { gid: &'a [u8], commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime },
+    /// A prepared transaction is rolled back now.
+    RollbackPrepared { gid: &'a [u8], prepare_end_lsn: Lsn, end_lsn: Lsn, prepare_time: PgTime, rollback_time: PgTime },
+    /// A block of changes of a transaction still in progress begins; `first` if it is that transaction's first block.
+    StreamStart { first: bool },
+    /// The block ends; the transaction may go on in another.
+    StreamStop,
+    /// The streamed transaction is committed.
+    StreamCommit { end_lsn: Lsn },
+    /// All of the streamed transaction is void, or just the subtransaction `Event::subxid`.
+    /// Position and time are there from protocol 4 on.
+    StreamAbort { abort_lsn: Option<Lsn>, abort_time: Option<PgTime> },
+    /// The streamed transaction is prepared.
+    StreamPrepare { gid: &'a [u8], end_lsn: Lsn },
+    /// What the plugin sent but cannot be decoded.
+    Undecodable { reason: &'a str, content: &'a [u8] },
+}
+
+/// The transaction that changes belong to. The fields stay the same from its begin to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The top-level transaction's number; `None` where the plugin was told not to send it.
+    pub xid: Option<u32>,
+    /// How it ends, as far as that is known when its changes arrive.
+    pub end: End,
+    /// Where its changes were made first, if they came by replication: the origin's name (pgoutput) or number (wal2json).
+    pub origin: Option<String>,
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// Not known yet: its changes are streamed while it runs.
+    #[default]
+    Open,
+    /// By the commit record at `lsn`. `time` is `None` where the plugin was told not to send it.
+    Commit { lsn: Lsn, time: Option<PgTime> },
+    /// By the prepare record at `lsn`.
+    Prepare { lsn: Lsn, time: PgTime },
+}
+
+/// A table as the stream announces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// A small number that stands for the table as long as the decoder lives, whatever its shape: renderers keep what they
+    /// prepare for a table in a `Vec` at this index.
+    pub index: usize,
+    /// `pg_class.oid`; 0 if the plugin does not tell (wal2json).
+    pub oid: u32,
+    /// The schema's name.
+    pub schema: String,
+    /// The table's name.
+    pub table: String,
+    /// What the server sends of old rows; `None` if the plugin does not tell (wal2json).
+    pub replica_identity: Option<ReplicaIdentity>,
+    /// The columns that the stream carries, in the table's order.
+    pub columns: Vec<Column>,
+}
+
+/// `pg_class.relreplident`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    /// `d`: the primary key, if there is one.
+    Default,
+    /// `n`: nothing.
+    Nothing,
+    /// `f`: the whole row.
+    Full,
+    /// `i`: the columns of an index.
+    Index,
+}
+
+/// A column of a [`Relation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// `pg_type.oid` of its type; 0 if the plugin does not tell.
+    pub type_oid: u32,
+    /// The type's name as the plugin wrote it (wal2json), else empty.
+    pub type_name: String,
+    /// `atttypmod`: length, precision and the like; -1 for none.
+    pub type_modifier: i32,
+    /// Is it part of the replica identity (pgoutput: all columns under FULL) or of the primary key (wal2json)?
+    pub key: bool,
+}
+
+/// The values of a row, or of a part of one, as the server's text output.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'a> {
+    data: &'a [u8],
+    spans: &'a [Span],
+}
+
+/// One value of a [`Tuple`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// SQL NULL.
+    Null,
+    /// A TOASTed value that the update left alone and the server did not send.
+    Unchanged,
+    /// The column is not part of what was sent: a column outside the key in an old row.
+    Absent,
+    /// The output of the type's output function, in the stream's encoding.
+    Text(&'a [u8]),
+}
+
+/// Where a [`Cell`] lies in its tuple's data. Decoders keep a `Vec<Span>` and fill it anew for each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// [`Cell::Null`]
+    Null,
+    /// [`Cell::Unchanged`]
+    Unchanged,
+    /// [`Cell::Absent`]
+    Absent,
+    /// [`Cell::Text`]: from `start` up to `end` of the data.
+    Text { start: usize, end: usize },
+}
+
+impl<'a> Tuple<'a> {
+    /// The row whose values lie at `spans` of `data`: one span for each column of its relation.
+    pub fn new(data: &'a [u8], spans: &'a [Span]) -> Tuple<'a> {
+        Tuple { data, spans }
+    }
+
+    /// How many columns there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Is it a row without columns?
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The value of the column at `index`; [`Cell::Absent`] beyond the last.
+    pub fn cell(&self, index: usize) -> Cell<'a> {
+        self.spans.get(index).map_or(Cell::Absent, |span| self.resolve(span))
+    }
+
+    /// All values in the order of the columns.
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+        let tuple = *self;
+        tuple.spans.iter().map(move |span| tuple.resolve(span))
+    }
+
+    fn resolve(&self, span: &Span) -> Cell<'a> {
+        match *span {
+            Span::Null => Cell::Null,
+            Span::Unchanged => Cell::Unchanged,
+            Span::Absent => Cell::Absent,
+            Span::Text { start, end } => self.data.get(start..end).map_or(Cell::Absent, Cell::Text),
+        }
+    }
+}
+
+/// The name that an event has for ever: where its transaction ends, and its place within it.
+/// It only grows along a stream, so a consumer needs no more to drop repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// `commit_lsn`, `prepare_lsn`, or for a message outside transactions its own `lsn`.
+    pub lsn: Lsn,
+    /// The place within the transaction.
+    pub place: Place,
+}
+
+/// A place within a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Before the first change.
+    Begin,
+    /// At the change of this `seq`.
+    Change(u64),
+    /// Behind the last change.
+    End,
+}
+
+impl Event<'_> {
+    /// The event's position; `None` for those that repeat in every run (relations) or have none yet (streamed changes).
+    pub fn position(&self) -> Option<Position> {
+        let end = match self.transaction.map(|transaction| transaction.end) {
+            Some(End::Commit { lsn, .. } | End::Prepare { lsn, .. }) => Some(lsn),
+            Some(End::Open) | None => None,
+        };
+        let (lsn, place) = match self.body {
+            Body::Relation { .. } => return None,
+            Body::Begin | Body::BeginPrepare { .. } => (end?, Place::Begin),
+            Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
+            Body::CommitPrepared { commit_lsn, .. } => (commit_lsn, Place::End),
+            Body::RollbackPrepared { .. } => (self.lsn?, Place::End),
+            Body::Message { transactional: false, .. } => (self.lsn?, Place::Begin),
+            _ => (end?, Place::Change(self.seq?)),
+        };
+        Some(Position { lsn, place })
+    }
+}

@@ -1,0 +1,1 @@
+//! Which events are shown: table patterns and operations.

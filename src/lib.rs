@@ -1,0 +1,41 @@
+//! walcat prints the changes of a PostgreSQL database as they commit.
+//!
+//! The library holds everything but `main`. Its modules are layers; imports run downward only:
+//!
+//! | layer | modules | may use |
+//! |---|---|---|
+//! | the program | `command` | everything |
+//! | choosing | `filter` | `event`, `lsn`, `error` |
+//! | printing | `render` | `event`, `value`, `filter` |
+//! | values | `value` | `event` |
+//! | decoding | `decode` | `event` |
+//! | catalogs | `catalog` | `connect`, `value` (the shapes of types), `lsn`, `error` |
+//! | replication | `walsender` | `connect` |
+//! | connections | `connect` | `error` |
+//! | bytes out | `output` | `event::Position`, `lsn`, `error` |
+//! | state | `progress`, `stop` | `lsn` |
+//! | words | `cli` | `lsn` |
+//! | ground | `event`, `lsn`, `time`, `error` | each other |
+//!
+//! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows no plugin and `output` no
+//! format. clap stays in `cli`, chrono in `time`, rustls in `connect` and `walsender::socket`, colored in `error` and
+//! `render::text`.
+
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod cli;
+pub mod command;
+pub mod connect;
+pub mod decode;
+pub mod error;
+pub mod event;
+pub mod filter;
+pub mod lsn;
+pub mod output;
+pub mod progress;
+pub mod render;
+pub mod stop;
+pub mod time;
+pub mod value;
+pub mod walsender;

@@ -1,0 +1,75 @@
+//! Log sequence numbers: positions in the WAL, read and printed as PostgreSQL does.
+//!
+//! Everything that names a position uses this type; it is the only place that knows the `X/Y` form.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A position in the WAL: the byte offset from its beginning (`pg_lsn`, manual section 8.20).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// The invalid position `0/0`, which the server reads as "none".
+    pub const INVALID: Lsn = Lsn(0);
+
+    /// Is this a position at all?
+    pub fn is_valid(self) -> bool {
+        self != Lsn::INVALID
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}/{:X}", self.0 >> 32, self.0 & 0xFFFF_FFFF)
+    }
+}
+
+/// The text is not a position of the form `X/Y`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ParseLsnError;
+
+impl fmt::Display for ParseLsnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a WAL position has the form X/Y, as in 0/16B3748")
+    }
+}
+
+impl std::error::Error for ParseLsnError {}
+
+impl FromStr for Lsn {
+    type Err = ParseLsnError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let half = |digits: &str| {
+            let hexadecimal = digits.bytes().all(|b| b.is_ascii_hexdigit());
+            if !hexadecimal || digits.is_empty() || digits.len() > 8 {
+                return Err(ParseLsnError);
+            }
+            u64::from_str_radix(digits, 16).map_err(|_| ParseLsnError)
+        };
+        let (high, low) = text.split_once('/').ok_or(ParseLsnError)?;
+        Ok(Lsn(half(high)? << 32 | half(low)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_and_reads_the_same() {
+        for text in ["0/0", "0/16B3748", "16/B374D848", "FFFFFFFF/FFFFFFFF"] {
+            assert_eq!(text.parse::<Lsn>().unwrap().to_string(), text);
+        }
+        assert_eq!("0/16b3748".parse(), Ok(Lsn(0x16B_3748)));
+        assert_eq!("1/2".parse(), Ok(Lsn(0x1_0000_0002)));
+    }
+
+    #[test]
+    fn refuses_what_is_no_position() {
+        for text in ["", "/", "0", "0/", "/0", "0/0/0", "0/G", " 0/0", "0/ 0", "+1/0", "0/123456789"] {
+            assert_eq!(text.parse::<Lsn>(), Err(ParseLsnError), "{text:?}");
+        }
+    }
+}

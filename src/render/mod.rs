@@ -1,0 +1,1 @@
+//! Events to bytes: newline-delimited JSON and text.

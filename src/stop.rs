@@ -1,0 +1,1 @@
+//! Signals, turned into one pipe that `poll` can wait on.
