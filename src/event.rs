@@ -27,9 +27,10 @@ pub struct Event<'a> {
 pub enum Body<'a> {
     /// A transaction begins. Sent for every transaction, also for those that turn out empty.
     Begin,
-    /// The transaction is committed; `end_lsn` is where the WAL goes on behind its commit record.
-    Commit { end_lsn: Lsn },
-    /// A table is announced: for the first time, with another shape (`changed`), or once more just the same.
+    /// The transaction is committed; `end_lsn` is where the WAL goes on behind its commit record, `None` where the plugin
+    /// was told not to send it.
+    Commit { end_lsn: Option<Lsn> },
+    /// A table is announced: for the first time or with another shape (`changed`), or once more just the same.
     /// It always comes before the first row of that table or shape.
     Relation { relation: &'a Relation, changed: bool },
     /// A new row.
@@ -83,8 +84,8 @@ pub enum End {
     /// Not known yet: its changes are streamed while it runs.
     #[default]
     Open,
-    /// By the commit record at `lsn`. `time` is `None` where the plugin was told not to send it.
-    Commit { lsn: Lsn, time: Option<PgTime> },
+    /// By the commit record at `lsn`. Either is `None` where the plugin was told not to send it (wal2json).
+    Commit { lsn: Option<Lsn>, time: Option<PgTime> },
     /// By the prepare record at `lsn`.
     Prepare { lsn: Lsn, time: PgTime },
 }
@@ -230,7 +231,8 @@ impl Event<'_> {
     /// The event's position; `None` for those that repeat in every run (relations) or have none yet (streamed changes).
     pub fn position(&self) -> Option<Position> {
         let end = match self.transaction.map(|transaction| transaction.end) {
-            Some(End::Commit { lsn, .. } | End::Prepare { lsn, .. }) => Some(lsn),
+            Some(End::Commit { lsn, .. }) => lsn,
+            Some(End::Prepare { lsn, .. }) => Some(lsn),
             Some(End::Open) | None => None,
         };
         let (lsn, place) = match self.body {
