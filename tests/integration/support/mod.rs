@@ -1,0 +1,34 @@
+//! What the tests stand on: throwaway servers, a database for each test, the program as a child with a deadline.
+
+#![allow(dead_code, unused_imports)] // until every module that needs it is there
+
+mod database;
+mod installation;
+mod program;
+mod server;
+
+pub use database::Database;
+pub use program::{Finished, Running, run, spawn};
+pub use server::{Options, Server, server};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The output plugins that the server has.
+pub fn plugins() -> &'static [&'static str] {
+    if server().has_wal2json() { &["pgoutput", "wal2json"] } else { &["pgoutput"] }
+}
+
+/// Asks again and again until there is an answer; fails after [`DEADLINE`].
+pub fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
