@@ -1,6 +1,7 @@
 //! walcat prints the changes of a PostgreSQL database as they commit.
 //!
-//! The library holds everything but `main`. Its modules are layers; imports run downward only:
+//! The library holds everything but `main`. Its modules are layers; imports run downward only, and the ground (the last row)
+//! is open to all. A test holds the program to this table:
 //!
 //! | layer | modules | may use |
 //! |---|---|---|

@@ -33,4 +33,5 @@
 mod support;
 
 mod harness;
+mod imports;
 // One line a module: connection, slot, publication, stream, values, ... each owner adds its own.

@@ -73,7 +73,7 @@ impl Installation {
         &self.programs
     }
 
-    /// Does it come from a package, of which wal2json's package may be asked for?
+    /// Not where `WALCAT_TEST_WAL2JSON=no` says that it cannot be had.
     pub fn must_have_wal2json(&self) -> bool {
         std::env::var("WALCAT_TEST_WAL2JSON").as_deref() != Ok("no")
     }
