@@ -1,1 +1,90 @@
 //! Signals, turned into one pipe that `poll` can wait on.
+//!
+//! Every command that may wait for long installs it once, after a password was asked for. SIGINT and SIGTERM ask for a clean
+//! stop, a second SIGINT ends the process at once with status 130, SIGHUP asks for the output file to be opened anew.
+
+use crate::error::{Error, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::pipe::{PipeFlags, pipe_with};
+use signal_hook::consts::{SIGHUP, SIGTERM};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the signals so far asked for.
+#[derive(Clone)]
+pub struct Stop {
+    flags: Arc<Flags>,
+}
+
+struct Flags {
+    stop: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
+    wake_up: OwnedFd,
+}
+
+/// The exit status of a process that a second Ctrl-C ends: 128 + SIGINT, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+impl Stop {
+    /// Takes over SIGINT, SIGTERM and SIGHUP for the rest of the process. Once only.
+    pub fn install() -> Result<Stop> {
+        Stop::try_install().map_err(|reason| Error::new(format!("could not set up signal handling: {reason}")))
+    }
+
+    fn try_install() -> std::result::Result<Stop, Box<dyn std::error::Error>> {
+        let (wake_up, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let reopen = Arc::new(AtomicBool::new(false));
+        // A flag comes before its pipe: whoever wakes up finds it set.
+        for (signal, flag) in [(SIGTERM, &stop), (SIGHUP, &reopen)] {
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+            signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
+        }
+        let interrupted = Arc::clone(&stop);
+        let mut again = false;
+        ctrlc::set_handler(move || {
+            if std::mem::replace(&mut again, true) {
+                std::process::exit(INTERRUPTED);
+            }
+            interrupted.store(true, Ordering::SeqCst);
+            // A full pipe is as good a wake-up as one more byte.
+            let _ = rustix::io::write(&ring, b"!");
+        })?;
+        Ok(Stop { flags: Arc::new(Flags { stop, reopen, wake_up }) })
+    }
+
+    /// Was a clean stop asked for?
+    pub fn requested(&self) -> bool {
+        self.flags.stop.load(Ordering::SeqCst)
+    }
+
+    /// Was a new file asked for since the last call?
+    pub fn take_reopen(&self) -> bool {
+        self.flags.reopen.swap(false, Ordering::SeqCst)
+    }
+
+    /// Becomes readable when a signal came.
+    pub fn wake_up(&self) -> BorrowedFd<'_> {
+        self.flags.wake_up.as_fd()
+    }
+
+    /// Empties the pipe, so that the next `poll` waits for the next signal.
+    pub fn drain(&self) {
+        let mut rung = [0; 64];
+        while matches!(rustix::io::read(&self.flags.wake_up, &mut rung), Ok(n) if n > 0) {}
+    }
+
+    /// Waits until a signal comes or the time is over.
+    pub fn wait(&self, time: Duration) {
+        if self.requested() {
+            return;
+        }
+        let timeout = Timespec { tv_sec: time.as_secs().min(i32::MAX as u64) as i64, tv_nsec: time.subsec_nanos().into() };
+        let mut fds = [PollFd::new(&self.flags.wake_up, PollFlags::IN)];
+        // An interrupted poll is a signal too: the caller looks at the flags either way.
+        let _ = poll(&mut fds, Some(&timeout));
+        self.drain();
+    }
+}

@@ -1,1 +1,180 @@
-//! Bytes out: stdout and pipes, files, and the checkpoint that a JSON file is.
+//! Bytes out: one buffer in front of stdout, a pipe or a file, that knows how many of its bytes are safe.
+//!
+//! The stream command appends whole lines to [`Output::buffer`], lets [`Output::write`] hand on what is taken without blocking,
+//! and confirms to the server what [`Output::durable`] counts. Offsets count all bytes of the process's life, whatever file
+//! they went to.
+
+pub mod checkpoint;
+mod file;
+mod pipe;
+
+use crate::error::Result;
+use crate::event::Position;
+use rustix::fd::BorrowedFd;
+use std::path::Path;
+
+use file::OutputFile;
+use pipe::Pipe;
+
+/// Where the events go.
+pub struct Output {
+    sink: Sink,
+    buffer: Vec<u8>,
+    /// How much of the buffer is written.
+    written: usize,
+    /// The offset of the buffer's first byte.
+    base: u64,
+    /// The offset up to which all is durable.
+    durable: u64,
+}
+
+enum Sink {
+    File(OutputFile),
+    Pipe(Pipe),
+}
+
+/// What an existing file is to the new output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The checkpoint: go on behind its last whole line.
+    Resume,
+    /// Lines to append to.
+    Append,
+    /// Bytes to append to, which are not lines of ours.
+    AppendBytes,
+}
+
+/// What became of a [`Output::write`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// All of it was taken.
+    All,
+    /// The reader is slow: the rest stays in the buffer until `poll` says that there is room.
+    Blocked,
+    /// The reader is gone for good.
+    Closed,
+}
+
+/// What the buffer may hold while idle.
+const IDLE_CAPACITY: usize = 512 << 10;
+
+impl Output {
+    /// Standard output: a pipe, a terminal, or the file that the shell opened.
+    pub fn stdout() -> Result<Output> {
+        let stdout = std::os::fd::AsFd::as_fd(&std::io::stdout())
+            .try_clone_to_owned()
+            .map_err(|error| crate::error::Error::new(format!("could not use standard output: {error}")))?;
+        let name = "standard output";
+        Ok(Output::new(match file::is_regular(&stdout) {
+            true => Sink::File(OutputFile::from_stdout(stdout, name)),
+            false => Sink::Pipe(Pipe::new(stdout, name)),
+        }))
+    }
+
+    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device behaves like a pipe.
+    pub fn open(path: &Path, existing: Existing) -> Result<(Output, Option<Position>)> {
+        let opened = file::open(path, existing)?;
+        Ok(match opened {
+            file::Opened::File(file, position) => (Output::new(Sink::File(file)), position),
+            file::Opened::Pipe(fd) => (Output::new(Sink::Pipe(Pipe::new(fd, path.to_string_lossy()))), None),
+        })
+    }
+
+    fn new(sink: Sink) -> Output {
+        Output { sink, buffer: Vec::new(), written: 0, base: 0, durable: 0 }
+    }
+
+    /// Where to append whole lines.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// The offset behind the last byte appended.
+    pub fn appended(&self) -> u64 {
+        self.base + self.buffer.len() as u64
+    }
+
+    /// The offset behind the last durable byte: synced to the disk for a file, taken by the reader for a pipe.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// How many bytes wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() - self.written
+    }
+
+    /// Is the output a regular file, which never blocks and wants to be synced?
+    pub fn is_file(&self) -> bool {
+        matches!(self.sink, Sink::File(_))
+    }
+
+    /// What to watch for room or for the reader's leaving; nothing for files.
+    pub fn watched(&self) -> Option<BorrowedFd<'_>> {
+        match &self.sink {
+            Sink::File(_) => None,
+            Sink::Pipe(pipe) => Some(pipe.fd()),
+        }
+    }
+
+    /// Writes what waits: all of it to a file, to a pipe what fits just now.
+    pub fn write(&mut self) -> Result<Written> {
+        let waiting = self.buffer.get(self.written..).unwrap_or_default();
+        let (taken, outcome) = match &mut self.sink {
+            Sink::File(file) => (file.write(waiting)?, Written::All),
+            Sink::Pipe(pipe) => pipe.write(waiting)?,
+        };
+        self.written += taken;
+        if !self.is_file() {
+            self.durable = self.base + self.written as u64;
+        }
+        self.compact();
+        Ok(outcome)
+    }
+
+    /// Is there anything written that is not durable?
+    pub fn wants_sync(&self) -> bool {
+        self.is_file() && self.durable < self.base + self.written as u64
+    }
+
+    /// Makes all that is written durable.
+    pub fn sync(&mut self) -> Result<()> {
+        if let Sink::File(file) = &mut self.sink {
+            file.sync()?;
+        }
+        self.durable = self.base + self.written as u64;
+        Ok(())
+    }
+
+    /// Opens the file by its name again, after the log rotation that moved the old one away. Everything must be durable.
+    /// Does nothing for an output without a name of its own. Returns whether there is a new file.
+    pub fn reopen(&mut self) -> Result<bool> {
+        match &mut self.sink {
+            Sink::File(file) => file.reopen(),
+            Sink::Pipe(_) => Ok(false),
+        }
+    }
+
+    /// Forgets what the reader did not take, but for the rest of a line that it took a part of.
+    pub fn keep_started_line(&mut self) {
+        let waiting = self.buffer.get(self.written..).unwrap_or_default();
+        let started = self.written > 0 && self.buffer.get(self.written - 1) != Some(&b'\n');
+        let rest = if started { memchr::memchr(b'\n', waiting).map_or(waiting.len(), |end| end + 1) } else { 0 };
+        self.buffer.truncate(self.written + rest);
+    }
+
+    fn compact(&mut self) {
+        if self.written == self.buffer.len() {
+            self.base += self.written as u64;
+            self.written = 0;
+            self.buffer.clear();
+            self.buffer.shrink_to(IDLE_CAPACITY);
+        } else if self.written > self.buffer.len() / 2 && self.written > pipe::CHUNK {
+            // The byte before the rest stays: `keep_started_line` looks at it.
+            let gone = self.written - 1;
+            self.buffer.drain(..gone);
+            self.base += gone as u64;
+            self.written = 1;
+        }
+    }
+}
