@@ -81,7 +81,8 @@ impl Stop {
         if self.requested() {
             return;
         }
-        let timeout = Timespec { tv_sec: time.as_secs().min(i32::MAX as u64) as i64, tv_nsec: time.subsec_nanos().into() };
+        let timeout =
+            Timespec { tv_sec: time.as_secs().min(i32::MAX as u64) as i64, tv_nsec: time.subsec_nanos().into() };
         let mut fds = [PollFd::new(&self.flags.wake_up, PollFlags::IN)];
         // An interrupted poll is a signal too: the caller looks at the flags either way.
         let _ = poll(&mut fds, Some(&timeout));

@@ -1,1 +1,5 @@
 //! The subcommands: one file each. Only `stream` knows all layers.
+
+mod talk;
+
+pub use talk::Talk;

@@ -88,19 +88,20 @@ fn claim(file: File, path: &Path, existing: Existing, name: &str) -> Result<(Fil
                 file.read_exact_at(&mut last, length - 1).map_err(read)?;
             }
             if last != *b"\n" {
-                (&file).write_all(b"\n").map_err(|reason| Error::new(format!("could not write to {name}: {reason}")))?;
+                (&file)
+                    .write_all(b"\n")
+                    .map_err(|reason| Error::new(format!("could not write to {name}: {reason}")))?;
             }
             Ok((file, None))
         }
         Existing::Resume => {
             let checkpoint = checkpoint::read(&file).map_err(|reason| match reason {
                 checkpoint::Unusable::Io(reason) => read(reason),
-                checkpoint::Unusable::Foreign(reason) => {
-                    Error::new(format!("could not go on in {name}: {reason}")).with_remedy(format!(
+                checkpoint::Unusable::Foreign(reason) => Error::new(format!("could not go on in {name}: {reason}"))
+                    .with_remedy(format!(
                         "another file, or --no-resume to append to {} whatever it holds",
                         path.display()
-                    ))
-                }
+                    )),
             })?;
             if checkpoint.whole < checkpoint.length {
                 file.set_len(checkpoint.whole).map_err(|reason| {
@@ -144,7 +145,9 @@ impl OutputFile {
                 *self = file;
                 Ok(true)
             }
-            Opened::Pipe(_) => Err(Error::new(format!("could not reopen {}: it is no regular file any more", self.name))),
+            Opened::Pipe(_) => {
+                Err(Error::new(format!("could not reopen {}: it is no regular file any more", self.name)))
+            }
         }
     }
 }

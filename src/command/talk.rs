@@ -1,0 +1,47 @@
+//! What the program says on stderr besides errors: progress, notices, warnings.
+
+use crate::cli::TalkOptions;
+use crate::error::printable;
+use colored::Colorize;
+use std::io::{self, Write};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk {
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Talk {
+    /// As `-q` and `-v` say.
+    pub fn new(options: &TalkOptions) -> Talk {
+        Talk { quiet: options.quiet, verbose: options.verbose }
+    }
+
+    /// Says what the user will want to know.
+    pub fn info(&self, text: &str) {
+        self.line(!self.quiet, &format!("{} {}", "walcat:".bold(), printable(text)));
+    }
+
+    /// Warns; `-q` silences it too.
+    pub fn warning(&self, text: &str) {
+        self.line(!self.quiet, &format!("{} {} {}", "walcat:".bold(), "warning:".yellow().bold(), printable(text)));
+    }
+
+    /// Says what only helps with finding a fault: with `-v`.
+    pub fn detail(&self, text: &str) {
+        self.line(self.verbose > 0, &format!("{} {}", "walcat:".bold(), printable(text)));
+    }
+
+    /// Says anything at all that is not an error?
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    fn line(&self, wanted: bool, line: &str) {
+        if wanted {
+            // Nobody is left to be told that stderr is closed.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+}
