@@ -8,7 +8,7 @@
 //! | the program | `command` | everything |
 //! | choosing | `filter` | `event`, `lsn`, `error` |
 //! | printing | `render` | `event`, `value`, `filter` |
-//! | values | `value` | `event` |
+//! | values | `value` | `error` |
 //! | decoding | `decode` | `event` |
 //! | catalogs | `catalog` | `connect`, `value` (the shapes of types), `lsn`, `error` |
 //! | replication | `walsender` | `connect` |
