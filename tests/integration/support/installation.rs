@@ -98,7 +98,12 @@ fn candidates() -> Vec<PathBuf> {
         .map(|version| version.path().join("bin"))
         .collect();
     packaged.sort_by_key(|directory| std::cmp::Reverse(version(directory)));
-    pg_config.into_iter().chain(std::env::split_paths(&path)).chain(packaged).collect()
+    let resolve = |directory: PathBuf| {
+        // A program in the PATH may be a link into the directory that has them all.
+        let program = directory.join("postgres").canonicalize().ok()?;
+        program.parent().map(Path::to_owned)
+    };
+    pg_config.into_iter().chain(std::env::split_paths(&path)).chain(packaged).filter_map(resolve).collect()
 }
 
 fn bindir(pg_config: &OsStr) -> Option<PathBuf> {

@@ -1,0 +1,39 @@
+# `make demo` and `make test` need nothing but Rust: what else is missing they install (Debian and Ubuntu) or name.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# The version of PostgreSQL to test against; empty: the machine's own.
+PG ?=
+
+.PHONY: build demo test test-all lint man install
+
+build:
+	cargo build --release
+
+# Changes of a throwaway server, first as text, then as JSON. DEMO_KEEP=1 leaves the server up to play with.
+demo:
+	scripts/demo
+
+test:
+	scripts/test $(PG)
+
+# Every supported version: binaries that the machine does not have come from npm into a cache folder.
+test-all:
+	scripts/test all
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+
+# Man pages and completions, from the definition of the command line in src/cli.rs.
+man:
+	WALCAT_REGENERATE=1 cargo test --test integration generated
+
+install: build
+	install -D target/release/walcat $(DESTDIR)$(PREFIX)/bin/walcat
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 644 completions/walcat.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/walcat
+	install -D -m 644 completions/_walcat $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_walcat
+	install -D -m 644 completions/walcat.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/walcat.fish
