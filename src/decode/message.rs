@@ -1,0 +1,417 @@
+//! The messages of pgoutput, as the manual's chapter "Logical Replication Message Formats" has them.
+//!
+//! Only their form is read here; what they mean in the stream is [`pgoutput`](super::pgoutput)'s business. [`capture`](super::capture)
+//! reads them just to find their ends.
+//!
+//! In the layouts `xid?` stands only inside a stream block, `x*` is repeated as a count says, text ends with a zero byte and
+//! `bytes` with the length before it.
+
+use super::reader::{DecodeError, Reader, Result};
+use crate::event::{Column, Relation, ReplicaIdentity, Span};
+use crate::lsn::Lsn;
+use crate::time::PgTime;
+
+/// One message. The values of rows go to the [`Row`]s that the caller lends.
+#[derive(Debug)]
+pub(super) enum Message<'a> {
+    Begin { final_lsn: Lsn, commit_time: PgTime, xid: u32 },
+    Commit { commit_lsn: Lsn, end_lsn: Lsn },
+    Origin { name: &'a [u8] },
+    Relation { xid: Option<u32>, relation: Relation },
+    Type,
+    Insert { xid: Option<u32>, relation: u32 },
+    Update { xid: Option<u32>, relation: u32, old: Option<Old> },
+    Delete { xid: Option<u32>, relation: u32, old: Old },
+    Truncate { xid: Option<u32>, cascade: bool, restart_identity: bool, relations: &'a [[u8; 4]] },
+    Logical { xid: Option<u32>, transactional: bool, lsn: Lsn, prefix: &'a [u8], content: &'a [u8] },
+    BeginPrepare { prepare_lsn: Lsn, prepare_time: PgTime, xid: u32, gid: &'a [u8] },
+    Prepare { prepare_lsn: Lsn, end_lsn: Lsn, gid: &'a [u8] },
+    CommitPrepared { commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime, xid: u32, gid: &'a [u8] },
+    RollbackPrepared(RollbackPrepared<'a>),
+    StreamStart { xid: u32, first: bool },
+    StreamStop,
+    StreamCommit { xid: u32, commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime },
+    StreamAbort { xid: u32, subxid: u32, abort: Option<(Lsn, PgTime)> },
+    StreamPrepare { prepare_lsn: Lsn, end_lsn: Lsn, prepare_time: PgTime, xid: u32, gid: &'a [u8] },
+}
+
+/// The fields of a Rollback Prepared message.
+#[derive(Debug)]
+pub(super) struct RollbackPrepared<'a> {
+    pub prepare_end_lsn: Lsn,
+    pub end_lsn: Lsn,
+    pub prepare_time: PgTime,
+    pub rollback_time: PgTime,
+    pub xid: u32,
+    pub gid: &'a [u8],
+}
+
+/// What an old row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Old {
+    /// `K`: the columns of the replica identity; the others are sent as NULL.
+    Key,
+    /// `O`: all columns.
+    Full,
+}
+
+/// Where the values of a row lie in its message. Reused from row to row.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    /// The offset of the column count, for errors.
+    pub offset: usize,
+    pub spans: Vec<Span>,
+}
+
+/// The rows of a message: only the one that it tells of is filled.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub old: Row,
+    pub new: Row,
+}
+
+/// How the message at hand is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AbortForm {
+    /// From the message's length: with position and time if there is anything behind the numbers.
+    ByLength,
+    /// With position and time (`true`) or not, as the caller found out.
+    Known(bool),
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message. `in_block`: does it stand between Stream Start and Stream Stop?
+    pub fn read(reader: &mut Reader<'a>, in_block: bool, form: AbortForm, rows: &mut Rows) -> Result<Message<'a>> {
+        let tag = reader.u8("tag")?;
+        reader.set_message(name(tag).ok_or_else(|| reader.unknown_byte("tag", tag))?);
+        let xid = match in_block && matches!(tag, b'R' | b'Y' | b'I' | b'U' | b'D' | b'T' | b'M') {
+            true => Some(reader.u32("transaction number")?),
+            false => None,
+        };
+        match tag {
+            b'I' => insert(reader, xid, &mut rows.new),
+            b'U' => update(reader, xid, rows),
+            b'D' => delete(reader, xid, &mut rows.old),
+            b'B' => begin(reader),
+            b'C' => commit(reader),
+            b'O' => origin(reader),
+            b'R' => relation(reader, xid),
+            b'Y' => type_(reader),
+            b'T' => truncate(reader, xid),
+            b'M' => logical(reader, xid),
+            b'b' => begin_prepare(reader),
+            b'P' => prepare(reader),
+            b'K' => commit_prepared(reader),
+            b'r' => rollback_prepared(reader),
+            b'S' => stream_start(reader),
+            b'E' => Ok(Message::StreamStop),
+            b'c' => stream_commit(reader),
+            b'A' => stream_abort(reader, form),
+            b'p' => stream_prepare(reader),
+            _ => Err(reader.unknown_byte("tag", tag)),
+        }
+    }
+
+    /// The message's name in the manual.
+    pub fn name(&self) -> &'static str {
+        let tag = match self {
+            Message::Begin { .. } => b'B',
+            Message::Commit { .. } => b'C',
+            Message::Origin { .. } => b'O',
+            Message::Relation { .. } => b'R',
+            Message::Type => b'Y',
+            Message::Insert { .. } => b'I',
+            Message::Update { .. } => b'U',
+            Message::Delete { .. } => b'D',
+            Message::Truncate { .. } => b'T',
+            Message::Logical { .. } => b'M',
+            Message::BeginPrepare { .. } => b'b',
+            Message::Prepare { .. } => b'P',
+            Message::CommitPrepared { .. } => b'K',
+            Message::RollbackPrepared(_) => b'r',
+            Message::StreamStart { .. } => b'S',
+            Message::StreamStop => b'E',
+            Message::StreamCommit { .. } => b'c',
+            Message::StreamAbort { .. } => b'A',
+            Message::StreamPrepare { .. } => b'p',
+        };
+        name(tag).unwrap_or("unknown")
+    }
+}
+
+/// The manual's name of the message with this tag; `None` if there is none.
+pub(super) fn name(tag: u8) -> Option<&'static str> {
+    Some(match tag {
+        b'B' => "Begin",
+        b'C' => "Commit",
+        b'O' => "Origin",
+        b'R' => "Relation",
+        b'Y' => "Type",
+        b'I' => "Insert",
+        b'U' => "Update",
+        b'D' => "Delete",
+        b'T' => "Truncate",
+        b'M' => "Message",
+        b'b' => "Begin Prepare",
+        b'P' => "Prepare",
+        b'K' => "Commit Prepared",
+        b'r' => "Rollback Prepared",
+        b'S' => "Stream Start",
+        b'E' => "Stream Stop",
+        b'c' => "Stream Commit",
+        b'A' => "Stream Abort",
+        b'p' => "Stream Prepare",
+        _ => return None,
+    })
+}
+
+// B  final_lsn:8 commit_time:8 xid:4
+fn begin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    Ok(Message::Begin {
+        final_lsn: reader.lsn("final LSN")?,
+        commit_time: reader.time("commit time")?,
+        xid: reader.u32("transaction number")?,
+    })
+}
+
+// C  flags:1 commit_lsn:8 end_lsn:8 commit_time:8
+fn commit<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u8("flags")?;
+    let (commit_lsn, end_lsn) = (reader.lsn("commit LSN")?, reader.lsn("end LSN")?);
+    reader.time("commit time")?;
+    Ok(Message::Commit { commit_lsn, end_lsn })
+}
+
+// O  origin_lsn:8 name:text
+fn origin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.lsn("origin LSN")?;
+    Ok(Message::Origin { name: reader.string("name")? })
+}
+
+// R  xid?:4 relation:4 schema:text table:text replica_identity:1 columns:2 (key:1 name:text type:4 modifier:4)*
+fn relation<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+    let oid = reader.u32("relation")?;
+    let schema = match reader.string("schema")? {
+        b"" => "pg_catalog".to_owned(),
+        schema => printable_name(schema),
+    };
+    let table = printable_name(reader.string("table")?);
+    let replica_identity = match reader.u8("replica identity")? {
+        b'd' => ReplicaIdentity::Default,
+        b'n' => ReplicaIdentity::Nothing,
+        b'f' => ReplicaIdentity::Full,
+        b'i' => ReplicaIdentity::Index,
+        other => return Err(reader.unknown_byte("replica identity", other)),
+    };
+    let mut columns = Vec::new();
+    for _ in 0..reader.u16("column count")? {
+        columns.push(Column {
+            key: reader.u8("column flags")? & 1 != 0,
+            name: printable_name(reader.string("column name")?),
+            type_oid: reader.u32("column type")?,
+            type_name: String::new(),
+            type_modifier: reader.i32("type modifier")?,
+        });
+    }
+    let replica_identity = Some(replica_identity);
+    Ok(Message::Relation { xid, relation: Relation { index: 0, oid, schema, table, replica_identity, columns } })
+}
+
+// Y  xid?:4 type:4 schema:text name:text
+fn type_<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u32("type")?;
+    reader.string("schema")?;
+    reader.string("name")?;
+    Ok(Message::Type)
+}
+
+// I  xid?:4 relation:4 'N' new:row
+fn insert<'a>(reader: &mut Reader<'a>, xid: Option<u32>, new: &mut Row) -> Result<Message<'a>> {
+    let relation = reader.u32("relation")?;
+    match reader.u8("row kind")? {
+        b'N' => row(reader, new)?,
+        other => return Err(reader.unknown_byte("row kind", other)),
+    }
+    Ok(Message::Insert { xid, relation })
+}
+
+// U  xid?:4 relation:4 ('K' old:row | 'O' old:row)? 'N' new:row
+fn update<'a>(reader: &mut Reader<'a>, xid: Option<u32>, rows: &mut Rows) -> Result<Message<'a>> {
+    let relation = reader.u32("relation")?;
+    let mut kind = reader.u8("row kind")?;
+    let old = match kind {
+        b'K' => Some(Old::Key),
+        b'O' => Some(Old::Full),
+        _ => None,
+    };
+    if old.is_some() {
+        row(reader, &mut rows.old)?;
+        kind = reader.u8("row kind")?;
+    }
+    match kind {
+        b'N' => row(reader, &mut rows.new)?,
+        other => return Err(reader.unknown_byte("row kind", other)),
+    }
+    Ok(Message::Update { xid, relation, old })
+}
+
+// D  xid?:4 relation:4 ('K' | 'O') old:row
+fn delete<'a>(reader: &mut Reader<'a>, xid: Option<u32>, old_row: &mut Row) -> Result<Message<'a>> {
+    let relation = reader.u32("relation")?;
+    let old = match reader.u8("row kind")? {
+        b'K' => Old::Key,
+        b'O' => Old::Full,
+        other => return Err(reader.unknown_byte("row kind", other)),
+    };
+    row(reader, old_row)?;
+    Ok(Message::Delete { xid, relation, old })
+}
+
+// row  columns:2 ('n' | 'u' | 't' value:bytes)*
+fn row(reader: &mut Reader<'_>, row: &mut Row) -> Result<()> {
+    row.offset = reader.offset();
+    row.spans.clear();
+    for _ in 0..reader.u16("column count")? {
+        let span = match reader.u8("column kind")? {
+            b't' => {
+                let length = reader.u32("value length")? as usize;
+                let start = reader.offset();
+                reader.bytes("value", length)?;
+                Span::Text { start, end: reader.offset() }
+            }
+            b'n' => Span::Null,
+            b'u' => Span::Unchanged,
+            b'b' => return Err(binary_value(reader)),
+            other => return Err(reader.unknown_byte("column kind", other)),
+        };
+        row.spans.push(span);
+    }
+    Ok(())
+}
+
+#[cold]
+fn binary_value(reader: &Reader<'_>) -> DecodeError {
+    reader.error("value", "it is in binary format, which walcat does not read: stream without the option binary")
+}
+
+// T  xid?:4 relations:4 flags:1 relation:4*
+fn truncate<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+    let count = reader.u32("relation count")? as usize;
+    let flags = reader.u8("flags")?;
+    let (relations, _) = reader.bytes("relations", count.saturating_mul(4))?.as_chunks();
+    Ok(Message::Truncate { xid, cascade: flags & 1 != 0, restart_identity: flags & 2 != 0, relations })
+}
+
+// M  xid?:4 flags:1 lsn:8 prefix:text content:bytes
+fn logical<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+    let transactional = reader.u8("flags")? & 1 != 0;
+    let lsn = reader.lsn("LSN")?;
+    let prefix = reader.string("prefix")?;
+    let length = reader.u32("content length")? as usize;
+    Ok(Message::Logical { xid, transactional, lsn, prefix, content: reader.bytes("content", length)? })
+}
+
+// b  prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
+fn begin_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    let prepare_lsn = reader.lsn("prepare LSN")?;
+    reader.lsn("end LSN")?;
+    Ok(Message::BeginPrepare {
+        prepare_lsn,
+        prepare_time: reader.time("prepare time")?,
+        xid: reader.u32("transaction number")?,
+        gid: reader.string("gid")?,
+    })
+}
+
+// P  flags:1 prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
+fn prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u8("flags")?;
+    let (prepare_lsn, end_lsn) = (reader.lsn("prepare LSN")?, reader.lsn("end LSN")?);
+    reader.time("prepare time")?;
+    reader.u32("transaction number")?;
+    Ok(Message::Prepare { prepare_lsn, end_lsn, gid: reader.string("gid")? })
+}
+
+// K  flags:1 commit_lsn:8 end_lsn:8 commit_time:8 xid:4 gid:text
+fn commit_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u8("flags")?;
+    Ok(Message::CommitPrepared {
+        commit_lsn: reader.lsn("commit LSN")?,
+        end_lsn: reader.lsn("end LSN")?,
+        commit_time: reader.time("commit time")?,
+        xid: reader.u32("transaction number")?,
+        gid: reader.string("gid")?,
+    })
+}
+
+// r  flags:1 prepare_end_lsn:8 end_lsn:8 prepare_time:8 rollback_time:8 xid:4 gid:text
+fn rollback_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u8("flags")?;
+    Ok(Message::RollbackPrepared(RollbackPrepared {
+        prepare_end_lsn: reader.lsn("prepare end LSN")?,
+        end_lsn: reader.lsn("end LSN")?,
+        prepare_time: reader.time("prepare time")?,
+        rollback_time: reader.time("rollback time")?,
+        xid: reader.u32("transaction number")?,
+        gid: reader.string("gid")?,
+    }))
+}
+
+// S  xid:4 first:1
+fn stream_start<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    Ok(Message::StreamStart { xid: reader.u32("transaction number")?, first: reader.u8("first segment")? == 1 })
+}
+
+// c  xid:4 flags:1 commit_lsn:8 end_lsn:8 commit_time:8
+fn stream_commit<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    let xid = reader.u32("transaction number")?;
+    reader.u8("flags")?;
+    Ok(Message::StreamCommit {
+        xid,
+        commit_lsn: reader.lsn("commit LSN")?,
+        end_lsn: reader.lsn("end LSN")?,
+        commit_time: reader.time("commit time")?,
+    })
+}
+
+// A  xid:4 subxid:4 (abort_lsn:8 abort_time:8)?      the latter only with streaming = parallel
+fn stream_abort<'a>(reader: &mut Reader<'a>, form: AbortForm) -> Result<Message<'a>> {
+    let (xid, subxid) = (reader.u32("transaction number")?, reader.u32("subtransaction number")?);
+    let long = match form {
+        AbortForm::ByLength => !reader.rest().is_empty(),
+        AbortForm::Known(long) => long,
+    };
+    let abort = match long {
+        true => Some((reader.lsn("abort LSN")?, reader.time("abort time")?)),
+        false => None,
+    };
+    Ok(Message::StreamAbort { xid, subxid, abort })
+}
+
+// p  flags:1 prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
+fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+    reader.u8("flags")?;
+    Ok(Message::StreamPrepare {
+        prepare_lsn: reader.lsn("prepare LSN")?,
+        end_lsn: reader.lsn("end LSN")?,
+        prepare_time: reader.time("prepare time")?,
+        xid: reader.u32("transaction number")?,
+        gid: reader.string("gid")?,
+    })
+}
+
+/// A name as text. In a SQL_ASCII database it may be anything: then bytes that are not UTF-8 become `\xHH` and each backslash
+/// is doubled, so that different names stay different among such.
+pub(super) fn printable_name(name: &[u8]) -> String {
+    if let Ok(name) = std::str::from_utf8(name) {
+        return name.to_owned();
+    }
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text += &chunk.valid().replace('\\', "\\\\");
+        for byte in chunk.invalid() {
+            text += &format!("\\x{byte:02X}");
+        }
+    }
+    text
+}
