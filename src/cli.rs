@@ -2,13 +2,14 @@
 //! completions are made. No I/O.
 
 use crate::lsn::Lsn;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Print the changes of a PostgreSQL database as they commit
 #[derive(Debug, Parser)]
 #[command(name = "walcat", version, disable_help_flag = true, disable_help_subcommand = true, max_term_width = 110)]
+#[command(after_help = "walcat COMMAND --help tells more, and man walcat all.")]
 pub struct Cli {
     #[command(flatten)]
     pub connection: ConnectionOptions,
@@ -18,6 +19,42 @@ pub struct Cli {
 
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line of this process. If it is wrong, or asks for help, says so and exits.
+    pub fn from_command_line() -> Cli {
+        let matches = command().get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The description of the command line, as `--help` shows it: options that every subcommand has are told only once, by
+/// `walcat --help`. Man pages and completions have them everywhere: they use [`Cli::command`].
+pub fn command() -> clap::Command {
+    let mut command = Cli::command();
+    let shared: Vec<clap::Arg> = command.get_arguments().filter(|option| option.is_global_set()).cloned().collect();
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| hide(sub, &shared));
+    }
+    command
+}
+
+/// The script that makes a shell complete the command line.
+pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "walcat", &mut script);
+    script
+}
+
+/// clap hands global options down to subcommands, but not over one of the same name: the hidden ones are there first.
+fn hide(mut command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |sub| hide(sub, shared));
+    }
+    command.args(shared.iter().cloned().map(|option| option.hide(true)))
 }
 
 /// Where and as whom to connect; the rest comes from `PG*` variables, service and password file, as for psql.
@@ -94,11 +131,14 @@ pub enum Command {
     Pub(PublicationCommand),
     /// Look at all that streaming needs
     Check(CheckArgs),
-    /// Print what pg_recvlogical or `stream --format raw` captured
+    /// Print what pg_recvlogical or stream --format raw captured
     Decode(DecodeArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
 }
+
+/// Below the help of every subcommand.
+const SEE_ALSO: &str = "Options to connect, -q, -v, --color: see walcat --help";
 
 /// Manage replication slots.
 #[derive(Debug, Subcommand)]
@@ -126,6 +166,7 @@ pub enum PublicationCommand {
 
 /// `slot create`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct SlotCreateArgs {
     /// Name of the slot
     pub name: String,
@@ -145,21 +186,31 @@ pub struct SlotCreateArgs {
 /// What kind of slot to create.
 #[derive(Debug, Args)]
 pub struct SlotKind {
-    /// Output plugin of the new slot [default: pgoutput]
+    /// Output plugin of a new slot [default: pgoutput]
+    ///
+    /// Output plugin of a new slot: pgoutput or wal2json; any other can only be streamed with --format raw. An existing slot
+    /// has its own.
     #[arg(short = 'P', long, value_name = "PLUGIN")]
     pub plugin: Option<String>,
 
-    /// Decode prepared transactions when they are prepared
-    #[arg(short = 't', long, visible_alias = "enable-two-phase")]
+    /// Decode transactions when they are prepared
+    ///
+    /// Decode prepared transactions when they are prepared, not when they are committed: a property of the slot, which it
+    /// is given when it is created. As pg_recvlogical of PostgreSQL 18, --enable-two-phase is the same.
+    #[arg(short = 't', long, alias = "enable-two-phase")]
     pub two_phase: bool,
 
-    /// Let standbys take the slot over (PostgreSQL 17)
-    #[arg(long, visible_alias = "enable-failover")]
+    /// Let standbys take the slot over (17+)
+    ///
+    /// Let standbys keep a copy of the slot that can be used after a fail-over (PostgreSQL 17 and later). --enable-failover
+    /// is the same.
+    #[arg(long, alias = "enable-failover")]
     pub failover: bool,
 }
 
 /// `slot drop`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct SlotDropArgs {
     /// Names of the slots
     #[arg(required = true, value_name = "NAME")]
@@ -176,6 +227,7 @@ pub struct SlotDropArgs {
 
 /// `slot list`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct SlotListArgs {
     /// How to print the list
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ListFormat::Table)]
@@ -188,6 +240,7 @@ pub struct SlotListArgs {
 
 /// `slot advance`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct SlotAdvanceArgs {
     /// Name of the slot
     pub name: String,
@@ -199,6 +252,10 @@ pub struct SlotAdvanceArgs {
 
 /// `pub create`
 #[derive(Debug, Args)]
+#[command(
+    after_help = SEE_ALSO,
+    override_usage = "walcat pub create [OPTIONS] <NAME> {--all-tables | --table <TABLE>... | --schema <SCHEMA>...}"
+)]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct PublicationCreateArgs {
     /// Name of the publication
@@ -231,6 +288,7 @@ pub struct PublicationCreateArgs {
 
 /// `pub drop`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct PublicationDropArgs {
     /// Names of the publications
     #[arg(required = true, value_name = "NAME")]
@@ -243,6 +301,7 @@ pub struct PublicationDropArgs {
 
 /// `pub list`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct PublicationListArgs {
     /// How to print the list
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ListFormat::Table)]
@@ -251,6 +310,7 @@ pub struct PublicationListArgs {
 
 /// `check`
 #[derive(Debug, Args)]
+#[command(after_help = SEE_ALSO)]
 pub struct CheckArgs {
     /// Slot to look at
     #[arg(short = 'S', long, value_name = "NAME")]
@@ -263,6 +323,7 @@ pub struct CheckArgs {
 
 /// `decode`
 #[derive(Debug, Args)]
+#[command(after_help = DECODE_LISTS)]
 pub struct DecodeArgs {
     /// The capture; - or none: standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -282,120 +343,190 @@ pub struct CompletionsArgs {
 
 /// `stream`
 #[derive(Debug, Args)]
+#[command(after_help = STREAM_LISTS)]
 pub struct StreamArgs {
     /// Slot to stream from [default: a temporary one]
+    ///
+    /// Slot to stream from; its plugin decides how it is decoded. Without, a temporary slot is made that is gone when the
+    /// program ends: it shows what commits from now on and leaves nothing behind.
     #[arg(short = 'S', long, value_name = "NAME")]
     pub slot: Option<String>,
 
-    /// Create the slot first if it is not there
+    /// Create the slot if it is not there
+    ///
+    /// Create the slot first if it is not there: of the kind that --plugin, --two-phase and --failover say.
     #[arg(long, requires = "slot")]
     pub create_slot: bool,
 
     #[command(flatten)]
     pub kind: SlotKind,
 
-    /// Publications for pgoutput (repeat, or separate with commas)
+    /// Publications for pgoutput, comma-separated
+    ///
+    /// Publications whose tables are shown (pgoutput only). Repeat it, or separate names with commas.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub publication: Vec<String>,
 
-    /// Create the publication first if it is not there
+    /// Create the publication if it is not there
+    ///
+    /// Create the publication first if it is not there (named walcat, if --publication is not given): for the tables of
+    /// --table, else for all tables. It is refused if UPDATE or DELETE would then fail on tables without a replica identity.
     #[arg(long)]
     pub create_publication: bool,
-
-    /// Write to a file instead of stdout (-)
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    pub file: Option<PathBuf>,
-
-    /// Append to the file without going on where it ends
-    #[arg(long, requires = "file")]
-    pub no_resume: bool,
-
-    /// Start no earlier than this
-    #[arg(short = 'I', long, value_name = "LSN")]
-    pub startpos: Option<Lsn>,
-
-    /// Stop once all that committed up to this is written
-    #[arg(short = 'E', long, value_name = "LSN")]
-    pub endpos: Option<Lsn>,
-
-    /// Stop once all that had committed by now is written
-    #[arg(long, conflicts_with = "endpos")]
-    pub until_now: bool,
-
-    /// Stop after this many events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
-
-    /// Stop after this long
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub timeout: Option<Duration>,
-
-    /// Do not reconnect
-    #[arg(short = 'n', long)]
-    pub no_loop: bool,
-
-    /// Files: fsync at least this often; 0 only at the end
-    #[arg(short = 'F', long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
-    pub fsync_interval: Duration,
-
-    /// Report to the server at least this often; 0 only when asked
-    #[arg(short = 's', long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
-    pub status_interval: Duration,
-
-    /// Pass an option to the plugin
-    #[arg(short = 'o', long = "option", value_name = "NAME[=VALUE]")]
-    pub option: Vec<String>,
-
-    /// Show large transactions before they commit
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off)]
-    pub streaming: Streaming,
-
-    /// Show logical messages
-    #[arg(long)]
-    pub messages: bool,
-
-    /// Changes of which origin: any, or none for local ones only
-    #[arg(long, value_enum, value_name = "ORIGIN", hide_possible_values = true)]
-    pub origin: Option<Origin>,
 
     /// Show without consuming: the slot does not move
     #[arg(long)]
     pub peek: bool,
 
-    /// Time zone of timestamptz values
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub timezone: String,
+    /// Start no earlier than this
+    ///
+    /// Start no earlier than this WAL position. The server does not go back behind the slot's confirmed position.
+    #[arg(short = 'I', long, value_name = "LSN")]
+    pub startpos: Option<Lsn>,
 
-    /// Rate, totals, position and lag on stderr
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1",
-          value_parser = parse_seconds)]
-    pub stats: Option<Duration>,
+    /// Large transactions early: off, on, parallel
+    ///
+    /// Show large transactions before they commit. Their changes bear no commit_lsn, and may turn out to be void: see EVENTS.
+    /// parallel (PostgreSQL 16) adds the position and time of aborts.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off, hide_possible_values = true,
+          hide_default_value = true)]
+    pub streaming: Streaming,
+
+    /// Show logical messages
+    ///
+    /// Show the messages of pg_logical_emit_message(). For pgoutput, which sends them only when asked; wal2json always does.
+    #[arg(long)]
+    pub messages: bool,
+
+    /// Changes of any origin; none: made here
+    ///
+    /// Changes of any origin, or with none only those made here, not those that came by replication.
+    #[arg(long, value_enum, value_name = "ORIGIN", hide_possible_values = true)]
+    pub origin: Option<Origin>,
+
+    /// Pass an option to the plugin
+    ///
+    /// Pass an option to the output plugin. Repeat it for more.
+    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE")]
+    pub option: Vec<String>,
+
+    /// Stop once all committed up to this is written
+    ///
+    /// Stop once all transactions that committed up to this WAL position are written; never in the middle of one.
+    #[arg(short = 'E', long, value_name = "LSN", help_heading = "When to stop")]
+    pub endpos: Option<Lsn>,
+
+    /// Stop once all committed by now is written
+    ///
+    /// Stop once all that had committed when the program started is written.
+    #[arg(long, conflicts_with = "endpos", help_heading = "When to stop")]
+    pub until_now: bool,
+
+    /// Stop after this many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "When to stop")]
+    pub limit: Option<u64>,
+
+    /// Stop after this many seconds
+    #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = "When to stop")]
+    pub timeout: Option<Duration>,
+
+    /// Stop when the connection is lost
+    ///
+    /// Stop when the connection is lost, instead of connecting again.
+    #[arg(short = 'n', long, help_heading = "When to stop")]
+    pub no_loop: bool,
 
     #[command(flatten)]
     pub print: PrintOptions,
+
+    /// Time zone of timestamptz values [default: UTC]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", hide_default_value = true, help_heading = "Output")]
+    pub timezone: String,
+
+    /// Write to a file instead of stdout (-)
+    ///
+    /// Write to a file instead of stdout (-). A JSON file is its own checkpoint: the next run goes on where it ends, with
+    /// neither gap nor repeat. SIGHUP makes the program open it anew.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub file: Option<PathBuf>,
+
+    /// Append, wherever the file ends
+    ///
+    /// Append to the file, whatever it holds and wherever it ends.
+    #[arg(long, requires = "file", help_heading = "Output")]
+    pub no_resume: bool,
+
+    /// How often to fsync the file [default: 10]
+    ///
+    /// How often to fsync the file at the least, in seconds; 0: only at the end.
+    #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+          help_heading = "Output")]
+    pub fsync_interval: Duration,
+
+    /// How often to tell the server [default: 10]
+    ///
+    /// How often to report the confirmed position to the server at the least, in seconds; 0: only when it asks.
+    #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+          help_heading = "Output")]
+    pub status_interval: Duration,
+
+    /// Rate, position and lag on stderr
+    ///
+    /// Rate, totals, position and lag on stderr, every second or every so many seconds; on a terminal one line kept in place.
+    #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "1",
+          value_parser = parse_seconds, help_heading = "Output")]
+    pub stats: Option<Duration>,
 }
+
+/// Below the help of `stream`: what is too long for a line of its own.
+const STREAM_LISTS: &str = "\
+LIST of --op: insert, update, delete, truncate, message
+LIST of --include: transactions, key, types, columns, relations, changed, origin
+Options to connect, -q, -v, --color: see walcat --help; examples: man walcat-stream";
+
+/// Below the help of `decode`.
+const DECODE_LISTS: &str = "\
+LIST of --op: insert, update, delete, truncate, message
+LIST of --include: transactions, key, types, columns, relations, changed, origin";
 
 /// What to print, and how.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct PrintOptions {
-    /// How to print events
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json)]
+    /// json, text or raw [default: json]
+    ///
+    /// How to print events: json, one object a line; text, one line a change, made to be read; raw, the plugin's own
+    /// bytes as pg_recvlogical writes them.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json, hide_possible_values = true,
+          hide_default_value = true)]
     pub format: Format,
 
-    /// Only these tables, as 'public.*' or public.users:insert,update; ! in front excludes
-    #[arg(long, value_name = "PATTERN[:OPS]", allow_hyphen_values = true)]
+    /// Only these tables, as 'app.*' or users:delete
+    ///
+    /// Only the tables that match, perhaps only some of their operations, as in 'public.*' or public.users:insert,update;
+    /// ! in front excludes. * stands for any text and ? for any character. Repeat it for more.
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub table: Vec<String>,
 
-    /// Only these: insert,update,delete,truncate,message
+    /// Only these operations
+    ///
+    /// Only these operations: insert, update, delete, truncate, message. Separate them with commas.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
     pub op: Vec<Operation>,
 
-    /// Add to events: transactions,key,types,columns,relations,changed,origin
+    /// What to add to events
+    ///
+    /// What to add to events, separated by commas: transactions (begin and commit), key (the identity's columns), types
+    /// (column to type), columns (their definitions), relations (an event for each table's shape), changed (columns that
+    /// differ, where the old row is known), origin.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
     pub include: Vec<Include>,
 
-    /// Values as JSON, or each as the text that the server sent
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json)]
+    /// Values as json or text [default: json]
+    ///
+    /// Values as JSON, as row_to_json() prints them, or with text each as the string that the server sent.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json, hide_possible_values = true,
+          hide_default_value = true)]
     pub values: Values,
 }
 
@@ -505,7 +636,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn is_consistent() {

@@ -19,8 +19,8 @@
 //! | ground | `event`, `lsn`, `time`, `error` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows no plugin and `output` no
-//! format. clap stays in `cli`, chrono in `time`, rustls in `connect` and `walsender::socket`, colored in `error` and
-//! `render::text`.
+//! format. clap stays in `cli`, chrono in `time`, rustls in `connect` and `walsender::socket`, colored in `error`,
+//! `command::talk` and `render::text`.
 
 #![forbid(unsafe_code)]
 
