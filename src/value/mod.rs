@@ -5,8 +5,12 @@
 //! changed, and what fits nothing is written by [`write_string`]. Whatever the text, what is written is valid JSON on one
 //! line.
 
+mod array;
+mod composite;
+mod hstore;
 mod json;
 mod kind;
+mod quoted;
 mod scalar;
 mod string;
 mod types;

@@ -51,7 +51,8 @@ pub(super) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"}");
 }
 
-fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+/// Appends a byte that a JSON string must escape.
+pub(super) fn escape_byte(byte: u8, out: &mut Vec<u8>) {
     let short = match byte {
         b'"' | b'\\' => byte,
         0x08 => b'b',

@@ -56,7 +56,7 @@ pub struct NoCatalog;
 
 impl TypeCatalog for NoCatalog {
     fn look_up(&mut self, _oids: &[u32]) -> Result<Vec<TypeEntry>> {
-        Err(Error::new("the capture does not define them"))
+        Err(Error::new("there is no server to ask"))
     }
 }
 
@@ -71,10 +71,9 @@ impl Types {
     /// A type that cannot be had is text; `warn` is told once for each.
     pub fn resolve(&mut self, oids: impl Iterator<Item = u32>, again: bool, warn: &mut dyn FnMut(String)) {
         let mut wanted = Vec::new();
-        for oid in oids {
+        for oid in oids.filter(|oid| *oid != 0) {
             match Kind::of_builtin(oid) {
                 Some(kind) => drop(self.kinds.entry(oid).or_insert(kind)),
-                None if oid == 0 => {}
                 None if again || !self.kinds.contains_key(&oid) => wanted.push(oid),
                 None => {}
             }
@@ -93,24 +92,47 @@ impl Types {
 
     /// What to do about a value of the type that was a misfit for `kind`: another kind to try, where the type has changed.
     /// `None`: write it as text; `warn` is told once for each type.
+    ///
+    /// Of a long row of misfits only the 1st, 2nd, 4th, 8th and so on is worth a question to the catalog.
     pub fn mend(&mut self, oid: u32, kind: &Kind, warn: &mut dyn FnMut(String)) -> Option<Kind> {
-        let _ = kind;
-        self.warn_once(&[oid], warn, |names| format!("a value of {names} does not have its form: shown as text"));
+        if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
+            let misfits = self.misfits.entry(oid).or_insert(0);
+            *misfits += 1;
+            if misfits.is_power_of_two() {
+                self.look_up(&[oid], warn);
+            }
+        }
+        if self.kind(oid) != kind {
+            self.misfits.remove(&oid);
+            return Some(self.kind(oid).clone());
+        }
+        self.warn_once(&[oid], warn, "a value does not have the form of its type");
         None
     }
 
     fn look_up(&mut self, oids: &[u32], warn: &mut dyn FnMut(String)) {
-        let _ = MAX_DEPTH;
-        let _ = &self.misfits;
-        match self.catalog.look_up(oids) {
-            Ok(_) => {}
+        let entries: HashMap<u32, TypeEntry> = match self.catalog.look_up(oids) {
+            Ok(entries) => entries.into_iter().map(|entry| (entry.oid, entry)).collect(),
             Err(error) => {
-                self.warn_once(oids, warn, |names| format!("could not look up {names}: {error}: values shown as text"));
+                let unknown: Vec<u32> = oids.iter().copied().filter(|oid| !self.kinds.contains_key(oid)).collect();
+                return self.warn_once(&unknown, warn, &error.to_string());
             }
+        };
+        for (oid, entry) in &entries {
+            self.names.insert(*oid, entry.name.clone());
         }
+        let mut kinds = Kinds { entries: &entries, built: HashMap::new(), open: HashSet::new() };
+        let mut gone = Vec::new();
+        for oid in oids {
+            if !entries.contains_key(oid) {
+                gone.push(*oid);
+            }
+            self.kinds.insert(*oid, kinds.build(*oid).0);
+        }
+        self.warn_once(&gone, warn, "the catalog does not have it");
     }
 
-    fn warn_once(&mut self, oids: &[u32], warn: &mut dyn FnMut(String), message: impl Fn(String) -> String) {
+    fn warn_once(&mut self, oids: &[u32], warn: &mut dyn FnMut(String), reason: &str) {
         let new: Vec<String> = oids
             .iter()
             .filter(|oid| self.warned.insert(**oid))
@@ -118,8 +140,209 @@ impl Types {
             .collect();
         match new.as_slice() {
             [] => {}
-            [one] => warn(message(format!("type {one}"))),
-            several => warn(message(format!("types {}", several.join(", ")))),
+            [one] => warn(format!("values of type {one} are shown as text: {reason}")),
+            several => warn(format!("values of types {} are shown as text: {reason}", several.join(", "))),
+        }
+    }
+}
+
+/// Makes kinds of the types that a look-up brought.
+struct Kinds<'a> {
+    entries: &'a HashMap<u32, TypeEntry>,
+    /// The kinds made so far, and how deep they are.
+    built: HashMap<u32, (Kind, usize)>,
+    /// The types that are being made: a sound catalog has no type within itself, but who knows.
+    open: HashSet<u32>,
+}
+
+impl Kinds<'_> {
+    fn build(&mut self, oid: u32) -> (Kind, usize) {
+        if let Some(kind) = Kind::of_builtin(oid) {
+            return (kind, 1);
+        }
+        if let Some(known) = self.built.get(&oid) {
+            return known.clone();
+        }
+        if self.open.len() >= MAX_DEPTH || !self.open.insert(oid) {
+            return (Kind::Text, 0);
+        }
+        let (kind, depth) = match self.entries.get(&oid).map(|entry| &entry.shape) {
+            None | Some(Shape::Scalar) => (Kind::Text, 0),
+            Some(Shape::Hstore) => (Kind::Hstore, 0),
+            Some(Shape::Domain { base }) => self.build(*base),
+            Some(Shape::Array { element, delimiter }) => {
+                let (element, depth) = self.build(*element);
+                (Kind::array(element, *delimiter), depth + 1)
+            }
+            Some(Shape::Composite { attributes }) => {
+                let mut deepest = 0;
+                let kind = Kind::composite(attributes.iter().map(|(name, oid)| {
+                    let (kind, depth) = self.build(*oid);
+                    deepest = deepest.max(depth);
+                    (name.as_str(), kind)
+                }));
+                (kind, deepest + 1)
+            }
+        };
+        self.open.remove(&oid);
+        let built = if depth > MAX_DEPTH { (Kind::Text, 0) } else { (kind, depth) };
+        self.built.insert(oid, built.clone());
+        built
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// A catalog whose contents and availability a test changes, and which notes what it was asked.
+    #[derive(Clone, Default)]
+    struct Fake(Rc<RefCell<FakeState>>);
+
+    #[derive(Default)]
+    struct FakeState {
+        entries: Vec<TypeEntry>,
+        broken: bool,
+        asked: Vec<Vec<u32>>,
+    }
+
+    impl TypeCatalog for Fake {
+        fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
+            let mut state = self.0.borrow_mut();
+            state.asked.push(oids.to_vec());
+            if state.broken { Err(Error::new("could not connect: no")) } else { Ok(state.entries.clone()) }
+        }
+    }
+
+    impl Fake {
+        fn define(&self, oid: u32, shape: Shape) {
+            let mut state = self.0.borrow_mut();
+            state.entries.retain(|entry| entry.oid != oid);
+            state.entries.push(TypeEntry { oid, name: format!("public.t{oid}"), shape });
+        }
+
+        fn asked(&self) -> Vec<Vec<u32>> {
+            std::mem::take(&mut self.0.borrow_mut().asked)
+        }
+    }
+
+    fn composite(attributes: &[(&str, u32)]) -> Shape {
+        Shape::Composite { attributes: attributes.iter().map(|(name, oid)| ((*name).to_owned(), *oid)).collect() }
+    }
+
+    fn setup() -> (Fake, Types) {
+        let fake = Fake::default();
+        (fake.clone(), Types::new(Box::new(fake)))
+    }
+
+    fn resolve(types: &mut Types, oids: &[u32], again: bool) -> Vec<String> {
+        let mut warnings = Vec::new();
+        types.resolve(oids.iter().copied(), again, &mut |warning| warnings.push(warning));
+        warnings
+    }
+
+    #[test]
+    fn built_in_types_need_no_catalog() {
+        let (fake, mut types) = setup();
+        assert!(resolve(&mut types, &[16, 23, 25, 1007, 0], true).is_empty());
+        assert!(fake.asked().is_empty());
+        assert_eq!((types.kind(16), types.kind(23), types.kind(0)), (&Kind::Bool, &Kind::Number, &Kind::Text));
+    }
+
+    #[test]
+    fn a_relation_is_one_question() {
+        let (fake, mut types) = setup();
+        fake.define(20001, Shape::Scalar);
+        fake.define(20002, Shape::Array { element: 20001, delimiter: b',' });
+        fake.define(20003, Shape::Domain { base: 20004 });
+        fake.define(20004, Shape::Domain { base: 1700 });
+        fake.define(20005, composite(&[("a", 20003), ("b", 20002), ("c", 20006)]));
+        fake.define(20006, Shape::Hstore);
+        assert!(resolve(&mut types, &[20005, 23, 20002, 20005], false).is_empty());
+        assert_eq!(fake.asked(), [[20002, 20005]]);
+        let texts = Kind::array(Kind::Text, b',');
+        assert_eq!(types.kind(20002), &texts);
+        assert_eq!(types.kind(20005), &Kind::composite([("a", Kind::Number), ("b", texts), ("c", Kind::Hstore)]));
+        resolve(&mut types, &[20005, 20002], false);
+        assert!(fake.asked().is_empty());
+        resolve(&mut types, &[20005, 23], true);
+        assert_eq!(fake.asked(), [[20005]]);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_text_and_said_once() {
+        let (fake, mut types) = setup();
+        fake.0.borrow_mut().broken = true;
+        assert_eq!(
+            resolve(&mut types, &[20001, 20002], false),
+            ["values of types 20001, 20002 are shown as text: could not connect: no"]
+        );
+        assert_eq!(types.kind(20001), &Kind::Text);
+        assert!(resolve(&mut types, &[20001, 20002], true).is_empty());
+        fake.0.borrow_mut().broken = false;
+        fake.define(20001, Shape::Domain { base: 23 });
+        fake.define(20002, Shape::Domain { base: 16 });
+        assert_eq!(
+            resolve(&mut types, &[20001, 20002, 20003], false),
+            ["values of type 20003 are shown as text: the catalog does not have it"]
+        );
+        assert_eq!((types.kind(20001), types.kind(20002)), (&Kind::Number, &Kind::Bool));
+        fake.0.borrow_mut().broken = true;
+        assert!(resolve(&mut types, &[20001], true).is_empty());
+        assert_eq!(types.kind(20001), &Kind::Number);
+    }
+
+    #[test]
+    fn a_changed_type_is_mended() {
+        let (fake, mut types) = setup();
+        fake.define(20001, composite(&[("a", 23)]));
+        resolve(&mut types, &[20001], false);
+        let old = types.kind(20001).clone();
+        fake.define(20001, composite(&[("a", 23), ("b", 25)]));
+        fake.asked();
+        let mut warnings = Vec::new();
+        let new = types.mend(20001, &old, &mut |warning| warnings.push(warning)).unwrap();
+        assert_eq!(new, Kind::composite([("a", Kind::Number), ("b", Kind::Text)]));
+        // Another column of that type need not ask again.
+        assert_eq!(types.mend(20001, &old, &mut |warning| warnings.push(warning)), Some(new.clone()));
+        assert_eq!(fake.asked().len(), 1);
+        assert!(warnings.is_empty());
+        for _ in 0..1000 {
+            assert_eq!(types.mend(20001, &new, &mut |warning| warnings.push(warning)), None);
+        }
+        assert_eq!(fake.asked().len(), 10);
+        assert_eq!(
+            warnings,
+            ["values of type public.t20001 are shown as text: a value does not have the form of its type"]
+        );
+        resolve(&mut types, &[16], false);
+        assert_eq!(types.mend(16, &Kind::Bool, &mut |warning| warnings.push(warning)), None);
+        assert!(fake.asked().is_empty());
+        assert_eq!(warnings.len(), 2);
+    }
+
+    #[test]
+    fn a_catalog_without_sense_does_no_harm() {
+        let (fake, mut types) = setup();
+        fake.define(20001, composite(&[("a", 20001), ("b", 20002), ("c", 20003)]));
+        fake.define(20002, Shape::Array { element: 20001, delimiter: b',' });
+        fake.define(20003, Shape::Domain { base: 20003 });
+        for oid in 30000..40000 {
+            fake.define(oid, composite(&[("a", oid + 1), ("b", oid + 1)]));
+        }
+        resolve(&mut types, &[20001, 20002, 20003], false);
+        resolve(&mut types, &(30000..40000).rev().collect::<Vec<_>>(), false);
+        assert_eq!((30000..40000).map(|oid| depth(types.kind(oid))).max(), Some(MAX_DEPTH));
+    }
+
+    /// Follows the first attribute only.
+    fn depth(kind: &Kind) -> usize {
+        match kind {
+            Kind::Array(array) => 1 + depth(&array.element),
+            Kind::Composite(attributes) => 1 + attributes.first().map_or(0, |attribute| depth(&attribute.kind)),
+            _ => 0,
         }
     }
 }
