@@ -84,7 +84,8 @@ impl Filter {
             let matches = move |pattern: &&TablePattern| pattern.exclude == exclude && pattern.matches(schema, table);
             self.patterns.iter().filter(matches).fold(Operations::NONE, |all, pattern| all.union(pattern.operations))
         };
-        let chosen = if self.patterns.iter().all(|pattern| pattern.exclude) { Operations::ALL } else { matching(false) };
+        let chosen =
+            if self.patterns.iter().all(|pattern| pattern.exclude) { Operations::ALL } else { matching(false) };
         chosen.without(matching(true)).intersection(self.operations)
     }
 

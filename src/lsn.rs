@@ -13,9 +13,25 @@ impl Lsn {
     /// The invalid position `0/0`, which the server reads as "none".
     pub const INVALID: Lsn = Lsn(0);
 
+    /// Appends it as `X/Y`, for where every nanosecond counts.
+    pub fn append_to(self, out: &mut Vec<u8>) {
+        append_half(self.0 >> 32, out);
+        out.push(b'/');
+        append_half(self.0 & 0xFFFF_FFFF, out);
+    }
+
     /// Is this a position at all?
     pub fn is_valid(self) -> bool {
         self != Lsn::INVALID
+    }
+}
+
+/// At most 32 bits in upper-case hexadecimal digits, without leading zeros.
+fn append_half(half: u64, out: &mut Vec<u8>) {
+    let digits = (64 - (half | 1).leading_zeros()).div_ceil(4);
+    for digit in (0..digits).rev() {
+        let value = (half >> (4 * digit) & 0xF) as u8;
+        out.push(if value < 10 { b'0' + value } else { b'A' + value - 10 });
     }
 }
 
@@ -64,6 +80,15 @@ mod tests {
         }
         assert_eq!("0/16b3748".parse(), Ok(Lsn(0x16B_3748)));
         assert_eq!("1/2".parse(), Ok(Lsn(0x1_0000_0002)));
+    }
+
+    #[test]
+    fn appends_as_it_prints() {
+        for lsn in [0, 1, 9, 10, 15, 16, 0x16B_3748, 0xFFFF_FFFF, 0x1_0000_0000, 0x1_0000_00A0, u64::MAX] {
+            let mut bytes = Vec::new();
+            Lsn(lsn).append_to(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF));
+        }
     }
 
     #[test]

@@ -1,0 +1,845 @@
+//! Newline-delimited JSON: one event, one line, UTF-8.
+//!
+//! The keys of an event, in this order; one that does not apply is absent:
+//!
+//! | key | |
+//! |---|---|
+//! | `op` | what happened |
+//! | `schema`, `table` | of changes and `relation` |
+//! | `xid`, `subxid` | the top-level transaction; the subtransaction, where it is known and another |
+//! | `lsn` | where the change, the message or the record of a `rollback_prepared` lies in the WAL |
+//! | `commit_lsn`, `commit_time` | of the commit record; in a prepared transaction `prepare_lsn`, `prepare_time` |
+//! | `seq` | the number of the change in its transaction |
+//! | keys of the `op` | see below |
+//! | `key`, `types`, `columns`, `changed`, `origin` | only as `--include` asks |
+//!
+//! | `op` | its own keys |
+//! |---|---|
+//! | `insert` | `after` |
+//! | `update` | `before`, `after`, `unchanged` |
+//! | `delete` | `before` |
+//! | `truncate` | `cascade`, `restart_identity` |
+//! | `message` | `transactional`, `prefix`, `content` |
+//! | `undecodable` | `reason`, `content` |
+//! | `relation` | `oid`, `replica_identity` (`default`, `nothing`, `full`, `index`), `columns` |
+//! | `begin` | |
+//! | `commit` | `end_lsn` |
+//! | `begin_prepare` | `gid` |
+//! | `prepare` | `end_lsn`, `gid` |
+//! | `commit_prepared` | `end_lsn`, `gid` |
+//! | `rollback_prepared` | `prepare_end_lsn`, `prepare_time`, `rollback_time`, `end_lsn`, `gid` |
+//! | `stream_start` | `first`: is it the transaction's first block? |
+//! | `stream_stop` | |
+//! | `stream_commit` | `end_lsn` |
+//! | `stream_abort` | `abort_lsn`, `abort_time` (from protocol 4 on) |
+//! | `stream_prepare` | `end_lsn`, `gid` |
+//!
+//! `content`, `prefix` and `gid` become `content_base64` and so on where they are not UTF-8. A `relation` bears no positions: it says
+//! what the changes behind it look like, and every run says it anew. The objects of `columns` have `name`, `type`, `oid`, `modifier`
+//! (`atttypmod`, absent if the type has none) and `key` (is the column part of the replica identity?).
+//! `changed` is there when the whole old row is known.
+
+use super::printer::{Include, Values};
+use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
+use crate::lsn::Lsn;
+use crate::time::PgTime;
+use crate::value::{Kind, Types, Writer, write_string};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::io::Write;
+
+/// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and copied from then on.
+pub(super) struct Ndjson {
+    values: ValueWriter,
+    include: Include,
+    tables: Vec<Table>,
+    transaction: TransactionFields,
+}
+
+/// What is prepared for a table.
+#[derive(Default)]
+struct Table {
+    /// `,"schema":"public","table":"users"`
+    name: Vec<u8>,
+    columns: Vec<TableColumn>,
+    /// The extras that are the same in all rows: `,"key":["id"]` and so on.
+    extras: Vec<u8>,
+}
+
+struct TableColumn {
+    /// `,"id":`
+    key: Vec<u8>,
+    /// `"id"`
+    name: Vec<u8>,
+    type_oid: u32,
+    kind: Kind,
+}
+
+/// Writes values, and asks again what a type is where one does not fit.
+struct ValueWriter {
+    form: Values,
+    types: Types,
+    writer: Writer,
+    warnings: Vec<String>,
+}
+
+/// The transaction whose fields are at hand.
+#[derive(Default)]
+struct TransactionFields {
+    of: Option<Transaction>,
+    /// `,"xid":742`
+    xid: Vec<u8>,
+    /// `,"commit_lsn":"0/16B37A0","commit_time":"2026-11-20T09:23:34.946212+00:00"`
+    end: Vec<u8>,
+    /// `,"origin":"name"`
+    origin: Vec<u8>,
+}
+
+impl Ndjson {
+    pub(super) fn new(form: Values, include: Include, types: Types) -> Ndjson {
+        let values = ValueWriter { form, types, writer: Writer::default(), warnings: Vec::new() };
+        Ndjson { values, include, tables: Vec::new(), transaction: TransactionFields::default() }
+    }
+
+    /// What the user must be told since the last call.
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.values.warnings)
+    }
+
+    /// Makes what the rows of this table and shape have in common.
+    pub(super) fn prepare(&mut self, relation: &Relation) {
+        while self.tables.len() <= relation.index {
+            self.tables.push(Table::default());
+        }
+        if let Some(table) = self.tables.get_mut(relation.index) {
+            // What is announced anew may have got other types behind the same numbers.
+            let again = !table.name.is_empty();
+            let names = self.include.types || self.include.columns || self.include.relations;
+            self.values.resolve(&relation.columns, again, names);
+            *table = Table::new(relation, self.include, &self.values);
+        }
+    }
+
+    /// Appends the line of `event`.
+    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"op\":\"");
+        out.extend_from_slice(name(&event.body).as_bytes());
+        out.push(b'"');
+        self.transaction.renew(event.transaction);
+        match event.body {
+            Body::Insert { relation, .. }
+            | Body::Update { relation, .. }
+            | Body::Delete { relation, .. }
+            | Body::Truncate { relation, .. } => self.change(event, relation, out),
+            Body::Relation { relation, .. } => write_relation(relation, &self.values, out),
+            _ => self.other(event, out),
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn change(&mut self, event: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
+        let Some(table) = self.tables.get_mut(relation.index) else {
+            return;
+        };
+        out.extend_from_slice(&table.name);
+        self.transaction.write_place(event, out);
+        match event.body {
+            Body::Insert { new, .. } => {
+                out.extend_from_slice(b",\"after\":");
+                table.write_row(&new, &mut self.values, out);
+            }
+            Body::Update { old, new, .. } => {
+                if let Some(old) = old {
+                    out.extend_from_slice(b",\"before\":");
+                    table.write_row(&old, &mut self.values, out);
+                }
+                out.extend_from_slice(b",\"after\":");
+                table.write_row(&new, &mut self.values, out);
+                table.write_unchanged(&new, out);
+            }
+            Body::Delete { old, .. } => {
+                out.extend_from_slice(b",\"before\":");
+                table.write_row(&old, &mut self.values, out);
+            }
+            Body::Truncate { cascade, restart_identity, .. } => {
+                write_flag(",\"cascade\":", cascade, out);
+                write_flag(",\"restart_identity\":", restart_identity, out);
+            }
+            _ => (),
+        }
+        out.extend_from_slice(&table.extras);
+        if let (true, Body::Update { old: Some(old), new, .. }) = (self.include.changed, event.body) {
+            table.write_changed(&old, &new, out);
+        }
+        self.write_origin(out);
+    }
+
+    fn other(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        if let Body::RollbackPrepared { .. } | Body::CommitPrepared { .. } = event.body {
+            // Its transaction has ended long ago: the fields of the body say how it goes on.
+            self.transaction.write_numbers(event, out);
+        } else {
+            self.transaction.write_place(event, out);
+        }
+        match event.body {
+            Body::Message { transactional, prefix, content } => {
+                write_flag(",\"transactional\":", Some(transactional), out);
+                write_bytes("prefix", prefix, out);
+                write_bytes("content", content, out);
+            }
+            Body::Undecodable { reason, content } => {
+                write_bytes("reason", reason.as_bytes(), out);
+                write_bytes("content", content, out);
+            }
+            _ => write_bounds(&event.body, out),
+        }
+        self.write_origin(out);
+    }
+
+    fn write_origin(&self, out: &mut Vec<u8>) {
+        if self.include.origin {
+            out.extend_from_slice(&self.transaction.origin);
+        }
+    }
+}
+
+impl Table {
+    fn new(relation: &Relation, include: Include, values: &ValueWriter) -> Table {
+        let mut name = Vec::new();
+        write_table_name(relation, &mut name);
+        let column = |column: &Column| {
+            let mut name = Vec::new();
+            write_string(column.name.as_bytes(), &mut name);
+            let kind = values.kind(column.type_oid);
+            TableColumn { key: [b",", name.as_slice(), b":"].concat(), name, type_oid: column.type_oid, kind }
+        };
+        let mut extras = Vec::new();
+        let key = relation.columns.iter().filter(|column| column.key);
+        if include.key && key.clone().next().is_some() {
+            write_names(",\"key\":", key.map(|column| column.name.as_str()), &mut extras);
+        }
+        if include.types {
+            write_types(relation, values, &mut extras);
+        }
+        if include.columns {
+            write_columns(relation, values, &mut extras);
+        }
+        Table { name, columns: relation.columns.iter().map(column).collect(), extras }
+    }
+
+    /// Appends the row as an object, without the values that were not sent.
+    fn write_row(&mut self, row: &Tuple<'_>, values: &mut ValueWriter, out: &mut Vec<u8>) {
+        let start = out.len();
+        for (column, cell) in self.columns.iter_mut().zip(row.cells()) {
+            match cell {
+                Cell::Absent | Cell::Unchanged => (),
+                Cell::Null => {
+                    out.extend_from_slice(&column.key);
+                    out.extend_from_slice(b"null");
+                }
+                Cell::Text(text) => {
+                    out.extend_from_slice(&column.key);
+                    values.write(column, text, out);
+                }
+            }
+        }
+        open_with(b'{', start, out);
+        out.push(b'}');
+    }
+
+    fn write_unchanged(&self, new: &Tuple<'_>, out: &mut Vec<u8>) {
+        let unchanged = || self.columns.iter().zip(new.cells()).filter(|(_, cell)| *cell == Cell::Unchanged);
+        if unchanged().next().is_some() {
+            write_prepared_names(",\"unchanged\":", unchanged().map(|(column, _)| column), out);
+        }
+    }
+
+    fn write_changed(&self, old: &Tuple<'_>, new: &Tuple<'_>, out: &mut Vec<u8>) {
+        let cells = || self.columns.iter().zip(old.cells().zip(new.cells()));
+        if cells().any(|(_, (old, new))| old == Cell::Absent && new != Cell::Unchanged) {
+            return;
+        }
+        let changed = cells().filter(|(_, (old, new))| old != new && *new != Cell::Unchanged);
+        write_prepared_names(",\"changed\":", changed.map(|(column, _)| column), out);
+    }
+}
+
+impl ValueWriter {
+    fn resolve(&mut self, columns: &[Column], again: bool, names: bool) {
+        if self.form == Values::Json || names {
+            let oids = columns.iter().map(|column| column.type_oid);
+            self.types.resolve(oids, again, &mut |warning| self.warnings.push(warning));
+        }
+    }
+
+    fn kind(&self, type_oid: u32) -> Kind {
+        match self.form {
+            Values::Json => self.types.kind(type_oid).clone(),
+            Values::Text => Kind::Text,
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
+        if self.writer.write(&column.kind, text, out).is_err() {
+            self.write_misfit(column, text, out);
+        }
+    }
+
+    #[cold]
+    fn write_misfit(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
+        let mut warn = |warning| self.warnings.push(warning);
+        if let Some(kind) = self.types.mend(column.type_oid, &column.kind, &mut warn) {
+            column.kind = kind;
+            if self.writer.write(&column.kind, text, out).is_ok() {
+                return;
+            }
+        }
+        write_string(text, out);
+    }
+}
+
+impl TransactionFields {
+    /// Makes the fields anew if this is another transaction.
+    fn renew(&mut self, transaction: Option<&Transaction>) {
+        if self.of.as_ref() == transaction {
+            return;
+        }
+        self.of = transaction.cloned();
+        self.xid.clear();
+        self.end.clear();
+        self.origin.clear();
+        let Some(transaction) = transaction else {
+            return;
+        };
+        if let Some(xid) = transaction.xid {
+            write_number(",\"xid\":", xid.into(), &mut self.xid);
+        }
+        match transaction.end {
+            End::Open => (),
+            End::Commit { lsn, time } => {
+                write_lsn(",\"commit_lsn\":", lsn, &mut self.end);
+                write_time(",\"commit_time\":", time, &mut self.end);
+            }
+            End::Prepare { lsn, time } => {
+                write_lsn(",\"prepare_lsn\":", Some(lsn), &mut self.end);
+                write_time(",\"prepare_time\":", Some(time), &mut self.end);
+            }
+        }
+        if let Some(origin) = &transaction.origin {
+            self.origin.extend_from_slice(b",\"origin\":");
+            write_string(origin.as_bytes(), &mut self.origin);
+        }
+    }
+
+    /// Appends `xid`, `subxid`, `lsn`, the end and `seq`.
+    fn write_place(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        self.write_numbers(event, out);
+        out.extend_from_slice(&self.end);
+        if let Some(seq) = event.seq {
+            write_number(",\"seq\":", seq, out);
+        }
+    }
+
+    fn write_numbers(&self, event: &Event<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.xid);
+        if let Some(subxid) = event.subxid {
+            write_number(",\"subxid\":", subxid.into(), out);
+        }
+        if has_lsn(&event.body) {
+            write_lsn(",\"lsn\":", event.lsn, out);
+        }
+    }
+}
+
+fn name(body: &Body<'_>) -> &'static str {
+    match body {
+        Body::Begin => "begin",
+        Body::Commit { .. } => "commit",
+        Body::Relation { .. } => "relation",
+        Body::Insert { .. } => "insert",
+        Body::Update { .. } => "update",
+        Body::Delete { .. } => "delete",
+        Body::Truncate { .. } => "truncate",
+        Body::Message { .. } => "message",
+        Body::BeginPrepare { .. } => "begin_prepare",
+        Body::Prepare { .. } => "prepare",
+        Body::CommitPrepared { .. } => "commit_prepared",
+        Body::RollbackPrepared { .. } => "rollback_prepared",
+        Body::StreamStart { .. } => "stream_start",
+        Body::StreamStop => "stream_stop",
+        Body::StreamCommit { .. } => "stream_commit",
+        Body::StreamAbort { .. } => "stream_abort",
+        Body::StreamPrepare { .. } => "stream_prepare",
+        Body::Undecodable { .. } => "undecodable",
+    }
+}
+
+/// The bounds of a transaction have positions of their own, and what the two plugins call theirs differs.
+fn has_lsn(body: &Body<'_>) -> bool {
+    matches!(
+        body,
+        Body::Insert { .. }
+            | Body::Update { .. }
+            | Body::Delete { .. }
+            | Body::Truncate { .. }
+            | Body::Message { .. }
+            | Body::Undecodable { .. }
+            | Body::RollbackPrepared { .. }
+    )
+}
+
+fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
+    match *body {
+        Body::Commit { end_lsn } => write_lsn(",\"end_lsn\":", end_lsn, out),
+        Body::StreamCommit { end_lsn } => write_lsn(",\"end_lsn\":", Some(end_lsn), out),
+        Body::BeginPrepare { gid } => write_bytes("gid", gid, out),
+        Body::Prepare { gid, end_lsn } | Body::StreamPrepare { gid, end_lsn } => {
+            write_lsn(",\"end_lsn\":", Some(end_lsn), out);
+            write_bytes("gid", gid, out);
+        }
+        Body::CommitPrepared { gid, commit_lsn, end_lsn, commit_time } => {
+            write_lsn(",\"commit_lsn\":", Some(commit_lsn), out);
+            write_time(",\"commit_time\":", Some(commit_time), out);
+            write_lsn(",\"end_lsn\":", Some(end_lsn), out);
+            write_bytes("gid", gid, out);
+        }
+        Body::RollbackPrepared { gid, prepare_end_lsn, end_lsn, prepare_time, rollback_time } => {
+            write_lsn(",\"prepare_end_lsn\":", Some(prepare_end_lsn), out);
+            write_time(",\"prepare_time\":", Some(prepare_time), out);
+            write_time(",\"rollback_time\":", Some(rollback_time), out);
+            write_lsn(",\"end_lsn\":", Some(end_lsn), out);
+            write_bytes("gid", gid, out);
+        }
+        Body::StreamStart { first } => write_flag(",\"first\":", Some(first), out),
+        Body::StreamAbort { abort_lsn, abort_time } => {
+            write_lsn(",\"abort_lsn\":", abort_lsn, out);
+            write_time(",\"abort_time\":", abort_time, out);
+        }
+        _ => (),
+    }
+}
+
+fn write_relation(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+    write_table_name(relation, out);
+    if relation.oid != 0 {
+        write_number(",\"oid\":", relation.oid.into(), out);
+    }
+    let replica_identity = relation.replica_identity.map(|identity| match identity {
+        ReplicaIdentity::Default => "default",
+        ReplicaIdentity::Nothing => "nothing",
+        ReplicaIdentity::Full => "full",
+        ReplicaIdentity::Index => "index",
+    });
+    if let Some(replica_identity) = replica_identity {
+        write_bytes("replica_identity", replica_identity.as_bytes(), out);
+    }
+    write_columns(relation, values, out);
+}
+
+fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
+    write_bytes("schema", relation.schema.as_bytes(), out);
+    write_bytes("table", relation.table.as_bytes(), out);
+}
+
+fn write_types(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"types\":");
+    let start = out.len();
+    for column in &relation.columns {
+        out.push(b',');
+        write_string(column.name.as_bytes(), out);
+        out.push(b':');
+        write_string(type_name(column, values).as_bytes(), out);
+    }
+    open_with(b'{', start, out);
+    out.push(b'}');
+}
+
+fn write_columns(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"columns\":");
+    let start = out.len();
+    for column in &relation.columns {
+        out.extend_from_slice(b",{\"name\":");
+        write_string(column.name.as_bytes(), out);
+        write_bytes("type", type_name(column, values).as_bytes(), out);
+        if column.type_oid != 0 {
+            write_number(",\"oid\":", column.type_oid.into(), out);
+        }
+        if column.type_modifier >= 0 {
+            write_number(",\"modifier\":", column.type_modifier.unsigned_abs().into(), out);
+        }
+        write_flag(",\"key\":", Some(column.key), out);
+        out.push(b'}');
+    }
+    open_with(b'[', start, out);
+    out.push(b']');
+}
+
+fn type_name(column: &Column, _values: &ValueWriter) -> String {
+    column.type_name.clone()
+}
+
+fn write_names<'a>(key: &str, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    let start = out.len();
+    for name in names {
+        out.push(b',');
+        write_string(name.as_bytes(), out);
+    }
+    open_with(b'[', start, out);
+    out.push(b']');
+}
+
+fn write_prepared_names<'a>(key: &str, columns: impl Iterator<Item = &'a TableColumn>, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    let start = out.len();
+    for column in columns {
+        out.push(b',');
+        out.extend_from_slice(&column.name);
+    }
+    open_with(b'[', start, out);
+    out.push(b']');
+}
+
+/// Turns the comma in front of the first member, which was written at `start`, into the bracket.
+fn open_with(bracket: u8, start: usize, out: &mut Vec<u8>) {
+    match out.get_mut(start) {
+        Some(comma) => *comma = bracket,
+        None => out.push(bracket),
+    }
+}
+
+fn write_flag(key: &str, flag: Option<bool>, out: &mut Vec<u8>) {
+    if let Some(flag) = flag {
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+}
+
+fn write_number(key: &str, number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn write_lsn(key: &str, lsn: Option<Lsn>, out: &mut Vec<u8>) {
+    if let Some(lsn) = lsn {
+        out.extend_from_slice(key.as_bytes());
+        out.push(b'"');
+        lsn.append_to(out);
+        out.push(b'"');
+    }
+}
+
+fn write_time(key: &str, time: Option<PgTime>, out: &mut Vec<u8>) {
+    if let Some(time) = time {
+        out.extend_from_slice(key.as_bytes());
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "\"{time}\"");
+    }
+}
+
+/// Appends `,"key":"text"`, or `,"key_base64":"..."` if the bytes are not UTF-8.
+fn write_bytes(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(text) => {
+            out.extend_from_slice(b"\":");
+            write_string(text.as_bytes(), out);
+        }
+        Err(_) => {
+            out.extend_from_slice(b"_base64\":\"");
+            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+            out.push(b'"');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Format;
+    use crate::render::testing::*;
+
+    const EVERYTHING: Include = Include {
+        transactions: true,
+        key: true,
+        types: true,
+        columns: true,
+        relations: true,
+        changed: true,
+        origin: true,
+    };
+
+    fn users() -> Relation {
+        relation("users", &[("id", INT4, true), ("name", TEXT, false), ("bio", TEXT, false)])
+    }
+
+    fn old_key(id: &str) -> Tuple<'static> {
+        cells_of(&[Sent::Text(id.as_bytes()), Sent::Absent, Sent::Absent])
+    }
+
+    #[test]
+    fn an_insert() {
+        let (users, transaction) = (users(), committed(742, 0x16B_37A0));
+        let mut test = Test::json(Include::default(), &[]);
+        test.feed(&[announce(&users)]);
+        assert_eq!(
+            test.feed(&[insert(&transaction, 0, &users, &[Some("1"), Some("Ada"), None])]),
+            "{\"op\":\"insert\",\"schema\":\"public\",\"table\":\"users\",\"xid\":742,\"lsn\":\"0/64\",\
+             \"commit_lsn\":\"0/16B37A0\",\"commit_time\":\"2026-11-20T09:23:34.946212+00:00\",\"seq\":0,\
+             \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":null}}\n"
+        );
+    }
+
+    #[test]
+    fn updates() {
+        let (users, transaction) = (users(), open(7));
+        let new = cells_of(&[Sent::Text(b"1"), Sent::Text(b"Grace"), Sent::Unchanged]);
+        let old = row(&[Some("1"), Some("Ada"), Some("long")]);
+        let mut test = Test::json(Include { changed: true, ..Include::default() }, &[]);
+        test.feed(&[announce(&users)]);
+        let head = "{\"op\":\"update\",\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":12";
+        for (old, new, expected) in [
+            (None, new, ",\"after\":{\"id\":1,\"name\":\"Grace\"},\"unchanged\":[\"bio\"]}\n"),
+            (
+                Some(old_key("2")),
+                row(&[Some("1"), None, None]),
+                ",\"before\":{\"id\":2},\"after\":{\"id\":1,\"name\":null,\"bio\":null}}\n",
+            ),
+            (
+                Some(old),
+                row(&[Some("1"), Some("Ada"), None]),
+                ",\"before\":{\"id\":1,\"name\":\"Ada\",\"bio\":\"long\"},\
+                  \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":null},\"changed\":[\"bio\"]}\n",
+            ),
+            (
+                Some(old),
+                old,
+                ",\"before\":{\"id\":1,\"name\":\"Ada\",\"bio\":\"long\"},\
+                  \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":\"long\"},\"changed\":[]}\n",
+            ),
+        ] {
+            let update = event(&transaction, 12, Body::Update { relation: &users, old, new });
+            assert_eq!(test.feed(&[update]), format!("{head}{expected}"));
+        }
+    }
+
+    #[test]
+    fn deletes_and_truncates() {
+        let (users, transaction) = (users(), prepared(7, 0x1_0000_0000));
+        let mut test = Test::json(Include::default(), &[]);
+        let place = "\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"subxid\":9,\"lsn\":\"0/64\",\
+                     \"prepare_lsn\":\"1/0\",\"prepare_time\":\"2026-11-20T09:23:34.946212+00:00\"";
+        let relation = &users;
+        for (body, op, rest) in [
+            (Body::Delete { relation, old: old_key("1") }, "delete", ",\"before\":{\"id\":1}}\n"),
+            (Body::Delete { relation, old: cells_of(&[]) }, "delete", ",\"before\":{}}\n"),
+            (
+                Body::Truncate { relation, cascade: Some(false), restart_identity: Some(true) },
+                "truncate",
+                ",\"cascade\":false,\"restart_identity\":true}\n",
+            ),
+            (Body::Truncate { relation, cascade: None, restart_identity: None }, "truncate", "}\n"),
+        ] {
+            let change = Event { subxid: Some(9), ..event(&transaction, u64::MAX, body) };
+            let expected = format!("{{\"op\":\"{op}\",{place},\"seq\":18446744073709551615{rest}");
+            assert_eq!(test.feed(&[change]), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_included() {
+        let mut users = users();
+        let types = [("integer", INT4, -1), ("character varying(20)", 0, 24), ("text", TEXT, -1)];
+        for (column, (name, oid, modifier)) in users.columns.iter_mut().zip(types) {
+            (column.type_name, column.type_oid, column.type_modifier) = (name.to_owned(), oid, modifier);
+        }
+        let transaction = Transaction { origin: Some("no\"de".to_owned()), ..open(7) };
+        let mut test = Test::json(EVERYTHING, &[]);
+        let columns = "\"columns\":[{\"name\":\"id\",\"type\":\"integer\",\"oid\":23,\"key\":true},\
+             {\"name\":\"name\",\"type\":\"character varying(20)\",\"modifier\":24,\"key\":false},\
+             {\"name\":\"bio\",\"type\":\"text\",\"oid\":25,\"key\":false}]";
+        let update = Body::Update {
+            relation: &users,
+            old: Some(row(&[Some("1"), None, None])),
+            new: row(&[Some("1"), Some("Ada"), None]),
+        };
+        assert_eq!(
+            test.feed(&[announce(&users), begin(&transaction), event(&transaction, 0, update)]),
+            format!(
+                "{{\"op\":\"begin\",\"xid\":7,\"origin\":\"no\\\"de\"}}\n\
+                 {{\"op\":\"relation\",\"schema\":\"public\",\"table\":\"users\",\"oid\":16385,\
+                 \"replica_identity\":\"default\",{columns}}}\n\
+                 {{\"op\":\"update\",\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":0,\
+                 \"before\":{{\"id\":1,\"name\":null,\"bio\":null}},\"after\":{{\"id\":1,\"name\":\"Ada\",\"bio\":null}},\
+                 \"key\":[\"id\"],\"types\":{{\"id\":\"integer\",\"name\":\"character varying(20)\",\"bio\":\"text\"}},\
+                 {columns},\"changed\":[\"name\"],\"origin\":\"no\\\"de\"}}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_table_without_columns_or_key() {
+        let (empty, transaction) = (relation("empty", &[]), open(7));
+        let mut test = Test::json(EVERYTHING, &[]);
+        let lines = test.feed(&[announce(&empty), insert(&transaction, 0, &empty, &[])]);
+        assert_eq!(
+            lines.lines().last(),
+            Some(
+                "{\"op\":\"insert\",\"schema\":\"public\",\"table\":\"empty\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":0,\
+                 \"after\":{},\"types\":{},\"columns\":[]}"
+            )
+        );
+    }
+
+    #[test]
+    fn messages_and_what_cannot_be_decoded() {
+        let transaction = open(7);
+        let mut test = Test::json(Include::default(), &[]);
+        for (body, expected) in [
+            (
+                Body::Message { transactional: true, prefix: b"app", content: b"a \"text\"\n" },
+                "\"op\":\"message\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"transactional\":true,\"prefix\":\"app\",\
+                 \"content\":\"a \\\"text\\\"\\n\"",
+            ),
+            (
+                Body::Message { transactional: true, prefix: b"\xff", content: b"\xfe\xff\x00" },
+                "\"op\":\"message\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"transactional\":true,\
+                 \"prefix_base64\":\"/w==\",\"content_base64\":\"/v8A\"",
+            ),
+            (
+                Body::Undecodable { reason: "no object", content: b"[" },
+                "\"op\":\"undecodable\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"reason\":\"no object\",\"content\":\"[\"",
+            ),
+        ] {
+            assert_eq!(test.feed(&[event(&transaction, 3, body)]), format!("{{{expected}}}\n"));
+        }
+        let body = Body::Message { transactional: false, prefix: b"", content: b"" };
+        let outside = Event { lsn: Some(Lsn(5)), transaction: None, subxid: None, seq: None, body };
+        assert_eq!(
+            test.feed(&[outside]),
+            "{\"op\":\"message\",\"lsn\":\"0/5\",\"transactional\":false,\"prefix\":\"\",\"content\":\"\"}\n"
+        );
+    }
+
+    #[test]
+    fn the_bounds_of_transactions() {
+        let (committed, prepared, open) = (committed(7, 0x200), prepared(7, 0x200), open(7));
+        let (gid, end_lsn) = (b"gid".as_slice(), Lsn(0x210));
+        let time = "2026-11-20T09:23:34.946212+00:00";
+        let mut ndjson = Ndjson::new(Values::Json, Include::default(), Types::new(Box::new(crate::value::NoCatalog)));
+        for (transaction, body, expected) in [
+            (
+                &committed,
+                Body::Begin,
+                format!("\"begin\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\""),
+            ),
+            (
+                &committed,
+                Body::Commit { end_lsn: Some(end_lsn) },
+                format!(
+                    "\"commit\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\",\"end_lsn\":\"0/210\""
+                ),
+            ),
+            (
+                &prepared,
+                Body::BeginPrepare { gid },
+                format!(
+                    "\"begin_prepare\",\"xid\":7,\"prepare_lsn\":\"0/200\",\"prepare_time\":\"{time}\",\"gid\":\"gid\""
+                ),
+            ),
+            (
+                &prepared,
+                Body::Prepare { gid, end_lsn },
+                format!(
+                    "\"prepare\",\"xid\":7,\"prepare_lsn\":\"0/200\",\"prepare_time\":\"{time}\",\"end_lsn\":\"0/210\",\
+                     \"gid\":\"gid\""
+                ),
+            ),
+            (
+                &committed,
+                Body::CommitPrepared { gid: b"\xff", commit_lsn: Lsn(0x200), end_lsn, commit_time: TIME },
+                format!(
+                    "\"commit_prepared\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\",\
+                     \"end_lsn\":\"0/210\",\"gid_base64\":\"/w==\""
+                ),
+            ),
+            (
+                &open,
+                Body::RollbackPrepared {
+                    gid,
+                    prepare_end_lsn: Lsn(0x100),
+                    end_lsn,
+                    prepare_time: PgTime(0),
+                    rollback_time: TIME,
+                },
+                format!(
+                    "\"rollback_prepared\",\"xid\":7,\"lsn\":\"0/64\",\"prepare_end_lsn\":\"0/100\",\
+                     \"prepare_time\":\"2000-01-01T00:00:00.000000+00:00\",\"rollback_time\":\"{time}\",\
+                     \"end_lsn\":\"0/210\",\"gid\":\"gid\""
+                ),
+            ),
+            (&open, Body::StreamStart { first: true }, "\"stream_start\",\"xid\":7,\"first\":true".to_owned()),
+            (&open, Body::StreamStop, "\"stream_stop\",\"xid\":7".to_owned()),
+            (
+                &committed,
+                Body::StreamCommit { end_lsn },
+                format!(
+                    "\"stream_commit\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\",\
+                     \"end_lsn\":\"0/210\""
+                ),
+            ),
+            (
+                &open,
+                Body::StreamAbort { abort_lsn: Some(Lsn(0x20)), abort_time: Some(TIME) },
+                format!("\"stream_abort\",\"xid\":7,\"abort_lsn\":\"0/20\",\"abort_time\":\"{time}\""),
+            ),
+            (
+                &prepared,
+                Body::StreamPrepare { gid, end_lsn },
+                format!(
+                    "\"stream_prepare\",\"xid\":7,\"prepare_lsn\":\"0/200\",\"prepare_time\":\"{time}\",\
+                     \"end_lsn\":\"0/210\",\"gid\":\"gid\""
+                ),
+            ),
+        ] {
+            let mut out = Vec::new();
+            ndjson.write(&Event { seq: None, ..event(transaction, 0, body) }, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"op\":{expected}}}\n"));
+        }
+    }
+
+    #[test]
+    fn values_as_the_text_that_the_server_sent() {
+        let table = relation("t", &[("b", BOOL, false), ("j", JSONB, false), ("n", INT4, false), ("x", TEXT, false)]);
+        let transaction = open(7);
+        let mut json = Test::json(Include::default(), &[]);
+        let mut text = Test::new(Format::Json, Values::Text, Include::default(), &[]);
+        let new = cells_of(&[Sent::Text(b"t"), Sent::Text(b"{\"a\": 1}"), Sent::Null, Sent::Text(b"\xff")]);
+        let insert = event(&transaction, 0, Body::Insert { relation: &table, new });
+        for (test, expected) in [
+            (&mut json, "{\"b\":true,\"j\":{\"a\": 1},\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n"),
+            (&mut text, "{\"b\":\"t\",\"j\":\"{\\\"a\\\": 1}\",\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n"),
+        ] {
+            let line = test.feed(&[insert]);
+            assert!(line.ends_with(&format!("\"after\":{expected}")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_type_is_text() {
+        let table = relation("t", &[("b", BOOL, false)]);
+        let transaction = open(7);
+        let mut test = Test::json(Include::default(), &[]);
+        let lines = test.feed(&[
+            insert(&transaction, 0, &table, &[Some("perhaps")]),
+            insert(&transaction, 1, &table, &[Some("t")]),
+            insert(&transaction, 2, &table, &[Some("never")]),
+        ]);
+        for (line, value) in lines.lines().zip(["\"perhaps\"", "true", "\"never\""]) {
+            assert!(line.ends_with(&format!("\"after\":{{\"b\":{value}}}}}")), "{line}");
+        }
+        assert_eq!(test.printer.take_warnings().len(), 1);
+    }
+}
