@@ -1,1 +1,306 @@
-//! The replication connection: socket, start-up and authentication, framing, replication commands, status updates.
+//! The replication connection: a session with `replication=database`, the commands of the streaming replication protocol,
+//! and the stream itself, whose messages are read in place.
+//!
+//! `command::stream` drives it: it polls the socket (with its own wake-ups), calls [`Connection::receive`] once, then
+//! [`Connection::next_message`] until that returns `None`, and only then polls again. It knows no output plugin.
+
+mod authentication;
+mod buffer;
+mod command;
+mod message;
+mod open;
+#[allow(dead_code)] // TLS, until connect::tls is there
+mod socket;
+mod startup;
+mod wire;
+
+pub use command::SystemIdentification;
+pub use message::{Message, Notice};
+
+use crate::connect::Settings;
+use crate::error::Result;
+use crate::lsn::Lsn;
+use crate::time::PgTime;
+use bytes::BytesMut;
+use message::Reader;
+use open::{Endpoint, Opened};
+use postgres_protocol::message::frontend;
+use socket::Patience;
+use startup::BackendKey;
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use wire::{Wire, io_error, unexpected};
+
+const RECEIVE: &str = "receive data from the WAL stream";
+const FINISH: &str = "end the WAL stream";
+/// How long the server may take to obey a cancel request.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How the session is to be.
+#[derive(Clone)]
+pub struct SessionSettings {
+    /// `timezone`; the other settings that decide how values are printed are always the same.
+    pub timezone: String,
+    /// Is asked ten times a second while the connection waits for the server outside the stream; "yes" ends the waiting with
+    /// an error.
+    pub interrupted: Rc<dyn Fn() -> bool>,
+}
+
+/// What a status update tells the server (manual section 55.4, Standby status update).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StandbyStatus {
+    /// Everything before this is written.
+    pub written: Lsn,
+    /// Everything before this is durable: the server forgets it.
+    pub flushed: Lsn,
+    /// Everything before this is applied.
+    pub applied: Lsn,
+    /// The server shall answer with a keepalive at once.
+    pub reply_requested: bool,
+}
+
+/// A replication connection.
+pub struct Connection {
+    wire: Wire,
+    key: BackendKey,
+    endpoint: Endpoint,
+    server_version: u32,
+    interrupted: Rc<dyn Fn() -> bool>,
+    /// The server has said that the stream ends.
+    ended: bool,
+}
+
+impl Connection {
+    /// Connects, authenticates and settles the session. Transient errors may be gone at the next try.
+    pub fn open(settings: &Settings, session: &SessionSettings) -> Result<Connection> {
+        let interrupted = Rc::clone(&session.interrupted);
+        let Opened { wire, key, endpoint } = open::open(settings, &session.timezone, &*interrupted)?;
+        let mut connection = Connection { wire, key, endpoint, server_version: 0, interrupted, ended: false };
+        connection.server_version = match connection.parameter("server_version").and_then(parse_server_version) {
+            Some(version) => version,
+            None => connection.show("server_version_num")?.parse().unwrap_or(0),
+        };
+        // Such a database holds any bytes: with UTF8 the server would end the stream at the first that is none, for ever.
+        if connection.parameter("server_encoding") == Some("SQL_ASCII") {
+            connection.query("set the client encoding", "SET client_encoding TO SQL_ASCII")?;
+        }
+        Ok(connection)
+    }
+
+    /// The server's version as `server_version_num` has it: 150018 for 15.18.
+    pub fn server_version(&self) -> u32 {
+        self.server_version
+    }
+
+    /// A setting that the server reports by itself, as `server_encoding`.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.wire.parameters.get(name).map(String::as_str)
+    }
+
+    /// The process of the server that serves this connection.
+    pub fn backend_pid(&self) -> u32 {
+        self.key.pid
+    }
+
+    /// The server's notices and warnings since the last call. At most 100 are kept.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.wire.notices)
+    }
+
+    /// IDENTIFY_SYSTEM: which cluster this is and how far its WAL goes.
+    pub fn identify_system(&mut self) -> Result<SystemIdentification> {
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        command::identify_system(&mut self.wire, patience)
+    }
+
+    /// The value of a setting.
+    pub fn show(&mut self, name: &str) -> Result<String> {
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        command::show(&mut self.wire, name, patience)
+    }
+
+    /// Creates a slot that is gone with this connection, and returns its consistent point. The server first waits for
+    /// every running transaction, perhaps for hours: meanwhile `wait` is called ten times a second, and may give up; then
+    /// the command is cancelled and the connection of no further use.
+    pub fn create_temporary_slot(
+        &mut self,
+        name: &str,
+        plugin: &str,
+        two_phase: bool,
+        wait: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Lsn> {
+        let act = format!("create the temporary replication slot \"{name}\"");
+        let command = command::create_temporary_slot(name, plugin, two_phase, self.server_version)?;
+        let (given_up, wait) = (Cell::new(false), RefCell::new(wait));
+        let stop = Rc::clone(&self.interrupted);
+        let interrupted = || {
+            given_up.set(stop() || wait.borrow_mut()().is_break());
+            given_up.get()
+        };
+        let patience = Patience { deadline: None, interrupted: &interrupted };
+        let row = command::query(&mut self.wire, &act, &command, patience);
+        if given_up.get() {
+            self.cancel(&act);
+        }
+        command::consistent_point(&act, row?)
+    }
+
+    /// Starts the stream of a logical slot. `options` are the output plugin's; `None` is an option without value.
+    pub fn start_replication(&mut self, slot: &str, start: Lsn, options: &[(String, Option<String>)]) -> Result<()> {
+        let act = format!("start streaming from slot \"{slot}\"");
+        command::send(&mut self.wire, &act, &command::start_replication(slot, start, options)?)?;
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let frame = self.wire.wait_frame(&act, patience)?;
+        match frame.tag {
+            b'W' => parse_copy_both_response(self.wire.body(&frame)),
+            _ => Err(unexpected(&act, &frame)),
+        }
+    }
+
+    /// One read of what the socket has; call it when `poll` says that there is something. It may bring no byte where TLS
+    /// got a part of a record. Messages that were handed out are void.
+    pub fn receive(&mut self) -> Result<usize> {
+        self.wire.receive().map_err(|error| io_error(RECEIVE, &error))
+    }
+
+    /// The next message that has arrived whole; `None`: receive more. Call it before the first `poll`, too: the beginning
+    /// of the stream may have come together with the answer to [`Connection::start_replication`].
+    pub fn next_message(&mut self) -> Result<Option<Message<'_>>> {
+        loop {
+            let Some(frame) = self.wire.next_frame()? else { return Ok(None) };
+            match frame.tag {
+                b'd' => return Message::parse(self.wire.body(&frame)).map(Some),
+                // CommandComplete without CopyDone is how a server says goodbye that shuts down.
+                b'c' | b'C' => {
+                    self.ended = true;
+                    return Ok(Some(Message::CopyDone));
+                }
+                b'N' | b'S' | b'A' => self.wire.note(&frame)?,
+                b'E' => return Err(self.wire.error_response(RECEIVE, &frame)),
+                b'Z' => {}
+                _ => return Err(unexpected(RECEIVE, &frame)),
+            }
+        }
+    }
+
+    /// Tells the server how far we are. If it has gone, [`Connection::receive`] will say so, and why.
+    pub fn send_status(&mut self, status: &StandbyStatus) -> Result<()> {
+        let message = encode_status(status, PgTime::now());
+        self.wire.send(&message).map_err(|error| io_error("report to the server", &error))
+    }
+
+    /// Ends the stream and the session: what was last reported has then arrived. What the server still sends is dropped;
+    /// in the middle of a large transaction that may take until `deadline`.
+    pub fn finish(&mut self, deadline: Instant) -> Result<()> {
+        let mut message = BytesMut::new();
+        frontend::copy_done(&mut message);
+        self.wire.send(&message).map_err(|error| io_error(FINISH, &error))?;
+        let patience = Patience { deadline: Some(deadline), interrupted: &|| false };
+        self.drain(patience)?;
+        message.clear();
+        frontend::terminate(&mut message);
+        self.wire.send(&message).map_err(|error| io_error(FINISH, &error))
+    }
+
+    /// Waits until the server is ready for another command, or has closed the connection after it ended the stream.
+    fn drain(&mut self, patience: Patience<'_>) -> Result<()> {
+        loop {
+            while let Some(frame) = self.wire.next_frame()? {
+                match frame.tag {
+                    b'Z' => return Ok(()),
+                    b'C' => self.ended = true,
+                    b'E' => return Err(self.wire.error_response(FINISH, &frame)),
+                    b'N' | b'S' => self.wire.note(&frame)?,
+                    _ => {}
+                }
+            }
+            let received = self.wire.socket().wait_readable(patience).and_then(|()| self.wire.receive());
+            match received {
+                Ok(_) => {}
+                Err(error) if self.ended && error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(io_error(FINISH, &error)),
+            }
+        }
+    }
+
+    fn query(&mut self, act: &str, command: &str) -> Result<()> {
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        command::query(&mut self.wire, act, command, patience).map(drop)
+    }
+
+    /// Makes the server stop what it does for us: it would not notice before its end that we are gone. As far as it can
+    /// be done: we are giving up anyway.
+    fn cancel(&mut self, act: &str) {
+        let patience = Patience { deadline: Instant::now().checked_add(CANCEL_TIMEOUT), interrupted: &|| false };
+        let mut message = BytesMut::new();
+        frontend::cancel_request(self.key.pid as i32, self.key.secret, &mut message);
+        let sent = self.endpoint.connect(patience).and_then(|mut socket| {
+            socket.send(&message)?;
+            // The server closes the connection when it has passed the request on.
+            socket.receive_byte(patience)
+        });
+        drop(sent);
+        let _ = command::wait_for_answer(&mut self.wire, act, patience);
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wire.as_fd()
+    }
+}
+
+// format: u8 | columns: u16 | { format: u16 }*
+fn parse_copy_both_response(body: &[u8]) -> Result<()> {
+    let mut reader = Reader::new("CopyBothResponse", body);
+    reader.u8("format")?;
+    for _ in 0..reader.u16("number of columns")? {
+        reader.u16("format of a column")?;
+    }
+    reader.finish()
+}
+
+// 'd' | length: u32 | 'r' | written: u64 | flushed: u64 | applied: u64 | time: i64 | reply_requested: u8
+fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
+    let mut message = Vec::with_capacity(39);
+    message.push(b'd');
+    message.extend(38u32.to_be_bytes());
+    message.push(b'r');
+    for position in [status.written, status.flushed, status.applied] {
+        message.extend(position.0.to_be_bytes());
+    }
+    message.extend(now.0.to_be_bytes());
+    message.push(status.reply_requested.into());
+    message
+}
+
+/// `15.18 (Debian 15.18-0+deb12u1)` is 150018, `19beta1` 190000.
+fn parse_server_version(text: &str) -> Option<u32> {
+    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (major, rest) = text.split_at(digits(text));
+    let minor = rest.strip_prefix('.').map(|rest| &rest[..digits(rest)]).unwrap_or("0");
+    major.parse::<u32>().ok()?.checked_mul(10_000)?.checked_add(minor.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_version() {
+        for (text, number) in [
+            ("15.18 (Debian 15.18-0+deb12u1)", Some(15_00_18)),
+            ("19beta1", Some(19_00_00)),
+            ("18.4", Some(18_00_04)),
+            ("", None),
+            ("x", None),
+            ("99999999999", None),
+            ("4294967295.1", None),
+        ] {
+            assert_eq!(parse_server_version(text), number, "{text}");
+        }
+    }
+}

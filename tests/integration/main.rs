@@ -34,4 +34,5 @@ mod support;
 
 mod harness;
 mod imports;
+mod walsender;
 // One line a module: connection, slot, publication, stream, values, ... each owner adds its own.

@@ -1,0 +1,215 @@
+//! The commands of the streaming replication protocol (manual section 55.4) and their answers.
+//!
+//! Their grammar has neither `E'...'` strings nor backslashes: a quote in a literal is doubled.
+
+use super::message::Reader;
+use super::socket::Patience;
+use super::wire::{Wire, io_error, unexpected};
+use crate::error::{Error, Result};
+use crate::lsn::Lsn;
+use bytes::BytesMut;
+use postgres_protocol::message::frontend;
+
+/// What IDENTIFY_SYSTEM tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemIdentification {
+    /// The number of the cluster; its copies have the same.
+    pub system_id: String,
+    /// The timeline.
+    pub timeline: u32,
+    /// How far the WAL is flushed; on a standby, how far it is replayed.
+    pub flushed: Lsn,
+    /// The database of this connection.
+    pub dbname: String,
+}
+
+/// The first row of an answer: text, or NULL.
+pub type Row = Vec<Option<String>>;
+
+/// IDENTIFY_SYSTEM
+pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<SystemIdentification> {
+    let act = "identify the server";
+    let row = query(wire, act, "IDENTIFY_SYSTEM", patience)?.unwrap_or_default();
+    let [Some(system_id), Some(timeline), Some(flushed), Some(dbname), ..] = row.as_slice() else {
+        return Err(incomprehensible(act, "IDENTIFY_SYSTEM"));
+    };
+    Ok(SystemIdentification {
+        system_id: system_id.clone(),
+        timeline: timeline.parse().map_err(|_| incomprehensible(act, "IDENTIFY_SYSTEM"))?,
+        flushed: flushed.parse().map_err(|_| incomprehensible(act, "IDENTIFY_SYSTEM"))?,
+        dbname: dbname.clone(),
+    })
+}
+
+/// SHOW
+pub fn show(wire: &mut Wire, name: &str, patience: Patience<'_>) -> Result<String> {
+    let act = format!("read the setting \"{name}\"");
+    // A name may have two parts, as `plugin.setting`.
+    let parts = name.split('.').map(quote_identifier).collect::<Result<Vec<_>>>()?;
+    let row = query(wire, &act, &format!("SHOW {}", parts.join(".")), patience)?.unwrap_or_default();
+    row.into_iter().next().flatten().ok_or_else(|| incomprehensible(&act, "SHOW"))
+}
+
+/// The command that creates a temporary slot, for the grammar of this server.
+pub fn create_temporary_slot(name: &str, plugin: &str, two_phase: bool, server_version: u32) -> Result<String> {
+    let options = match (server_version >= 15_00_00, two_phase) {
+        (true, false) => "(SNAPSHOT 'nothing')",
+        (true, true) => "(SNAPSHOT 'nothing', TWO_PHASE)",
+        (false, false) => "NOEXPORT_SNAPSHOT",
+        (false, true) => "NOEXPORT_SNAPSHOT TWO_PHASE",
+    };
+    let (name, plugin) = (quote_identifier(name)?, quote_identifier(plugin)?);
+    Ok(format!("CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {plugin} {options}"))
+}
+
+/// The consistent point in the answer to CREATE_REPLICATION_SLOT.
+pub fn consistent_point(act: &str, row: Option<Row>) -> Result<Lsn> {
+    // slot_name | consistent_point | snapshot_name | output_plugin
+    let point = row.and_then(|row| row.into_iter().nth(1)).flatten();
+    let point = point.and_then(|point| point.parse().ok());
+    point.ok_or_else(|| incomprehensible(act, "CREATE_REPLICATION_SLOT"))
+}
+
+/// The command that starts the stream of a logical slot.
+pub fn start_replication(slot: &str, start: Lsn, options: &[(String, Option<String>)]) -> Result<String> {
+    let mut command = format!("START_REPLICATION SLOT {} LOGICAL {start}", quote_identifier(slot)?);
+    let options = options.iter().map(|(name, value)| {
+        let name = quote_identifier(name)?;
+        Ok(match value {
+            Some(value) => format!("{name} {}", quote_literal(value)?),
+            None => name,
+        })
+    });
+    let options = options.collect::<Result<Vec<_>>>()?;
+    if !options.is_empty() {
+        command += &format!(" ({})", options.join(", "));
+    }
+    Ok(command)
+}
+
+/// Sends a command.
+pub fn send(wire: &mut Wire, act: &str, command: &str) -> Result<()> {
+    let mut message = BytesMut::new();
+    frontend::query(command, &mut message).map_err(|error| io_error(act, &error))?;
+    wire.send(&message).map_err(|error| io_error(act, &error))
+}
+
+/// Runs a command, in order to `act`, and waits until the server is ready for the next. Returns its first row.
+pub fn query(wire: &mut Wire, act: &str, command: &str, patience: Patience<'_>) -> Result<Option<Row>> {
+    send(wire, act, command)?;
+    wait_for_answer(wire, act, patience)
+}
+
+/// Waits for the answer to a command and until the server is ready for the next.
+pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Option<Row>> {
+    let mut row = None;
+    loop {
+        let frame = match wire.wait_frame(act, patience) {
+            // After an error the server is still to say that it is ready; the error may as well end the session.
+            Err(error) if error.server().is_some() => {
+                let _ = wait_until_ready(wire, act, patience);
+                return Err(error);
+            }
+            result => result?,
+        };
+        match frame.tag {
+            b'D' if row.is_none() => row = Some(parse_data_row(wire.body(&frame))?),
+            b'T' | b'D' | b'C' | b'I' => {}
+            b'Z' => return Ok(row),
+            _ => return Err(unexpected(act, &frame)),
+        }
+    }
+}
+
+fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<()> {
+    while wire.wait_frame(act, patience)?.tag != b'Z' {}
+    Ok(())
+}
+
+// count: u16 | { length: i32 | text }*
+fn parse_data_row(body: &[u8]) -> Result<Row> {
+    let mut reader = Reader::new("DataRow", body);
+    let count = reader.u16("number of columns")?;
+    let mut row = Row::new();
+    for _ in 0..count {
+        row.push(match reader.u32("length of a column")? {
+            u32::MAX => None,
+            length => Some(String::from_utf8_lossy(reader.take("value of a column", length as usize)?).into_owned()),
+        });
+    }
+    reader.finish()?;
+    Ok(row)
+}
+
+/// The grammar has no way to write a double quote inside an identifier, doubled or not.
+fn quote_identifier(name: &str) -> Result<String> {
+    match name.find(['"', '\0']) {
+        None => Ok(format!("\"{name}\"")),
+        Some(_) => {
+            Err(unspeakable(name, "a name in a replication command cannot have double quotes or NUL characters"))
+        }
+    }
+}
+
+fn quote_literal(text: &str) -> Result<String> {
+    match text.find('\0') {
+        None => Ok(format!("'{}'", text.replace('\'', "''"))),
+        Some(_) => Err(unspeakable(text, "it has a NUL character")),
+    }
+}
+
+fn unspeakable(text: &str, reason: &str) -> Error {
+    Error::usage(format!("could not send {text:?} to the server: {reason}"))
+}
+
+fn incomprehensible(act: &str, command: &str) -> Error {
+    Error::new(format!("could not {act}: the server's answer to {command} makes no sense"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes() {
+        let options = [
+            ("proto_version".to_owned(), Some("1".to_owned())),
+            ("publication_names".to_owned(), Some(r#""a'b","c\d""#.to_owned())),
+            ("we ird".to_owned(), None),
+        ];
+        assert_eq!(
+            start_replication("s lot", Lsn(0x1_0000_00FF), &options).unwrap(),
+            r#"START_REPLICATION SLOT "s lot" LOGICAL 1/FF ("proto_version" '1', "publication_names" '"a''b","c\d"', "we ird")"#
+        );
+        assert_eq!(start_replication("s", Lsn::INVALID, &[]).unwrap(), r#"START_REPLICATION SLOT "s" LOGICAL 0/0"#);
+    }
+
+    #[test]
+    fn refuses_what_the_grammar_cannot_say() {
+        assert!(start_replication("s\"", Lsn(1), &[]).is_err());
+        assert!(start_replication("s\0", Lsn(1), &[]).is_err());
+        assert!(start_replication("s", Lsn(1), &[("o\0".into(), None)]).is_err());
+        assert!(start_replication("s", Lsn(1), &[("o".into(), Some("\0".into()))]).is_err());
+        assert!(create_temporary_slot("s", "p\0", false, 15_00_00).is_err());
+    }
+
+    #[test]
+    fn knows_both_grammars() {
+        let slot = |two_phase, version| create_temporary_slot("s", "pgoutput", two_phase, version).unwrap();
+        let head = "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL \"pgoutput\" ";
+        assert_eq!(slot(false, 14_00_23), format!("{head}NOEXPORT_SNAPSHOT"));
+        assert_eq!(slot(true, 14_00_23), format!("{head}NOEXPORT_SNAPSHOT TWO_PHASE"));
+        assert_eq!(slot(false, 15_00_18), format!("{head}(SNAPSHOT 'nothing')"));
+        assert_eq!(slot(true, 18_00_04), format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)"));
+    }
+
+    #[test]
+    fn a_cut_data_row_is_an_error() {
+        let body = b"\0\x03\0\0\0\x02ab\xFF\xFF\xFF\xFF\0\0\0\0";
+        assert_eq!(parse_data_row(body).unwrap(), [Some("ab".into()), None, Some(String::new())]);
+        for cut in 0..body.len() {
+            assert!(parse_data_row(&body[..cut]).is_err(), "cut at {cut}");
+        }
+        assert!(parse_data_row(b"\xFF\xFF\x7F\xFF\xFF\xFF").is_err());
+    }
+}

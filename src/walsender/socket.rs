@@ -1,0 +1,302 @@
+//! The socket of the replication connection, with or without TLS: blocking, but never read before `poll` says that
+//! something is there, so that waiting can end at a deadline or when the user wants to stop.
+
+use super::buffer::Buffer;
+use crate::connect::Keepalives;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long one write may take before the peer counts as gone: what is sent is small, so only a peer that has long
+/// stopped reading can fill the socket's buffer.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a waiting program looks whether it should stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+/// Encrypted bytes taken from the kernel at once.
+const CIPHERTEXT: usize = 64 * 1024;
+
+/// How long to wait for the server.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// Not longer than this.
+    pub deadline: Option<Instant>,
+    /// Not if this says so; it is asked ten times a second.
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// A connection to a server.
+pub struct Socket {
+    fd: OwnedFd,
+    tls: Option<Box<Tls>>,
+}
+
+struct Tls {
+    connection: ClientConnection,
+    ciphertext: Vec<u8>,
+    closed: bool,
+}
+
+impl Patience<'_> {
+    /// Waits until `fd` is ready for `events`.
+    pub fn wait(&self, fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> {
+        loop {
+            if (self.interrupted)() {
+                return Err(io::Error::other(Interruption));
+            }
+            let mut pause = LOOK_UP;
+            if let Some(deadline) = self.deadline {
+                pause = pause.min(deadline.saturating_duration_since(Instant::now()));
+                if pause.is_zero() {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "timeout expired"));
+                }
+            }
+            let pause = Timespec::try_from(pause).unwrap_or_default();
+            match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&pause)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Interruption;
+
+impl std::fmt::Display for Interruption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interruption {}
+
+impl Socket {
+    /// Connects to the socket `path`; a leading `@` means Linux's abstract names.
+    pub fn connect_unix(path: &Path) -> io::Result<Socket> {
+        let address = match path.as_os_str().as_bytes() {
+            #[cfg(target_os = "linux")]
+            [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+            bytes => SocketAddrUnix::new(OsStr::from_bytes(bytes))?,
+        };
+        let fd = new_socket(AddressFamily::UNIX)?;
+        rustix::io::retry_on_intr(|| rustix::net::connect(&fd, &address))?;
+        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
+        Ok(Socket { fd, tls: None })
+    }
+
+    /// Connects to a TCP port.
+    pub fn connect_tcp(address: SocketAddr, keepalives: &Keepalives, patience: Patience<'_>) -> io::Result<Socket> {
+        let fd = new_socket(if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET })?;
+        connect_within(&fd, &address, patience)?;
+        sockopt::set_tcp_nodelay(&fd, true)?;
+        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
+        keep_alive(&fd, keepalives)?;
+        Ok(Socket { fd, tls: None })
+    }
+
+    /// Waits until the server sent something. Ask [`Socket::receive`] first whether it lies here already.
+    pub fn wait_readable(&self, patience: Patience<'_>) -> io::Result<()> {
+        patience.wait(self.as_fd(), PollFlags::IN)
+    }
+
+    /// One byte, as the answer to SSLRequest is: no more, for what follows may belong to TLS.
+    pub fn receive_byte(&mut self, patience: Patience<'_>) -> io::Result<u8> {
+        self.wait_readable(patience)?;
+        let mut byte = [0];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, &mut byte))? {
+            0 => Err(closed()),
+            _ => Ok(u8::from_be_bytes(byte)),
+        }
+    }
+
+    /// One read of what the kernel has. Blocks if there is nothing. With TLS it may bring no byte, when a record has not
+    /// arrived whole; but what could be decrypted is in the buffer, so `poll` on the socket misses nothing.
+    pub fn receive(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, buffer.space()))?;
+            buffer.received(count);
+            return if count == 0 { Err(closed()) } else { Ok(count) };
+        };
+        let count = tls.receive(&self.fd, buffer)?;
+        tls.flush(&self.fd)?;
+        if count == 0 && tls.closed { Err(closed()) } else { Ok(count) }
+    }
+
+    /// Sends all of `bytes`.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Wire(&self.fd).write_all(bytes) };
+        tls.connection.writer().write_all(bytes)?;
+        tls.flush(&self.fd)
+    }
+
+    /// Speaks TLS from here on.
+    pub fn start_tls(
+        &mut self,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        patience: Patience<'_>,
+    ) -> io::Result<()> {
+        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        let mut tls = Tls { connection, ciphertext: vec![0; CIPHERTEXT], closed: false };
+        tls.flush(&self.fd)?;
+        while tls.connection.is_handshaking() {
+            patience.wait(self.fd.as_fd(), PollFlags::IN)?;
+            let result = tls.take(&self.fd);
+            // Also after a failure: the alert tells the server why.
+            let flushed = tls.flush(&self.fd);
+            if result? == 0 {
+                return Err(closed());
+            }
+            flushed?;
+        }
+        self.tls = Some(Box::new(tls));
+        Ok(())
+    }
+
+    /// Is the connection encrypted?
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The certificate (DER) that the server showed.
+    pub fn server_certificate(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.connection.peer_certificates()?.first().map(AsRef::as_ref)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Tls {
+    /// Reads from the socket once and decrypts all of it into `buffer`.
+    fn receive(&mut self, fd: &OwnedFd, buffer: &mut Buffer) -> io::Result<usize> {
+        if self.closed {
+            return Ok(0);
+        }
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut self.ciphertext[..]))?;
+        let mut ciphertext = self.ciphertext.get(..count).unwrap_or_default();
+        let mut decrypted = 0;
+        self.closed = count == 0;
+        while !ciphertext.is_empty() && !self.closed {
+            self.closed = self.connection.read_tls(&mut ciphertext)? == 0;
+            self.connection.process_new_packets().map_err(io::Error::other)?;
+            loop {
+                match self.connection.reader().read(buffer.space()) {
+                    Ok(0) => {
+                        self.closed = true;
+                        break;
+                    }
+                    Ok(count) => {
+                        buffer.received(count);
+                        decrypted += count;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(decrypted)
+    }
+
+    /// Reads a part of the handshake.
+    fn take(&mut self, fd: &OwnedFd) -> io::Result<usize> {
+        let count = self.connection.read_tls(&mut Wire(fd))?;
+        self.connection.process_new_packets().map_err(io::Error::other)?;
+        Ok(count)
+    }
+
+    fn flush(&mut self, fd: &OwnedFd) -> io::Result<()> {
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut Wire(fd))?;
+        }
+        Ok(())
+    }
+}
+
+/// The encrypted side.
+struct Wire<'a>(&'a OwnedFd);
+
+impl Read for Wire<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::retry_on_intr(|| rustix::io::read(self.0, &mut *bytes))?)
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL) {
+            Err(Errno::AGAIN) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not read what is sent to it"))
+            }
+            result => Ok(result?),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Is it no failure: the user wants to stop?
+pub fn is_interruption(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|reason| reason.is::<Interruption>())
+}
+
+fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    let fd = rustix::net::socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+fn connect_within(fd: &OwnedFd, address: &impl SocketAddrArg, patience: Patience<'_>) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(fd, true)?;
+    match rustix::net::connect(fd, address) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS | Errno::INTR) => {
+            patience.wait(fd.as_fd(), PollFlags::OUT)?;
+            sockopt::socket_error(fd)??;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    rustix::io::ioctl_fionbio(fd, false)?;
+    Ok(())
+}
+
+fn keep_alive(fd: &OwnedFd, keepalives: &Keepalives) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Some(timeout) = keepalives.tcp_user_timeout {
+        sockopt::set_tcp_user_timeout(fd, timeout.as_millis().try_into().unwrap_or(u32::MAX))?;
+    }
+    sockopt::set_socket_keepalive(fd, keepalives.enabled)?;
+    if !keepalives.enabled {
+        return Ok(());
+    }
+    if let Some(idle) = keepalives.idle {
+        sockopt::set_tcp_keepidle(fd, idle)?;
+    }
+    if let Some(interval) = keepalives.interval {
+        sockopt::set_tcp_keepintvl(fd, interval)?;
+    }
+    if let Some(count) = keepalives.count {
+        sockopt::set_tcp_keepcnt(fd, count)?;
+    }
+    Ok(())
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "server closed the connection unexpectedly")
+}

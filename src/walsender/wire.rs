@@ -1,0 +1,140 @@
+//! Messages to and from the server, one at a time: what start-up and commands are made of.
+
+use super::buffer::{Buffer, Frame, LONGEST_MESSAGE};
+use super::message::{Notice, Reader, parse_notice};
+use super::socket::{Patience, Socket, is_interruption};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The longest message outside a stream: an answer of a few short values, or an error.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+/// So many notices are kept for the user; a server that sends more without end must not fill the memory.
+const MOST_NOTICES: usize = 100;
+/// So many parameters are kept; servers report some twenty.
+const MOST_PARAMETERS: usize = 1000;
+
+/// A socket with its receive buffer, and what the server may tell at any time.
+pub struct Wire {
+    socket: Socket,
+    buffer: Buffer,
+    /// The values of ParameterStatus.
+    pub parameters: BTreeMap<String, String>,
+    /// Notices that the user has not seen yet.
+    pub notices: Vec<Notice>,
+    /// Sending failed; what the server said before it went away may still be read.
+    send_failed: bool,
+}
+
+impl Wire {
+    /// Nothing was said yet.
+    pub fn new(socket: Socket) -> Wire {
+        Wire { socket, buffer: Buffer::new(), parameters: BTreeMap::new(), notices: Vec::new(), send_failed: false }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Sends a message. That the server has gone shows when its last words are read: they say why.
+    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        if self.send_failed {
+            return Ok(());
+        }
+        match self.socket.send(message) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                self.send_failed = true;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// One read of what the socket has.
+    pub fn receive(&mut self) -> io::Result<usize> {
+        self.socket.receive(&mut self.buffer)
+    }
+
+    /// The next message of the stream that has arrived whole.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
+        self.buffer.next_frame(LONGEST_MESSAGE)
+    }
+
+    /// What the message holds behind its length.
+    pub fn body(&self, frame: &Frame) -> &[u8] {
+        self.buffer.body(frame)
+    }
+
+    /// Waits for the next message, which answers what we are about to `act`. Takes note of what the server may send at
+    /// any time; an ErrorResponse is an error.
+    pub fn wait_frame(&mut self, act: &str, patience: Patience<'_>) -> Result<Frame> {
+        loop {
+            while let Some(frame) = self.buffer.next_frame(LONGEST_ANSWER)? {
+                match frame.tag {
+                    b'N' | b'S' | b'A' => self.note(&frame)?,
+                    b'E' => return Err(self.error_response(act, &frame)),
+                    _ => return Ok(frame),
+                }
+            }
+            let received = self.socket.wait_readable(patience).and_then(|()| self.receive());
+            received.map_err(|error| io_error(act, &error))?;
+        }
+    }
+
+    /// Takes note of a NoticeResponse or ParameterStatus; a NotificationResponse is nothing to us.
+    pub fn note(&mut self, frame: &Frame) -> Result<()> {
+        let body = self.buffer.body(frame);
+        match frame.tag {
+            b'N' => {
+                let notice = parse_notice("NoticeResponse", body)?;
+                if self.notices.len() < MOST_NOTICES {
+                    self.notices.push(notice);
+                }
+            }
+            b'S' => {
+                let (name, value) = parse_parameter_status(body)?;
+                if self.parameters.len() < MOST_PARAMETERS || self.parameters.contains_key(&name) {
+                    self.parameters.insert(name, value);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the server says in an ErrorResponse to what we are about to `act`.
+    pub fn error_response(&self, act: &str, frame: &Frame) -> Error {
+        match parse_notice("ErrorResponse", self.body(frame)) {
+            Ok(notice) => Error::from_server(act, notice.content),
+            Err(error) => error,
+        }
+    }
+}
+
+impl AsFd for Wire {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Could not `act`, for the connection failed.
+pub fn io_error(act: &str, error: &io::Error) -> Error {
+    let message = format!("could not {act}: {error}");
+    if is_interruption(error) { Error::new(message) } else { Error::transient(message) }
+}
+
+/// The server sent a message that has no place here.
+pub fn unexpected(act: &str, frame: &Frame) -> Error {
+    Error::new(format!("could not {act}: the server sent the unexpected message \"{}\"", frame.tag.escape_ascii()))
+}
+
+// name: cstr | value: cstr
+fn parse_parameter_status(body: &[u8]) -> Result<(String, String)> {
+    let mut reader = Reader::new("ParameterStatus", body);
+    let name = String::from_utf8_lossy(reader.cstr("name")?).into_owned();
+    let value = String::from_utf8_lossy(reader.cstr("value")?).into_owned();
+    reader.finish()?;
+    Ok((name, value))
+}

@@ -1,0 +1,222 @@
+//! The replication connection on its own, where the program cannot show what it does.
+
+use crate::support::*;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::cell::{Cell, OnceCell};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use walcat::connect::*;
+use walcat::error::{Kind, Result};
+use walcat::lsn::Lsn;
+use walcat::walsender::{Connection, Message, SessionSettings, StandbyStatus};
+
+/// Through the socket, as superuser.
+fn settings(db: &Database<'_>) -> Settings {
+    Settings {
+        hosts: vec![Host {
+            address: Address::Unix(db.server().socket_directory()),
+            port: db.server().port(),
+            password: None,
+        }],
+        user: "postgres".into(),
+        dbname: db.name().into(),
+        application_name: "walcat".into(),
+        options: None,
+        connect_timeout: Some(DEADLINE),
+        keepalives: Keepalives { enabled: true, idle: None, interval: None, count: None, tcp_user_timeout: None },
+        target_session_attrs: TargetSessionAttrs::Any,
+        tls: TlsSettings {
+            mode: SslMode::Disable,
+            direct: false,
+            roots: Roots::None,
+            client: None,
+            revoked: None,
+            sni: true,
+        },
+        channel_binding: ChannelBinding::Prefer,
+        password: None,
+        prompt: Prompt::Never,
+        typed: OnceCell::new(),
+    }
+}
+
+fn session() -> SessionSettings {
+    SessionSettings { timezone: "UTC".into(), interrupted: Rc::new(|| false) }
+}
+
+fn open(db: &Database<'_>) -> Connection {
+    Connection::open(&settings(db), &session()).unwrap()
+}
+
+/// Streams from the slot with test_decoding, whose payload is text, until the text is there; returns all of it.
+fn stream_until(connection: &mut Connection, end: &str) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    loop {
+        while let Some(message) = connection.next_message()? {
+            match message {
+                Message::XLogData { payload, .. } => lines.push(String::from_utf8_lossy(payload).into_owned()),
+                Message::Keepalive { .. } => {}
+                Message::CopyDone => return Ok(lines),
+            }
+            if lines.last().is_some_and(|line| line.contains(end)) {
+                return Ok(lines);
+            }
+        }
+        let mut fds = [PollFd::new(connection, PollFlags::IN)];
+        assert_ne!(poll(&mut fds, Some(&DEADLINE.try_into().unwrap())).unwrap(), 0, "nothing comes");
+        connection.receive()?;
+    }
+}
+
+fn soon() -> Instant {
+    Instant::now() + DEADLINE
+}
+
+#[test]
+fn walsender_pins_the_session() {
+    let db = Database::create("walsender_pins_the_session");
+    db.sql(&format!("ALTER DATABASE {} SET datestyle = 'German'", db.name()));
+    db.sql(&format!("ALTER DATABASE {} SET search_path = 'pg_catalog'", db.name()));
+    let mut settings = settings(&db);
+    settings.options = Some("-c timezone=Asia/Tokyo -c extra_float_digits=0 -c work_mem=123kB".into());
+    let mut connection = Connection::open(&settings, &session()).unwrap();
+    for (name, value) in [
+        ("datestyle", "ISO, MDY"),
+        ("intervalstyle", "postgres"),
+        ("extra_float_digits", "3"),
+        ("bytea_output", "hex"),
+        ("quote_all_identifiers", "off"),
+        ("search_path", ""),
+        ("timezone", "UTC"),
+        ("client_encoding", "UTF8"),
+        ("application_name", "walcat"),
+        ("work_mem", "123kB"),
+    ] {
+        assert_eq!(connection.show(name).unwrap(), value, "{name}");
+    }
+    assert_eq!(connection.server_version(), db.server().version());
+    assert_eq!(connection.parameter("server_encoding"), Some("UTF8"));
+    let identity = connection.identify_system().unwrap();
+    assert_eq!(identity.dbname, db.name());
+    assert_eq!(identity.system_id, db.value("SELECT system_identifier FROM pg_control_system()"));
+    assert!(identity.timeline == 1 && identity.flushed > Lsn(0x10_0000));
+    assert_eq!(connection.show("nosuch").unwrap_err().sqlstate(), "42704");
+    assert_eq!(connection.show("work_mem").unwrap(), "123kB");
+}
+
+#[test]
+fn walsender_takes_the_bytes_of_sql_ascii_databases() {
+    let options = "ENCODING 'SQL_ASCII' LOCALE 'C'";
+    let db = Database::create_with(server(), "walsender_takes_the_bytes_of_sql_ascii", options);
+    assert_eq!(open(&db).show("client_encoding").unwrap(), "SQL_ASCII");
+}
+
+#[test]
+fn walsender_streams_and_confirms() {
+    let db = Database::create("walsender_streams_and_confirms");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text)");
+    db.create_slot("test_decoding");
+    db.sql("INSERT INTO t VALUES (1, 'a'); INSERT INTO t SELECT 2, repeat('long', 1000000)");
+    let options = [("include-xids".to_owned(), Some("0".to_owned())), ("skip-empty-xacts".to_owned(), None)];
+    let mut connection = open(&db);
+    connection.start_replication(db.name(), Lsn::INVALID, &options).unwrap();
+    let lines = stream_until(&mut connection, "COMMIT").unwrap();
+    assert_eq!(lines[1], "table public.t: INSERT: id[integer]:1 v[text]:'a'");
+    assert_eq!(lines[2].len(), 4_000_000 + "table public.t: INSERT: id[integer]:2 v[text]:''".len());
+    let flushed = db.wal_position().parse().unwrap();
+    let status = StandbyStatus { written: flushed, flushed, applied: flushed, reply_requested: true };
+    connection.send_status(&status).unwrap();
+    connection.finish(soon()).unwrap();
+    let confirmed =
+        db.value(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    assert_eq!(confirmed.parse(), Ok(flushed));
+}
+
+#[test]
+fn walsender_creates_temporary_slots() {
+    let db = Database::create("walsender_creates_temporary_slots");
+    let mut connection = open(&db);
+    let wait = &mut || ControlFlow::Continue(());
+    let start = connection.create_temporary_slot("te mp", "test_decoding", false, wait).unwrap_err();
+    assert_eq!(start.sqlstate(), "42602");
+    let start = connection.create_temporary_slot("walsender_temporary", "test_decoding", true, wait).unwrap();
+    connection.start_replication("walsender_temporary", start, &[]).unwrap();
+    db.sql("CREATE TABLE t (id int)");
+    stream_until(&mut connection, "COMMIT").unwrap();
+    let slots = "SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'walsender_temporary'";
+    assert_eq!(db.value(slots), "f");
+    drop(connection);
+    db.wait_for(slots);
+}
+
+#[test]
+fn walsender_gives_up_on_a_slot_and_leaves_nothing() {
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "busy");
+    let mut blocker = db.client();
+    blocker.batch_execute("BEGIN; CREATE TABLE t ()").unwrap();
+    let mut connection = open(&db);
+    let (pid, calls) = (connection.backend_pid(), Cell::new(0));
+    let wait = &mut || {
+        calls.set(calls.get() + 1);
+        if calls.get() < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let error = connection.create_temporary_slot("s", "test_decoding", false, wait).unwrap_err();
+    assert_eq!(error.to_string(), "could not create the temporary replication slot \"s\": interrupted");
+    assert_eq!(error.kind(), Kind::Permanent);
+    drop(connection);
+    db.wait_for(&format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"));
+    assert_eq!(db.value("SELECT count(*) FROM pg_replication_slots"), "0");
+}
+
+#[test]
+fn walsender_says_why_the_stream_ends() {
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "ending");
+    db.create_slot("test_decoding");
+    let mut connection = open(&db);
+    let error = connection.start_replication("nosuch", Lsn::INVALID, &[]).unwrap_err();
+    assert_eq!((error.sqlstate(), error.kind()), ("42704", Kind::Permanent));
+    let mut connection = open(&db);
+    connection.start_replication(db.name(), Lsn::INVALID, &[]).unwrap();
+    let error = open(&db).start_replication(db.name(), Lsn::INVALID, &[]).unwrap_err();
+    assert_eq!((error.sqlstate(), error.kind()), ("55006", Kind::Transient));
+    db.sql(&format!("SELECT pg_terminate_backend({})", connection.backend_pid()));
+    let error = stream_until(&mut connection, "nothing").unwrap_err();
+    assert_eq!((error.sqlstate(), error.kind()), ("57P01", Kind::Transient));
+    let mut connection = open(&db);
+    connection.start_replication(db.name(), Lsn::INVALID, &[]).unwrap();
+    server.kill();
+    let error = stream_until(&mut connection, "nothing").unwrap_err();
+    assert_eq!(error.kind(), Kind::Transient);
+    let expected = "could not receive data from the WAL stream: server closed the connection unexpectedly";
+    assert!([expected, "(SQLSTATE 57P02)"].iter().any(|text| error.to_string().contains(text)), "{error}");
+}
+
+#[test]
+fn walsender_reaches_no_server() {
+    let db = Database::create("walsender_reaches_no_server");
+    let mut settings = settings(&db);
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = dead.local_addr().unwrap().port();
+    settings.hosts[0] =
+        Host { address: Address::Tcp { name: "127.0.0.1".into(), hostaddr: None }, port, password: None };
+    // It listens, but says nothing.
+    settings.connect_timeout = Some(Duration::from_millis(300));
+    let error = Connection::open(&settings, &session()).map(drop).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("could not connect to the server at \"127.0.0.1\", port {port}: timeout expired")
+    );
+    assert_eq!(error.kind(), Kind::Transient);
+    settings.connect_timeout = None;
+    let session = SessionSettings { interrupted: Rc::new(|| true), ..session() };
+    let error = Connection::open(&settings, &session).map(drop).unwrap_err();
+    assert!(error.to_string().ends_with(": interrupted"), "{error}");
+    assert_eq!(error.kind(), Kind::Permanent);
+    drop(dead);
+    let error = Connection::open(&settings, &self::session()).map(drop).unwrap_err();
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+    assert_eq!(error.kind(), Kind::Transient);
+}
