@@ -95,6 +95,13 @@ impl Error {
         self
     }
 
+    /// The same failure, told after those that led up to it, each on a line of its own.
+    pub fn after(mut self, earlier: &[Error]) -> Error {
+        let before: String = earlier.iter().map(|error| format!("{error}\n")).collect();
+        self.0.message.insert_str(0, &before);
+        self
+    }
+
     /// What may be done about it.
     pub fn kind(&self) -> Kind {
         self.0.kind

@@ -1,9 +1,25 @@
 //! Where and how to connect: one [`Settings`] from which both connections are made, the SQL one here and the replication
 //! one in `walsender`.
 
+mod attempt;
+mod conninfo;
+mod environment;
+mod parameter;
+mod passfile;
+mod password;
+mod resolve;
+mod service;
+mod sql;
+
+pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first};
+pub use environment::Environment;
+pub use resolve::Given;
+pub use sql::{Session, server_error, sql};
+
 use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything needed to connect, from the command line, the environment, the service file and the defaults.
@@ -11,6 +27,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The servers to try, in order.
     pub hosts: Vec<Host>,
+    /// Shuffle them, and the addresses of each, before every connection.
+    pub load_balance: bool,
     /// The role.
     pub user: String,
     /// The database.
@@ -35,6 +53,48 @@ pub struct Settings {
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
     pub typed: OnceCell<Secret>,
+    /// Where warnings and the server's notices go.
+    pub voice: Voice,
+}
+
+/// Takes warnings and the server's notices, for the user to see.
+#[derive(Clone)]
+pub struct Voice(Arc<Listener>);
+
+type Listener = dyn Fn(Remark, &str) + Send + Sync;
+
+/// What kind of remark is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// Something may be wrong.
+    Warning,
+    /// Good to know.
+    Notice,
+}
+
+impl Voice {
+    /// Remarks go to this function.
+    pub fn new(listener: impl Fn(Remark, &str) + Send + Sync + 'static) -> Voice {
+        Voice(Arc::new(listener))
+    }
+
+    /// Passes a remark on.
+    pub fn say(&self, remark: Remark, text: &str) {
+        (self.0)(remark, text);
+    }
+}
+
+/// Nobody listens.
+impl Default for Voice {
+    fn default() -> Voice {
+        Voice::new(|_, _| ())
+    }
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Voice")
+    }
 }
 
 /// A server to try.
@@ -113,12 +173,21 @@ pub struct TlsSettings {
     pub direct: bool,
     /// `sslrootcert`
     pub roots: Roots,
-    /// `sslcert` and `sslkey`, where they are there.
+    /// The client's certificate and its key: `sslcert` and `sslkey`, or the files that libpq looks for.
     pub client: Option<(PathBuf, PathBuf)>,
     /// `sslcrl`
     pub revoked: Option<PathBuf>,
     /// `sslsni`
     pub sni: bool,
+    /// `ssl_min_protocol_version` and `ssl_max_protocol_version` allow TLS 1.2 and TLS 1.3?
+    pub versions: TlsVersions,
+}
+
+/// Which protocol versions may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsVersions {
+    pub tls12: bool,
+    pub tls13: bool,
 }
 
 /// `sslmode`

@@ -33,11 +33,14 @@ fn settings(db: &Database<'_>) -> Settings {
             client: None,
             revoked: None,
             sni: true,
+            versions: TlsVersions { tls12: true, tls13: true },
         },
         channel_binding: ChannelBinding::Prefer,
         password: None,
         prompt: Prompt::Never,
         typed: OnceCell::new(),
+        load_balance: false,
+        voice: Voice::default(),
     }
 }
 

@@ -1,0 +1,260 @@
+//! The order in which servers, addresses and kinds of encryption are tried: the one truth for the SQL and for the
+//! replication connection. What it takes to open one is the caller's [`open`](first).
+
+use super::password;
+use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
+use crate::error::{Error, Kind, Result};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+/// The SQLSTATE of a server whose pg_hba.conf does not let us in this way: with or without encryption it may.
+const INVALID_AUTHORIZATION: &str = "28000";
+
+/// One try to open a connection.
+pub struct Attempt<'a> {
+    /// All about the connection that does not depend on the try.
+    pub settings: &'a Settings,
+    /// The server.
+    pub host: &'a Host,
+    /// One of its addresses.
+    pub endpoint: Endpoint,
+    /// Whether to use TLS.
+    pub encryption: Encryption,
+    /// The password to answer with, if one is known.
+    pub password: Option<&'a Secret>,
+}
+
+/// Where the socket of a try leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// This socket file.
+    Unix(PathBuf),
+    /// This address and port.
+    Tcp(SocketAddr),
+}
+
+/// Whether a try uses TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Do not ask for it.
+    Off,
+    /// Ask, and go on without if the server says that it has none.
+    IfOffered,
+    /// Fail without it.
+    Required,
+}
+
+/// Why a try did not end in a connection.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The server asks for a password, and [`Attempt::password`] was empty.
+    PasswordNeeded,
+    /// TLS could not be set up: under `sslmode=prefer` the next try does without.
+    Tls(Error),
+    /// Anything else. Where it is transient, the next address may be better.
+    Other(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Other(error)
+    }
+}
+
+impl Attempt<'_> {
+    /// What is being done, for `could not <act>: ...`.
+    pub fn act(&self) -> String {
+        act(self.host, Some(&self.endpoint))
+    }
+
+    /// The name that the server's certificate must bear.
+    pub fn server_name(&self) -> &str {
+        match &self.host.address {
+            Address::Tcp { name, .. } => name,
+            Address::Unix(_) => "localhost",
+        }
+    }
+
+    /// The error for a reason that trying again cannot mend.
+    pub fn permanent(&self, reason: impl std::fmt::Display) -> Error {
+        Error::new(format!("could not {}: {reason}", self.act()))
+    }
+
+    /// The error for a server that is not there or went away.
+    pub fn transient(&self, reason: impl std::fmt::Display) -> Error {
+        Error::transient(format!("could not {}: {reason}", self.act()))
+    }
+
+    /// The error for a socket that could not be connected.
+    pub fn unreachable(&self, reason: &std::io::Error) -> Error {
+        let error = self.transient(plain(reason));
+        match &self.endpoint {
+            Endpoint::Unix(_) => {
+                error.with_detail("Is the server running locally and accepting connections on that socket?")
+            }
+            Endpoint::Tcp(_) => {
+                error.with_detail("Is the server running on that host and accepting TCP/IP connections?")
+            }
+        }
+    }
+}
+
+/// Opens the first connection that can be had: tries the servers and their addresses in order, each with and without TLS as `sslmode`
+/// says, asks the user for the password if need be, and passes over servers that are not what `target_session_attrs` wants.
+///
+/// `open` makes one try; `ask` runs a query that gives one value on what it opened.
+pub fn first<S>(
+    settings: &Settings,
+    mut open: impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
+    mut ask: impl FnMut(&mut S, &str) -> Result<String>,
+) -> Result<S> {
+    if settings.prompt == Prompt::Always {
+        password::typed(settings)?;
+    }
+    if settings.target_session_attrs == TargetSessionAttrs::PreferStandby {
+        match first_of_kind(settings, TargetSessionAttrs::Standby, &mut open, &mut ask) {
+            Err(error) if error.kind() == Kind::Transient => {}
+            done => return done,
+        }
+    }
+    first_of_kind(settings, settings.target_session_attrs, &mut open, &mut ask)
+}
+
+fn first_of_kind<S>(
+    settings: &Settings,
+    wanted: TargetSessionAttrs,
+    open: &mut impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
+    ask: &mut impl FnMut(&mut S, &str) -> Result<String>,
+) -> Result<S> {
+    let mut failures = Vec::new();
+    for host in shuffled(settings, settings.hosts.iter().collect()) {
+        let endpoints = match endpoints(host) {
+            Ok(endpoints) => shuffled(settings, endpoints),
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
+        for endpoint in endpoints {
+            let opened = encrypted_or_not(settings, host, &endpoint, open).and_then(|mut session| {
+                match unsuited(wanted, |query| ask(&mut session, query))? {
+                    None => Ok(session),
+                    Some(reason) => {
+                        Err(Error::transient(format!("could not {}: {reason}", act(host, Some(&endpoint)))))
+                    }
+                }
+            });
+            match opened {
+                Ok(session) => return Ok(session),
+                Err(error) if error.kind() == Kind::Transient => failures.push(error),
+                Err(error) => return Err(error.after(&failures)),
+            }
+        }
+    }
+    let last = failures.pop().unwrap_or_else(|| Error::new("could not connect: no server is named"));
+    Err(last.after(&failures))
+}
+
+/// Goes through the kinds of encryption that `sslmode` allows at one address.
+fn encrypted_or_not<S>(
+    settings: &Settings,
+    host: &Host,
+    endpoint: &Endpoint,
+    open: &mut impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
+) -> Result<S> {
+    let kinds: &[Encryption] = match (endpoint, settings.tls.mode) {
+        (Endpoint::Unix(_), _) | (_, SslMode::Disable) => &[Encryption::Off],
+        (_, SslMode::Allow) => &[Encryption::Off, Encryption::Required],
+        (_, SslMode::Prefer) => &[Encryption::IfOffered, Encryption::Off],
+        (_, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => &[Encryption::Required],
+    };
+    let mut failures = Vec::new();
+    for encryption in kinds {
+        let mut attempt =
+            Attempt { settings, host, endpoint: endpoint.clone(), encryption: *encryption, password: None };
+        attempt.password = password::known(settings, host);
+        let mut opened = open(&attempt);
+        if let Err(Refusal::PasswordNeeded) = opened {
+            attempt.password = Some(password::asked_for(&attempt)?);
+            opened = open(&attempt);
+        }
+        let error = match opened {
+            Ok(session) => return Ok(session),
+            Err(Refusal::PasswordNeeded) => return Err(attempt.permanent("no password supplied")),
+            Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => error,
+            Err(Refusal::Other(error)) if error.sqlstate() == INVALID_AUTHORIZATION => error,
+            Err(Refusal::Tls(error) | Refusal::Other(error)) => return Err(error.after(&failures)),
+        };
+        if failures.last().is_none_or(|last: &Error| last.to_string() != error.to_string()) {
+            failures.push(error);
+        }
+    }
+    let last = failures.pop().unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
+    Err(last.after(&failures))
+}
+
+/// Why the server is not of the kind that is wanted; `None` if it is.
+fn unsuited(wanted: TargetSessionAttrs, mut ask: impl FnMut(&str) -> Result<String>) -> Result<Option<&'static str>> {
+    let (query, suitable, reason) = match wanted {
+        TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => return Ok(None),
+        TargetSessionAttrs::ReadWrite => ("SHOW transaction_read_only", "off", "session is read-only"),
+        TargetSessionAttrs::ReadOnly => ("SHOW transaction_read_only", "on", "session is not read-only"),
+        TargetSessionAttrs::Primary => ("SELECT pg_catalog.pg_is_in_recovery()", "f", "server is in hot standby mode"),
+        TargetSessionAttrs::Standby => {
+            ("SELECT pg_catalog.pg_is_in_recovery()", "t", "server is not in hot standby mode")
+        }
+    };
+    Ok((ask(query)? != suitable).then_some(reason))
+}
+
+/// All addresses of a server.
+fn endpoints(host: &Host) -> Result<Vec<Endpoint>> {
+    match &host.address {
+        Address::Unix(directory) => Ok(vec![Endpoint::Unix(directory.join(format!(".s.PGSQL.{}", host.port)))]),
+        Address::Tcp { hostaddr: Some(address), .. } => Ok(vec![Endpoint::Tcp((*address, host.port).into())]),
+        Address::Tcp { name, hostaddr: None } => {
+            let found = (name.as_str(), host.port).to_socket_addrs().map_err(|error| {
+                let reason = plain(&error);
+                let reason = reason.strip_prefix("failed to lookup address information: ").unwrap_or(&reason);
+                Error::transient(format!("could not translate host name \"{name}\" to address: {reason}"))
+            })?;
+            Ok(found.map(Endpoint::Tcp).collect())
+        }
+    }
+}
+
+/// In random order, if that is wanted.
+fn shuffled<T>(settings: &Settings, mut items: Vec<T>) -> Vec<T> {
+    if settings.load_balance {
+        let mut random = RandomState::new().build_hasher();
+        for end in (2..=items.len()).rev() {
+            random.write_usize(end);
+            let chosen = random.finish() % end as u64;
+            items.swap(end - 1, usize::try_from(chosen).unwrap_or(0));
+        }
+    }
+    items
+}
+
+/// Names the server as libpq does, with the address where it says more than the name.
+fn act(host: &Host, endpoint: Option<&Endpoint>) -> String {
+    match (&host.address, endpoint) {
+        (_, Some(Endpoint::Unix(path))) => format!("connect to server on socket \"{}\"", path.display()),
+        (Address::Tcp { name, .. }, Some(Endpoint::Tcp(address))) if address.ip().to_string() != *name => {
+            format!("connect to server at \"{name}\" ({}), port {}", address.ip(), host.port)
+        }
+        (Address::Tcp { name, .. }, _) => format!("connect to server at \"{name}\", port {}", host.port),
+        (Address::Unix(directory), _) => {
+            format!("connect to server in \"{}\", port {}", directory.display(), host.port)
+        }
+    }
+}
+
+/// The words of an operating system error, without its number, as the middle of a sentence.
+pub fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
