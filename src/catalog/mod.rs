@@ -1,1 +1,3 @@
 //! SQL over the `postgres` crate: slots, publications, types, settings.
+
+pub mod types;

@@ -1,0 +1,133 @@
+//! What types consist of: the catalog behind [`crate::value::Types`].
+
+use crate::error::{Error, Result};
+use crate::value::{Shape, TypeCatalog, TypeEntry};
+use postgres::{Client, Row};
+use std::ops::DerefMut;
+use std::time::{Duration, Instant};
+
+/// How long a connection is kept for the next look-up. Tables tend to be announced in bursts; an older connection may be dead
+/// without anyone knowing, and waiting for it would hold up the stream.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// How long after a failure to connect the next attempt is made, so that a catalog that cannot be had holds up the stream
+/// only now and then.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The types asked for and all that they consist of. `kind` is what `json_categorize_type` (PostgreSQL's `json.c`, since
+/// version 17 `jsonfuncs.c`) goes by: domains count as what they are over, only true arrays as arrays; and hstore is the
+/// type whose cast to json is the function that makes objects of it.
+const LOOK_UP: &str = "
+    WITH RECURSIVE reachable (oid) AS (
+        SELECT pg_catalog.unnest($1::pg_catalog.oid[])
+        UNION
+        SELECT part.oid
+        FROM reachable
+        JOIN pg_catalog.pg_type AS type ON type.oid = reachable.oid
+        CROSS JOIN LATERAL (
+            SELECT type.typbasetype
+            WHERE type.typtype = 'd'
+            UNION ALL
+            SELECT type.typelem
+            WHERE type.typtype <> 'd' AND type.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
+            UNION ALL
+            SELECT attribute.atttypid
+            FROM pg_catalog.pg_attribute AS attribute
+            WHERE type.typtype = 'c' AND attribute.attrelid = type.typrelid
+              AND attribute.attnum > 0 AND NOT attribute.attisdropped
+        ) AS part (oid)
+    )
+    SELECT
+        type.oid,
+        pg_catalog.format_type(type.oid, NULL),
+        CASE
+            WHEN type.typtype = 'd' THEN 'domain'
+            WHEN element.oid IS NOT NULL THEN 'array'
+            WHEN type.typtype = 'c' THEN 'composite'
+            WHEN EXISTS (
+                SELECT FROM pg_catalog.pg_cast AS to_json
+                JOIN pg_catalog.pg_proc AS function ON function.oid = to_json.castfunc
+                WHERE to_json.castsource = type.oid AND to_json.casttarget = 'pg_catalog.json'::pg_catalog.regtype
+                  AND function.prosrc = 'hstore_to_json'
+            ) THEN 'hstore'
+            ELSE 'scalar'
+        END AS kind,
+        type.typbasetype,
+        element.oid,
+        element.typdelim,
+        attributes.names,
+        attributes.types
+    FROM reachable
+    JOIN pg_catalog.pg_type AS type ON type.oid = reachable.oid
+    LEFT JOIN pg_catalog.pg_type AS element
+        ON element.oid = type.typelem
+        AND type.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
+    LEFT JOIN LATERAL (
+        SELECT
+            pg_catalog.array_agg(attribute.attname ORDER BY attribute.attnum) AS names,
+            pg_catalog.array_agg(attribute.atttypid ORDER BY attribute.attnum) AS types
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE type.typtype = 'c' AND attribute.attrelid = type.typrelid
+          AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    ) AS attributes ON true";
+
+/// Looks types up on a connection of its own, which it opens when it is asked first.
+pub struct SqlTypes<C> {
+    connect: Box<dyn FnMut() -> Result<C>>,
+    /// The connection, and when it was last of use.
+    open: Option<(C, Instant)>,
+    /// Why it could not be opened, and when.
+    failed: Option<(String, Instant)>,
+}
+
+impl<C: DerefMut<Target = Client>> SqlTypes<C> {
+    /// Asks over connections that `connect` opens.
+    pub fn new(connect: impl FnMut() -> Result<C> + 'static) -> SqlTypes<C> {
+        SqlTypes { connect: Box::new(connect), open: None, failed: None }
+    }
+
+    fn connection(&mut self) -> Result<C> {
+        if let Some((connection, used)) = self.open.take()
+            && used.elapsed() < KEPT
+            && !connection.is_closed()
+        {
+            return Ok(connection);
+        }
+        if let Some((reason, at)) = &self.failed
+            && at.elapsed() < PAUSE
+        {
+            return Err(Error::new(reason.clone()));
+        }
+        let connection = (self.connect)();
+        self.failed = connection.as_ref().err().map(|error| (error.to_string(), Instant::now()));
+        connection
+    }
+}
+
+impl<C: DerefMut<Target = Client>> TypeCatalog for SqlTypes<C> {
+    fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
+        let mut connection = self.connection()?;
+        let rows = connection.query(LOOK_UP, &[&oids]).map_err(failed)?;
+        self.open = Some((connection, Instant::now()));
+        rows.iter().map(|row| entry(row).map_err(failed)).collect()
+    }
+}
+
+fn failed(error: postgres::Error) -> Error {
+    Error::new(format!("could not look up types: {error}"))
+}
+
+fn entry(row: &Row) -> std::result::Result<TypeEntry, postgres::Error> {
+    let shape = match row.try_get(2)? {
+        "domain" => Shape::Domain { base: row.try_get(3)? },
+        "array" => Shape::Array { element: row.try_get(4)?, delimiter: row.try_get::<_, i8>(5)?.cast_unsigned() },
+        "composite" => {
+            let names: Vec<String> = row.try_get::<_, Option<_>>(6)?.unwrap_or_default();
+            let types: Vec<u32> = row.try_get::<_, Option<_>>(7)?.unwrap_or_default();
+            Shape::Composite { attributes: names.into_iter().zip(types).collect() }
+        }
+        "hstore" => Shape::Hstore,
+        _ => Shape::Scalar,
+    };
+    Ok(TypeEntry { oid: row.try_get(0)?, name: row.try_get(1)?, shape })
+}
