@@ -131,7 +131,7 @@ impl Ndjson {
             | Body::Update { relation, .. }
             | Body::Delete { relation, .. }
             | Body::Truncate { relation, .. } => self.change(event, relation, out),
-            Body::Relation { relation, .. } => write_relation(relation, &self.values, out),
+            Body::Relation { relation, .. } => write_relation(relation, &self.values.types, out),
             _ => self.other(event, out),
         }
         out.extend_from_slice(b"}\n");
@@ -219,10 +219,10 @@ impl Table {
             write_names(",\"key\":", key.map(|column| column.name.as_str()), &mut extras);
         }
         if include.types {
-            write_types(relation, values, &mut extras);
+            write_types(relation, &values.types, &mut extras);
         }
         if include.columns {
-            write_columns(relation, values, &mut extras);
+            write_columns(relation, &values.types, &mut extras);
         }
         Table { name, columns: relation.columns.iter().map(column).collect(), extras }
     }
@@ -420,7 +420,7 @@ fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_relation(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+fn write_relation(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     write_table_name(relation, out);
     if relation.oid != 0 {
         write_number(",\"oid\":", relation.oid.into(), out);
@@ -434,7 +434,7 @@ fn write_relation(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) 
     if let Some(replica_identity) = replica_identity {
         write_bytes("replica_identity", replica_identity.as_bytes(), out);
     }
-    write_columns(relation, values, out);
+    write_columns(relation, types, out);
 }
 
 fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
@@ -442,26 +442,26 @@ fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
     write_bytes("table", relation.table.as_bytes(), out);
 }
 
-fn write_types(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+fn write_types(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"types\":");
     let start = out.len();
     for column in &relation.columns {
         out.push(b',');
         write_string(column.name.as_bytes(), out);
         out.push(b':');
-        write_string(type_name(column, values).as_bytes(), out);
+        write_string(type_name(column, types).as_bytes(), out);
     }
     open_with(b'{', start, out);
     out.push(b'}');
 }
 
-fn write_columns(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
+fn write_columns(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"columns\":");
     let start = out.len();
     for column in &relation.columns {
         out.extend_from_slice(b",{\"name\":");
         write_string(column.name.as_bytes(), out);
-        write_bytes("type", type_name(column, values).as_bytes(), out);
+        write_bytes("type", type_name(column, types).as_bytes(), out);
         if column.type_oid != 0 {
             write_number(",\"oid\":", column.type_oid.into(), out);
         }
@@ -475,8 +475,11 @@ fn write_columns(relation: &Relation, values: &ValueWriter, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn type_name(column: &Column, _values: &ValueWriter) -> String {
-    column.type_name.clone()
+fn type_name(column: &Column, types: &Types) -> String {
+    if !column.type_name.is_empty() {
+        return column.type_name.clone();
+    }
+    types.name(column.type_oid, column.type_modifier).unwrap_or_else(|| column.type_oid.to_string())
 }
 
 fn write_names<'a>(key: &str, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
@@ -651,7 +654,7 @@ mod tests {
     #[test]
     fn what_is_included() {
         let mut users = users();
-        let types = [("integer", INT4, -1), ("character varying(20)", 0, 24), ("text", TEXT, -1)];
+        let types = [("", INT4, -1), ("character varying(20)", 0, 24), ("", TEXT, -1)];
         for (column, (name, oid, modifier)) in users.columns.iter_mut().zip(types) {
             (column.type_name, column.type_oid, column.type_modifier) = (name.to_owned(), oid, modifier);
         }

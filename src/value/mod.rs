@@ -10,6 +10,7 @@ mod composite;
 mod hstore;
 mod json;
 mod kind;
+mod name;
 mod quoted;
 mod scalar;
 mod string;

@@ -1,7 +1,9 @@
 //! From a type's number to its [`Kind`]: by heart for built-in types, else from the catalog.
 
 use super::kind::Kind;
+use super::name::format_builtin;
 use crate::error::{Error, Result};
+use postgres::types::Type;
 use std::collections::{HashMap, HashSet};
 
 /// Types nested deeper than this are text. Quoting doubles with every level of composites, so real ones stay far below.
@@ -88,6 +90,15 @@ impl Types {
     /// The kind of a type that was resolved; else text.
     pub fn kind(&self, oid: u32) -> &Kind {
         self.kinds.get(&oid).unwrap_or(&Kind::Text)
+    }
+
+    /// The type's name as `format_type` prints it, with its modifier (`atttypmod`) where it is built in.
+    /// `None` if the catalog did not know it.
+    pub fn name(&self, oid: u32, modifier: i32) -> Option<String> {
+        match Type::from_oid(oid) {
+            Some(builtin) => Some(format_builtin(builtin.name(), modifier)),
+            None => self.names.get(&oid).cloned(),
+        }
     }
 
     /// What to do about a value of the type that was a misfit for `kind`: another kind to try, where the type has changed.
