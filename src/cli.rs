@@ -188,22 +188,20 @@ pub struct SlotCreateArgs {
 pub struct SlotKind {
     /// Output plugin of a new slot [default: pgoutput]
     ///
-    /// Output plugin of a new slot: pgoutput or wal2json; any other can only be streamed with --format raw. An existing slot
-    /// has its own.
+    /// pgoutput or wal2json; any other can only be streamed with --format raw. A slot that is there already has its own.
     #[arg(short = 'P', long, value_name = "PLUGIN")]
     pub plugin: Option<String>,
 
     /// Decode transactions when they are prepared
     ///
-    /// Decode prepared transactions when they are prepared, not when they are committed: a property of the slot, which it
-    /// is given when it is created. As pg_recvlogical of PostgreSQL 18, --enable-two-phase is the same.
+    /// Otherwise they are decoded when they are committed. It is a property of the slot, given when it is created.
+    /// --enable-two-phase is the same.
     #[arg(short = 't', long, alias = "enable-two-phase")]
     pub two_phase: bool,
 
     /// Let standbys take the slot over (17+)
     ///
-    /// Let standbys keep a copy of the slot that can be used after a fail-over (PostgreSQL 17 and later). --enable-failover
-    /// is the same.
+    /// They keep a copy of it that can be used after a fail-over (PostgreSQL 17 and later). --enable-failover is the same.
     #[arg(long, alias = "enable-failover")]
     pub failover: bool,
 }
@@ -347,14 +345,14 @@ pub struct CompletionsArgs {
 pub struct StreamArgs {
     /// Slot to stream from [default: a temporary one]
     ///
-    /// Slot to stream from; its plugin decides how it is decoded. Without, a temporary slot is made that is gone when the
-    /// program ends: it shows what commits from now on and leaves nothing behind.
+    /// Its plugin decides how it is decoded. A temporary slot shows what commits from now on, and is gone when the program
+    /// ends.
     #[arg(short = 'S', long, value_name = "NAME")]
     pub slot: Option<String>,
 
     /// Create the slot if it is not there
     ///
-    /// Create the slot first if it is not there: of the kind that --plugin, --two-phase and --failover say.
+    /// It is made of the kind that --plugin, --two-phase and --failover say.
     #[arg(long, requires = "slot")]
     pub create_slot: bool,
 
@@ -363,14 +361,14 @@ pub struct StreamArgs {
 
     /// Publications for pgoutput, comma-separated
     ///
-    /// Publications whose tables are shown (pgoutput only). Repeat it, or separate names with commas.
+    /// Their tables are shown. Other plugins know no publications. The option may also be repeated.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub publication: Vec<String>,
 
     /// Create the publication if it is not there
     ///
-    /// Create the publication first if it is not there (named walcat, if --publication is not given): for the tables of
-    /// --table, else for all tables. It is refused if UPDATE or DELETE would then fail on tables without a replica identity.
+    /// It is made for the tables of --table, else for all tables, and named walcat if --publication is not given. It is
+    /// refused if UPDATE or DELETE would then fail on tables without a replica identity.
     #[arg(long)]
     pub create_publication: bool,
 
@@ -380,45 +378,45 @@ pub struct StreamArgs {
 
     /// Start no earlier than this
     ///
-    /// Start no earlier than this WAL position. The server does not go back behind the slot's confirmed position.
+    /// The server does not go back behind the slot's confirmed position.
     #[arg(short = 'I', long, value_name = "LSN")]
     pub startpos: Option<Lsn>,
 
     /// Large transactions early: off, on, parallel
     ///
-    /// Show large transactions before they commit. Their changes bear no commit_lsn, and may turn out to be void: see EVENTS.
-    /// parallel (PostgreSQL 16) adds the position and time of aborts.
+    /// Their changes then come before they commit, bear no commit_lsn, and may turn out to be void: see EVENTS. parallel
+    /// (PostgreSQL 16 and later) adds the position and time of aborts.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off, hide_possible_values = true,
           hide_default_value = true)]
     pub streaming: Streaming,
 
     /// Show logical messages
     ///
-    /// Show the messages of pg_logical_emit_message(). For pgoutput, which sends them only when asked; wal2json always does.
+    /// Those of pg_logical_emit_message(). pgoutput sends them only when asked, wal2json always.
     #[arg(long)]
     pub messages: bool,
 
     /// Changes of any origin; none: made here
     ///
-    /// Changes of any origin, or with none only those made here, not those that came by replication.
+    /// With none those that came by replication are left out (PostgreSQL 16 and later).
     #[arg(long, value_enum, value_name = "ORIGIN", hide_possible_values = true)]
     pub origin: Option<Origin>,
 
     /// Pass an option to the plugin
     ///
-    /// Pass an option to the output plugin. Repeat it for more.
+    /// It may be repeated.
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE")]
     pub option: Vec<String>,
 
     /// Stop once all committed up to this is written
     ///
-    /// Stop once all transactions that committed up to this WAL position are written; never in the middle of one.
+    /// Never in the middle of a transaction.
     #[arg(short = 'E', long, value_name = "LSN", help_heading = "When to stop")]
     pub endpos: Option<Lsn>,
 
     /// Stop once all committed by now is written
     ///
-    /// Stop once all that had committed when the program started is written.
+    /// By now: when the program started.
     #[arg(long, conflicts_with = "endpos", help_heading = "When to stop")]
     pub until_now: bool,
 
@@ -432,7 +430,7 @@ pub struct StreamArgs {
 
     /// Stop when the connection is lost
     ///
-    /// Stop when the connection is lost, instead of connecting again.
+    /// Otherwise the program connects again.
     #[arg(short = 'n', long, help_heading = "When to stop")]
     pub no_loop: bool,
 
@@ -445,34 +443,33 @@ pub struct StreamArgs {
 
     /// Write to a file instead of stdout (-)
     ///
-    /// Write to a file instead of stdout (-). A JSON file is its own checkpoint: the next run goes on where it ends, with
-    /// neither gap nor repeat. SIGHUP makes the program open it anew.
+    /// A JSON file is its own checkpoint: the next run goes on where it ends, with neither gap nor repeat. See DELIVERY.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub file: Option<PathBuf>,
 
     /// Append, wherever the file ends
     ///
-    /// Append to the file, whatever it holds and wherever it ends.
+    /// What the file holds is not looked at.
     #[arg(long, requires = "file", help_heading = "Output")]
     pub no_resume: bool,
 
     /// How often to fsync the file [default: 10]
     ///
-    /// How often to fsync the file at the least, in seconds; 0: only at the end.
+    /// In seconds; at the least so often. 0: only at the end.
     #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           help_heading = "Output")]
     pub fsync_interval: Duration,
 
     /// How often to tell the server [default: 10]
     ///
-    /// How often to report the confirmed position to the server at the least, in seconds; 0: only when it asks.
+    /// What is confirmed, in seconds; at the least so often. 0: only when it asks.
     #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           help_heading = "Output")]
     pub status_interval: Duration,
 
     /// Rate, position and lag on stderr
     ///
-    /// Rate, totals, position and lag on stderr, every second or every so many seconds; on a terminal one line kept in place.
+    /// Every second or every so many seconds, with totals; on a terminal one line kept in place.
     #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = parse_seconds, help_heading = "Output")]
     pub stats: Option<Duration>,
@@ -495,28 +492,28 @@ LIST of --include: transactions, key, types, columns, relations, changed, origin
 pub struct PrintOptions {
     /// json, text or raw [default: json]
     ///
-    /// How to print events: json, one object a line; text, one line a change, made to be read; raw, the plugin's own
-    /// bytes as pg_recvlogical writes them.
+    /// How to print events. json: one object a line. text: one line a change, made to be read. raw: the plugin's own bytes,
+    /// as pg_recvlogical writes them.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json, hide_possible_values = true,
           hide_default_value = true)]
     pub format: Format,
 
     /// Only these tables, as 'app.*' or users:delete
     ///
-    /// Only the tables that match, perhaps only some of their operations, as in 'public.*' or public.users:insert,update;
-    /// ! in front excludes. * stands for any text and ? for any character. Repeat it for more.
+    /// The pattern is [!]schema.table[:operations], as in 'public.*' or public.users:insert,update. * stands for any text and
+    /// ? for any character; ! in front excludes. The option may be repeated.
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub table: Vec<String>,
 
     /// Only these operations
     ///
-    /// Only these operations: insert, update, delete, truncate, message. Separate them with commas.
+    /// insert, update, delete, truncate, message; separated by commas.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
     pub op: Vec<Operation>,
 
     /// What to add to events
     ///
-    /// What to add to events, separated by commas: transactions (begin and commit), key (the identity's columns), types
+    /// Separated by commas: transactions (begin and commit), key (the identity's columns), types
     /// (column to type), columns (their definitions), relations (an event for each table's shape), changed (columns that
     /// differ, where the old row is known), origin.
     #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
@@ -524,7 +521,7 @@ pub struct PrintOptions {
 
     /// Values as json or text [default: json]
     ///
-    /// Values as JSON, as row_to_json() prints them, or with text each as the string that the server sent.
+    /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See VALUES.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json, hide_possible_values = true,
           hide_default_value = true)]
     pub values: Values,

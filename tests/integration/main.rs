@@ -32,6 +32,7 @@
 
 mod support;
 
+mod generated;
 mod harness;
 mod imports;
 mod walsender;
