@@ -2,6 +2,7 @@
 //!
 //! Everything that names a position uses this type; it is the only place that knows the `X/Y` form.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -69,6 +70,20 @@ impl FromStr for Lsn {
     }
 }
 
+/// As the string `X/Y`.
+impl Serialize for Lsn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lsn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lsn, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +111,12 @@ mod tests {
         for text in ["", "/", "0", "0/", "/0", "0/0/0", "0/G", " 0/0", "0/ 0", "+1/0", "0/123456789"] {
             assert_eq!(text.parse::<Lsn>(), Err(ParseLsnError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn is_a_string_in_json() {
+        assert_eq!(serde_json::to_string(&Lsn(0x16B_3748)).unwrap(), r#""0/16B3748""#);
+        assert_eq!(serde_json::from_str::<Lsn>(r#""0/16B3748""#).unwrap(), Lsn(0x16B_3748));
+        assert!(serde_json::from_str::<Lsn>(r#""16B3748""#).is_err());
     }
 }
