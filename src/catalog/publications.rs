@@ -1,0 +1,260 @@
+//! Publications: what there are, what each publishes, and how one is made and dropped.
+
+use super::replica_identity::{self, Unreplicable};
+use super::server::{Server, Version};
+use super::table_spec::TableSpec;
+use super::{column, decoded, enumerate, failed, quoted, refusal, shell_word};
+use crate::error::{Error, Result};
+use postgres::{Client, Transaction};
+use postgres_protocol::escape::escape_literal;
+use serde::{Deserialize, Serialize};
+
+/// A publication (`pg_publication`, manual section 53.41) and what it publishes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Publication {
+    /// Its name.
+    pub name: String,
+    /// The role that owns it.
+    pub owner: String,
+    /// All tables, also those yet to come?
+    pub all_tables: bool,
+    /// The tables that were named; for one of all tables (19) those that it leaves out.
+    pub tables: Vec<PublishedTable>,
+    /// The schemas all of whose tables it publishes (15).
+    pub schemas: Vec<String>,
+    /// Which of `insert`, `update`, `delete`, `truncate`.
+    pub publish: Vec<String>,
+    /// Are changes of partitions published as those of their root?
+    pub via_root: bool,
+    /// Are generated columns published: `none` or `stored` (18)?
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated_columns: Option<String>,
+}
+
+/// A table of a [`Publication`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PublishedTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// The columns that are published; absent if all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The condition on the rows that are published; absent if all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Is it left out instead (19)?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub except: bool,
+}
+
+/// A publication to be made.
+#[derive(Clone, Debug)]
+pub struct NewPublication<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it publishes.
+    pub contents: Contents<'a>,
+    /// Which of `insert`, `update`, `delete`, `truncate`; none: all.
+    pub operations: &'a [&'a str],
+    /// Are changes of partitions to be published as those of their root?
+    pub via_root: bool,
+}
+
+/// What a publication publishes.
+#[derive(Clone, Debug)]
+pub enum Contents<'a> {
+    /// All tables, also those yet to come.
+    AllTables,
+    /// Just these.
+    Only {
+        /// Tables as SQL, each one to be just one.
+        tables: &'a [TableSpec],
+        /// Schemas by their names.
+        schemas: &'a [String],
+    },
+}
+
+/// All publications of the database, by name.
+pub fn list(client: &mut Client, version: Version) -> Result<Vec<Publication>> {
+    let rows = client.query(&query(version), &[]).map_err(failed("list publications"))?;
+    rows.iter().map(decoded).collect()
+}
+
+/// The names of all publications of the database.
+pub fn names(client: &mut Client) -> Result<Vec<String>> {
+    let query = "SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication ORDER BY pubname";
+    let rows = client.query(query, &[]).map_err(failed("list publications"))?;
+    rows.iter().map(|row| column(row, 0)).collect()
+}
+
+/// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are there, and names those that are.
+pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
+    let there = names(client)?;
+    let missing: Vec<String> =
+        wanted.iter().filter(|name| !there.contains(name)).map(|name| format!("\"{name}\"")).collect();
+    match missing.as_slice() {
+        [] => Ok(()),
+        [name] => Err(not_there(&there, format!("could not {act}: there is no publication {name}"))),
+        names => Err(not_there(&there, format!("could not {act}: there are no publications {}", enumerate(names)))),
+    }
+}
+
+/// Says, for what was to be done, that it takes a publication, and names those that there are.
+pub fn none_named(client: &mut Client, act: &str) -> Error {
+    match names(client) {
+        Ok(there) => not_there(&there, format!("could not {act}: pgoutput needs a publication, and none was named")),
+        Err(error) => error,
+    }
+}
+
+/// Creates a publication and returns the tables that it makes unfit for UPDATE or DELETE; `None` if there already was one of
+/// that name.
+pub fn create(client: &mut Client, server: &Server, new: &NewPublication<'_>) -> Result<Option<Vec<Unreplicable>>> {
+    let act = format!("create publication \"{}\"", new.name);
+    let mut transaction = client.transaction().map_err(failed(&*act))?;
+    let there = exists(&mut transaction, new.name)?;
+    if there {
+        return Ok(None);
+    }
+    let unreplicable = create_within(&mut transaction, server, new, &act)?;
+    transaction.commit().map_err(failed(&*act))?;
+    Ok(Some(unreplicable))
+}
+
+/// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on some tables.
+/// `false` if there already was one of that name.
+pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublication<'_>) -> Result<bool> {
+    let act = format!("create publication \"{}\"", new.name);
+    let mut transaction = client.transaction().map_err(failed(&*act))?;
+    if exists(&mut transaction, new.name)? {
+        return Ok(false);
+    }
+    let unreplicable = create_within(&mut transaction, server, new, &act)?;
+    if let Some(first) = unreplicable.first() {
+        let tables: Vec<&str> = unreplicable.iter().map(|table| table.table.as_str()).collect();
+        return Err(Error::new(format!(
+            "could not {act}: {} would fail on {}",
+            first.operations(),
+            enumerate(&tables)
+        ))
+        .with_detail(first.to_string())
+        .with_remedy(first.remedy()));
+    }
+    transaction.commit().map_err(failed(&*act))?;
+    Ok(true)
+}
+
+/// Drops publications, all or none, and returns which. One that is not there is an error unless that is fine.
+pub fn drop(client: &mut Client, server: &Server, wanted: &[String], if_exists: bool) -> Result<Vec<String>> {
+    let act = format!("drop publication {}", enumerate(wanted));
+    if !if_exists {
+        require(client, wanted, &act)?;
+    }
+    let there = names(client)?;
+    let found: Vec<String> = wanted.iter().filter(|name| there.contains(name)).cloned().collect();
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let names: Vec<String> = found.iter().map(|name| quoted(name)).collect();
+    let statement = format!("DROP PUBLICATION {}", names.join(", "));
+    client.batch_execute(&statement).map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
+    Ok(found)
+}
+
+fn exists(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
+    let query = "SELECT FROM pg_catalog.pg_publication WHERE pubname::pg_catalog.text = $1";
+    Ok(transaction.query_opt(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?.is_some())
+}
+
+fn create_within(
+    transaction: &mut Transaction<'_>,
+    server: &Server,
+    new: &NewPublication<'_>,
+    act: &str,
+) -> Result<Vec<Unreplicable>> {
+    let statement = statement(server, new, act)?;
+    // Names without a schema mean here what they mean to this role in psql. What a quote ends must not depend on a setting.
+    transaction
+        .batch_execute("SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on")
+        .map_err(failed(act))?;
+    // As a prepared statement it cannot be two.
+    transaction.execute(&statement, &[]).map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
+    transaction.batch_execute("SET LOCAL search_path TO ''").map_err(failed(act))?;
+    replica_identity::unreplicable(transaction, new.name)
+}
+
+fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<String> {
+    let contents = match &new.contents {
+        Contents::AllTables => " FOR ALL TABLES".to_owned(),
+        Contents::Only { tables, schemas } => {
+            if !schemas.is_empty() {
+                server.require_version(15, act, "publishing a schema")?;
+            }
+            if tables.iter().any(TableSpec::is_partial) {
+                server.require_version(15, act, "a column list or row filter")?;
+            }
+            let tables: Vec<&str> = tables.iter().map(TableSpec::sql).collect();
+            let schemas: Vec<String> = schemas.iter().map(|name| quoted(name)).collect();
+            let tables = (!tables.is_empty()).then(|| format!("TABLE {}", tables.join(", ")));
+            let schemas = (!schemas.is_empty()).then(|| format!("TABLES IN SCHEMA {}", schemas.join(", ")));
+            format!(" FOR {}", tables.into_iter().chain(schemas).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let publish = match new.operations {
+        [] => None,
+        operations => Some(format!("publish = {}", escape_literal(&operations.join(", ")))),
+    };
+    let via_root = new.via_root.then(|| "publish_via_partition_root = true".to_owned());
+    let options: Vec<String> = publish.into_iter().chain(via_root).collect();
+    let with = if options.is_empty() { String::new() } else { format!(" WITH ({})", options.join(", ")) };
+    Ok(format!("CREATE PUBLICATION {}{contents}{with}", quoted(new.name)))
+}
+
+/// The message, with the publications that are there instead.
+fn not_there(there: &[String], message: String) -> Error {
+    let error = Error::new(message);
+    match there {
+        [] => error.with_detail("The database has no publications.").with_remedy("walcat pub create NAME --all-tables"),
+        [first, ..] => error
+            .with_detail(format!("The publications of the database are: {}.", enumerate(there)))
+            .with_remedy(format!("--publication {}", shell_word(first))),
+    }
+}
+
+/// Selects publications as JSON texts. Row filters, column lists and schemas came with 15.
+fn query(version: Version) -> String {
+    let (columns, filter, schemas) = if version.major() >= 15 {
+        (
+            "(SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+              WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))",
+            "pg_catalog.pg_get_expr(r.prqual, r.prrelid)",
+            "(SELECT pg_catalog.jsonb_agg(n.nspname ORDER BY n.nspname)
+              FROM pg_catalog.pg_publication_namespace AS pn JOIN pg_catalog.pg_namespace AS n ON n.oid = pn.pnnspid
+              WHERE pn.pnpubid = p.oid)",
+        )
+    } else {
+        ("NULL", "NULL", "NULL")
+    };
+    format!(
+        "SELECT pg_catalog.jsonb_build_object(
+             'name', p.pubname, 'owner', pg_catalog.pg_get_userbyid(p.pubowner), 'all_tables', p.puballtables,
+             'tables', COALESCE((
+                 SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                            'schema', n.nspname, 'table', c.relname, 'columns', {columns}, 'filter', {filter},
+                            'except', COALESCE((pg_catalog.to_jsonb(r) ->> 'prexcept')::pg_catalog.bool, false))
+                        ORDER BY n.nspname, c.relname)
+                 FROM pg_catalog.pg_publication_rel AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid
+                      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                 WHERE r.prpubid = p.oid), '[]'),
+             'schemas', COALESCE({schemas}, '[]'),
+             'publish', pg_catalog.to_jsonb(pg_catalog.array_remove(ARRAY[
+                 CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+                 CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END], NULL)),
+             'via_root', p.pubviaroot,
+             'generated_columns', CASE pg_catalog.to_jsonb(p) ->> 'pubgencols' WHEN 'n' THEN 'none' WHEN 's' THEN 'stored' END
+         )::pg_catalog.text
+         FROM pg_catalog.pg_publication AS p ORDER BY p.pubname"
+    )
+}

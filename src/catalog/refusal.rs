@@ -1,0 +1,62 @@
+//! What mends a refusal of the server: the setting, the privilege, the command.
+
+use super::quoted;
+use crate::error::Error;
+
+/// Adds what mends it to a refusal that the server's words tell enough about. `user` is the role it was refused to.
+pub fn explain(error: Error, user: &str) -> Error {
+    let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
+    match remedy(error.sqlstate(), &said, user) {
+        Some(remedy) => error.with_remedy(remedy),
+        None => error,
+    }
+}
+
+fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
+    let says = |words: &str| said.contains(words);
+    let role = quoted(user);
+    Some(match sqlstate {
+        // insufficient_privilege
+        "42501"
+            if says("replication role") || says("replication slots") || says("WAL sender") || says("REPLICATION") =>
+        {
+            format!("as a superuser: ALTER ROLE {} REPLICATION", role)
+        }
+        "42501" if says("terminat") => format!("as a superuser: GRANT pg_signal_backend TO {}", role),
+        "42501" if says("permission denied for database ") => {
+            format!("as the owner of the database: GRANT CREATE ON DATABASE {} TO {role}", quoted(last_word(said)))
+        }
+        "42501" if says("must be owner of table ") => {
+            format!("as a superuser: ALTER TABLE {} OWNER TO {role}", quoted(last_word(said)))
+        }
+        "42501" if says("ALL TABLES") => "as a superuser, or name the tables with --table".to_owned(),
+        "42501" if says("IN SCHEMA") => "as a superuser, or name the tables with --table".to_owned(),
+        // A plugin that output_plugin_libraries does not list; the server's HINT says the rest.
+        _ if says("may not be used as an output plugin") => {
+            "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use pgoutput".to_owned()
+        }
+        // undefined_file: the plugin's library
+        "58P01" if says("could not access file") => "install the plugin on the server, or use pgoutput".to_owned(),
+        // configuration_limit_exceeded
+        "53400" if says("replication slots") => {
+            "drop a slot that nobody needs (walcat slot list), or raise max_replication_slots and restart the server"
+                .to_owned()
+        }
+        // too_many_connections
+        "53300" if says("max_wal_senders") || says("standby connections") => {
+            "end a WAL sender (SELECT * FROM pg_stat_replication), or raise max_wal_senders and restart the server"
+                .to_owned()
+        }
+        "53300" => "end other sessions, or raise max_connections and restart the server".to_owned(),
+        // object_not_in_prerequisite_state
+        "55000" if says("wal_level") => "ALTER SYSTEM SET wal_level = logical, then restart the server".to_owned(),
+        // duplicate_object
+        "42710" if says("already exists") => "the option --if-not-exists".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The name at the end of a message, without the quotes that some versions put around it.
+fn last_word(said: &str) -> &str {
+    said.rsplit(' ').next().unwrap_or(said).trim_matches('"')
+}

@@ -1,0 +1,141 @@
+//! Which tables a publication makes unfit for UPDATE or DELETE, because what it publishes of the old row cannot be had.
+//!
+//! The rules are those of the server's `CheckCmdReplicaIdentity` (manual sections 29.1.1, 29.4 and 29.5): a table needs a replica
+//! identity; a row filter may use only its columns, and a column list must have all of them, where UPDATE or DELETE is published.
+
+use super::{column, failed};
+use crate::error::Result;
+use postgres::GenericClient;
+use std::fmt;
+
+/// A table on which UPDATE or DELETE fails as long as a publication is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreplicable {
+    /// Its name with its schema, quoted where needed.
+    pub table: String,
+    /// Does UPDATE fail?
+    pub update: bool,
+    /// Does DELETE fail?
+    pub delete: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why UPDATE or DELETE fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no replica identity.
+    NoIdentity,
+    /// The row filter uses columns outside the replica identity.
+    Filter,
+    /// The column list lacks columns of the replica identity.
+    Columns,
+    /// The replica identity has generated columns that are not published (18).
+    Generated,
+}
+
+impl Unreplicable {
+    /// `UPDATE and DELETE`, or the one that fails.
+    pub fn operations(&self) -> &'static str {
+        match (self.update, self.delete) {
+            (true, false) => "UPDATE",
+            (false, true) => "DELETE",
+            _ => "UPDATE and DELETE",
+        }
+    }
+
+    /// The statement that mends it.
+    pub fn remedy(&self) -> String {
+        match self.reason {
+            Reason::NoIdentity | Reason::Filter => format!("ALTER TABLE {} REPLICA IDENTITY FULL", self.table),
+            Reason::Columns => format!("add the columns of its replica identity to the column list of {}", self.table),
+            Reason::Generated => "ALTER PUBLICATION ... SET (publish_generated_columns = stored)".to_owned(),
+        }
+    }
+}
+
+/// A sentence: which statements fail on which table, and why.
+impl fmt::Display for Unreplicable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            Reason::NoIdentity => "it has no replica identity",
+            Reason::Filter => "the row filter uses columns that are not part of its replica identity",
+            Reason::Columns => "the column list does not cover its replica identity",
+            Reason::Generated => "its replica identity has generated columns that are not published",
+        };
+        write!(f, "{} fails on table {}: {reason}.", self.operations(), self.table)
+    }
+}
+
+/// The tables on which a publication makes UPDATE or DELETE fail, by name.
+///
+/// The check of the server looks at the table that holds the row, so a partitioned table counts by its partitions, each with the
+/// filter and the columns of the table it is published as. `to_jsonb` reads what 14 lacks (`prattrs`, `prqual`) and what came
+/// with 18 (`pubgencols`).
+pub fn unreplicable(client: &mut impl GenericClient, publication: &str) -> Result<Vec<Unreplicable>> {
+    let rows = client.query(QUERY, &[&publication]).map_err(failed("check the replica identities"))?;
+    rows.iter()
+        .map(|row| {
+            let reason: &str = column(row, 3)?;
+            let reason = match reason {
+                "identity" => Reason::NoIdentity,
+                "filter" => Reason::Filter,
+                "columns" => Reason::Columns,
+                _ => Reason::Generated,
+            };
+            Ok(Unreplicable { table: column(row, 0)?, update: column(row, 1)?, delete: column(row, 2)?, reason })
+        })
+        .collect()
+}
+
+const QUERY: &str = r"
+WITH publication AS (
+    SELECT p.*, pg_catalog.to_jsonb(p) ->> 'pubgencols' AS gencols
+    FROM pg_catalog.pg_publication AS p
+    WHERE p.pubname::pg_catalog.text = $1 AND (p.pubupdate OR p.pubdelete)
+), published AS (
+    SELECT g.relid FROM publication AS p, pg_catalog.pg_get_publication_tables(p.pubname::pg_catalog.text) AS g
+), leaf AS (
+    SELECT relid, relid AS published_as FROM published
+    UNION
+    SELECT t.relid, published.relid FROM published, pg_catalog.pg_partition_tree(published.relid) AS t
+), target AS (
+    SELECT c.oid, c.relreplident, leaf.published_as,
+           i.indexrelid IS NOT NULL AS has_index,
+           ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute AS a
+                 WHERE a.attrelid = c.oid AND a.attnum = ANY (key)) AS identity,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                   WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                         AND (c.relreplident = 'f' OR a.attnum = ANY (key))
+                         AND (a.attgenerated = 'v' OR a.attgenerated = 's' AND p.gencols = 'n')) AS hides_generated,
+           pg_catalog.to_jsonb(r) ->> 'prqual' AS filter,
+           NULLIF(pg_catalog.to_jsonb(r) -> 'prattrs', 'null') AS columns,
+           p.pubupdate, p.pubdelete, p.gencols
+    FROM publication AS p
+         CROSS JOIN leaf
+         JOIN pg_catalog.pg_class AS c ON c.oid = leaf.relid AND c.relkind = 'r'
+         LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+              AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
+         -- Columns that an index only INCLUDEs are no key; the vector counts from 0.
+         CROSS JOIN LATERAL (SELECT (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1] AS key) AS k
+         LEFT JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = p.oid AND r.prrelid = leaf.published_as
+), judged AS (
+    SELECT t.oid, t.pubupdate, t.pubdelete, CASE
+        WHEN t.relreplident <> 'f' AND NOT t.has_index THEN 'identity'
+        WHEN t.relreplident <> 'f' AND t.filter IS NOT NULL AND EXISTS (
+                 SELECT FROM pg_catalog.regexp_matches(t.filter, ':varattno (-?\d+)', 'g') AS used
+                      LEFT JOIN pg_catalog.pg_attribute AS a
+                           ON a.attrelid = t.published_as AND a.attnum = used[1]::pg_catalog.int2
+                 WHERE a.attname IS NULL OR a.attname <> ALL (t.identity)) THEN 'filter'
+        WHEN t.columns IS NOT NULL AND (t.relreplident = 'f' OR EXISTS (
+                 SELECT FROM pg_catalog.unnest(t.identity) AS name
+                 WHERE name NOT IN (SELECT a.attname FROM pg_catalog.pg_attribute AS a
+                                    WHERE a.attrelid = t.published_as AND t.columns @> pg_catalog.to_jsonb(a.attnum)))) THEN 'columns'
+        WHEN t.gencols IS NOT NULL AND (t.columns IS NULL OR t.relreplident = 'f') AND t.hides_generated THEN 'generated'
+    END AS reason
+    FROM target AS t
+)
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelete, j.reason
+FROM judged AS j JOIN pg_catalog.pg_class AS c ON c.oid = j.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE j.reason IS NOT NULL
+ORDER BY n.nspname, c.relname";

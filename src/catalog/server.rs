@@ -1,0 +1,104 @@
+//! What every command must know of the server before it acts: version, recovery, `wal_level`, position.
+
+use super::{column, failed};
+use crate::error::{Error, Result};
+use crate::lsn::Lsn;
+use postgres::Client;
+use postgres::types::PgLsn;
+use std::fmt;
+
+/// The server and the session, as they were when asked.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `server_version_num`
+    pub version: Version,
+    /// Is it a standby?
+    pub in_recovery: bool,
+    /// `wal_level`
+    pub wal_level: String,
+    /// `server_encoding`: that of the database
+    pub encoding: String,
+    /// The database of the session.
+    pub database: String,
+    /// The role of the session.
+    pub user: String,
+    /// Where the WAL ends: what is written, or on a standby replayed.
+    pub position: Lsn,
+}
+
+/// `server_version_num`, as 150018 for 15.18.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32);
+
+/// The SQL of the WAL position that counts: a standby has replayed it, a primary written it.
+pub(super) const POSITION: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
+     ELSE pg_catalog.pg_current_wal_lsn() END";
+
+impl Server {
+    /// Asks the server, in one query.
+    pub fn ask(client: &mut Client) -> Result<Server> {
+        let query = format!(
+            "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.pg_is_in_recovery(),
+                    pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('server_encoding'),
+                    pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, {POSITION}"
+        );
+        let row = client.query_one(&query, &[]).map_err(failed("ask the server for its settings"))?;
+        let version: i32 = column(&row, 0)?;
+        let position: Option<PgLsn> = column(&row, 6)?;
+        Ok(Server {
+            version: Version(version.unsigned_abs()),
+            in_recovery: column(&row, 1)?,
+            wal_level: column(&row, 2)?,
+            encoding: column(&row, 3)?,
+            database: column(&row, 4)?,
+            user: column(&row, 5)?,
+            position: position.map_or(Lsn::INVALID, |lsn| Lsn(lsn.into())),
+        })
+    }
+
+    /// Does its WAL hold what logical decoding needs? From 19 on the first logical slot sees to that by itself.
+    pub fn decodes(&self) -> bool {
+        self.wal_level == "logical" || (self.wal_level == "replica" && self.version.major() >= 19)
+    }
+
+    /// Fails, for what was to be done, where it does not [decode](Server::decodes).
+    pub fn require_decoding(&self, act: &str) -> Result<()> {
+        if self.decodes() {
+            return Ok(());
+        }
+        Err(Error::new(format!("could not {act}: wal_level is \"{}\", not \"logical\"", self.wal_level))
+            .with_remedy("ALTER SYSTEM SET wal_level = logical, then restart the server"))
+    }
+
+    /// Fails, for what was to be done, on a server older than that.
+    pub fn require_version(&self, major: u32, act: &str, what: &str) -> Result<()> {
+        if self.version.major() >= major {
+            return Ok(());
+        }
+        let message =
+            format!("could not {act}: {what} needs PostgreSQL {major} or later, the server is {}", self.version);
+        Err(Error::new(message))
+    }
+}
+
+impl Version {
+    /// The major version, as 15.
+    pub fn major(self) -> u32 {
+        self.0 / 10_000
+    }
+}
+
+/// `15.18`
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major(), self.0 % 10_000)
+    }
+}
+
+/// The value of a setting; `None` where this version does not know it.
+pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
+    let row = client
+        .query_one("SELECT pg_catalog.current_setting($1, true)", &[&name])
+        .map_err(failed(format!("ask the server for {name}")))?;
+    column(&row, 0)
+}

@@ -1,0 +1,237 @@
+//! Replication slots: what `pg_replication_slots` tells of them, and the functions that make, move and drop them.
+
+use super::server::{POSITION, Server};
+use super::{column, decoded, enumerate, failed, refusal, sessions, shell_word};
+use crate::error::{Error, Kind, Result};
+use crate::lsn::Lsn;
+use postgres::Client;
+use postgres::types::PgLsn;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A replication slot (`pg_replication_slots`, manual section 54.20).
+///
+/// What not every version has is `None` where it lacks it, and `Some(None)` where it is null.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Slot {
+    /// Its name.
+    #[serde(rename(deserialize = "slot_name"))]
+    pub name: String,
+    /// Logical, or physical.
+    pub slot_type: SlotType,
+    /// The output plugin; physical slots have none.
+    pub plugin: Option<String>,
+    /// The database; physical slots have none.
+    pub database: Option<String>,
+    /// Does it vanish with its session?
+    pub temporary: bool,
+    /// Is it in use?
+    pub active: bool,
+    /// By whom.
+    pub active_pid: Option<i32>,
+    /// From here on the server keeps WAL for it.
+    pub restart_lsn: Option<Lsn>,
+    /// Up to here all was confirmed.
+    pub confirmed_flush_lsn: Option<Lsn>,
+    /// How far the confirmed position, of physical slots the restart position, is behind the end of the WAL, in bytes.
+    pub lag_bytes: Option<i64>,
+    /// How much WAL it makes the server keep, in bytes.
+    pub retained_bytes: Option<i64>,
+    /// Is the WAL that it needs still there: `reserved`, `extended`, `unreserved`, `lost`.
+    pub wal_status: Option<String>,
+    /// How much more WAL may be written before the slot is in danger, if that is limited.
+    pub safe_wal_size: Option<i64>,
+    /// Does it decode prepared transactions when they are prepared?
+    pub two_phase: bool,
+    /// From here on it does (18).
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub two_phase_at: Option<Option<Lsn>>,
+    /// Do standbys take it over (17)?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<bool>,
+    /// Was it copied from the primary (17)?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced: Option<bool>,
+    /// Did it conflict with recovery and is invalid for that (16)?
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub conflicting: Option<Option<bool>>,
+    /// Why it is invalid (17).
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub invalidation_reason: Option<Option<String>>,
+    /// Since when nobody uses it (17), in ISO 8601.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub inactive_since: Option<Option<String>>,
+}
+
+/// What a slot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlotType {
+    /// Logical decoding.
+    Logical,
+    /// Streaming replication.
+    Physical,
+}
+
+/// A slot to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSlot<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its output plugin.
+    pub plugin: &'a str,
+    /// Is it to decode prepared transactions when they are prepared?
+    pub two_phase: bool,
+    /// Are standbys to take it over?
+    pub failover: bool,
+}
+
+impl Slot {
+    /// Why nothing can be read from it any more, if so.
+    pub fn lost(&self) -> Option<String> {
+        if let Some(Some(reason)) = &self.invalidation_reason {
+            return Some(reason.clone());
+        }
+        if self.conflicting == Some(Some(true)) {
+            return Some("it conflicted with recovery".to_owned());
+        }
+        (self.wal_status.as_deref() == Some("lost")).then(|| "the WAL it needs was removed".to_owned())
+    }
+
+    /// Fails, for what was to be done (`stream from slot "s"`), if logical changes cannot be had from it in this session:
+    /// it is physical, of another database, invalidated, or held by somebody else. The last may pass, so it is transient.
+    pub fn require_usable(&self, client: &mut Client, server: &Server, act: &str) -> Result<()> {
+        if self.slot_type == SlotType::Physical {
+            return Err(Error::new(format!("could not {act}: it is a physical slot"))
+                .with_detail("Changes can be had from logical slots only.")
+                .with_remedy("walcat slot create NAME"));
+        }
+        if let Some(database) = self.database.as_ref().filter(|&database| *database != server.database) {
+            return Err(Error::new(format!("could not {act}: it belongs to database \"{database}\""))
+                .with_detail(format!("This session is connected to database \"{}\".", server.database))
+                .with_remedy(format!("walcat -d {} ...", shell_word(database))));
+        }
+        if let Some(reason) = self.lost() {
+            return Err(Error::new(format!("could not {act}: it is invalidated ({reason})"))
+                .with_detail("The server no longer has what the slot had not yet delivered.")
+                .with_remedy(format!("walcat slot drop {0} && walcat slot create {0}", self.name)));
+        }
+        match self.active_pid {
+            Some(pid) => Err(held(client, pid, act)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All slots, by name.
+pub fn list(client: &mut Client) -> Result<Vec<Slot>> {
+    let rows = client.query(&query("true"), &[]).map_err(failed("list replication slots"))?;
+    rows.iter().map(decoded).collect()
+}
+
+/// The slot of this name.
+pub fn find(client: &mut Client, name: &str) -> Result<Option<Slot>> {
+    let row = client.query_opt(&query("s.slot_name::pg_catalog.text = $1"), &[&name]);
+    row.map_err(failed(format!("look up slot \"{name}\"")))?.as_ref().map(decoded).transpose()
+}
+
+/// Says, for what was to be done, that there is no such slot, and which there are.
+pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
+    let error = Error::new(format!("could not {act}: there is no replication slot \"{name}\""))
+        .with_remedy(format!("walcat slot create {name}"));
+    let Ok(slots) = list(client) else { return error };
+    let here: Vec<&str> =
+        slots.iter().filter(|slot| slot.slot_type == SlotType::Logical).map(|slot| slot.name.as_str()).collect();
+    error.with_detail(match here.as_slice() {
+        [] => "There are no logical replication slots.".to_owned(),
+        names => format!("The logical replication slots are: {}.", enumerate(names)),
+    })
+}
+
+/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) by what the catalog knows now: who holds
+/// it, which slots there are, why it is of no use.
+pub fn explain(client: &mut Client, server: &Server, name: &str, act: &str, error: Error) -> Error {
+    let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
+    match error.sqlstate() {
+        // undefined_object, object_in_use
+        "42704" if said.contains("replication slot") => missing(client, name, act),
+        "55006" => match find(client, name) {
+            Ok(Some(Slot { active_pid: Some(pid), .. })) => held(client, pid, act),
+            _ => error,
+        },
+        // object_not_in_prerequisite_state
+        "55000" => match find(client, name) {
+            Ok(Some(slot)) => match slot.require_usable(client, server, act) {
+                Err(explained) if explained.kind() == Kind::Permanent => explained,
+                _ => refusal::explain(error, &server.user),
+            },
+            _ => refusal::explain(error, &server.user),
+        },
+        _ => refusal::explain(error, &server.user),
+    }
+}
+
+/// Creates a logical slot and returns its consistent point. It waits for all running transactions.
+pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
+    // By their names: where they stand, and whether they are there at all, depends on the version.
+    let failover = if slot.failover { ", failover => true" } else { "" };
+    let query = format!(
+        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1::pg_catalog.text::pg_catalog.name,
+             plugin => $2::pg_catalog.text::pg_catalog.name, twophase => $3{failover})"
+    );
+    let row = client
+        .query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase])
+        .map_err(failed(format!("create slot \"{}\"", slot.name)))?;
+    position(&row)
+}
+
+/// Drops a slot that nobody uses.
+pub fn drop(client: &mut Client, name: &str) -> Result<()> {
+    client
+        .execute("SELECT pg_catalog.pg_drop_replication_slot($1::pg_catalog.text::pg_catalog.name)", &[&name])
+        .map_err(failed(format!("drop slot \"{name}\"")))?;
+    Ok(())
+}
+
+/// Moves a slot forward and returns where it is then.
+pub fn advance(client: &mut Client, name: &str, to: Lsn) -> Result<Lsn> {
+    let row = client
+        .query_one(
+            "SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1::pg_catalog.text::pg_catalog.name, $2)",
+            &[&name, &PgLsn::from(to.0)],
+        )
+        .map_err(failed(format!("advance slot \"{name}\"")))?;
+    position(&row)
+}
+
+/// Says, for what was to be done, who holds the slot. It may be let go of.
+fn held(client: &mut Client, pid: i32, act: &str) -> Error {
+    let holder = match sessions::find(client, pid) {
+        Ok(Some(session)) => session.to_string(),
+        _ => format!("PID {pid}"),
+    };
+    Error::transient(format!("could not {act}: it is in use by {holder}"))
+        .with_remedy(format!("end that session: SELECT pg_terminate_backend({pid})"))
+}
+
+/// Selects slots as JSON texts.
+fn query(condition: &str) -> String {
+    format!(
+        "SELECT (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+             'lag_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(
+                 pg_catalog.pg_wal_lsn_diff(here, COALESCE(s.confirmed_flush_lsn, s.restart_lsn)), 0) END,
+             'retained_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(
+                 pg_catalog.pg_wal_lsn_diff(here, s.restart_lsn), 0) END))::pg_catalog.text
+         FROM pg_catalog.pg_replication_slots AS s, (SELECT {POSITION} AS here) AS wal
+         WHERE {condition} ORDER BY s.slot_name"
+    )
+}
+
+fn position(row: &postgres::Row) -> Result<Lsn> {
+    let lsn: PgLsn = column(row, 0)?;
+    Ok(Lsn(lsn.into()))
+}
+
+/// A key that is there, be it null, as `Some`.
+fn known<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
