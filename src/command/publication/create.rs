@@ -1,0 +1,59 @@
+//! `walcat pub create`: and which tables can no longer be updated after it.
+
+use crate::catalog::publications::{self, Contents, NewPublication};
+use crate::catalog::replica_identity::Unreplicable;
+use crate::catalog::server::Server;
+use crate::catalog::table_spec::TableSpec;
+use crate::cli::{PublicationCreateArgs, PublishedOperation};
+use crate::command::Talk;
+use crate::connect::{self, Settings};
+use crate::error::{Error, Result};
+
+/// How many tables are warned of one by one.
+const WARNINGS_SHOWN: usize = 20;
+
+/// Creates it and warns of each table whose UPDATE or DELETE will now fail.
+pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+    let tables = args.table.iter().map(|text| table(text)).collect::<Result<Vec<_>>>()?;
+    let operations: Vec<&str> = args.publish.iter().map(|&operation| name(operation)).collect();
+    let contents =
+        if args.all_tables { Contents::AllTables } else { Contents::Only { tables: &tables, schemas: &args.schema } };
+    let new = NewPublication { name: &args.name, contents, operations: &operations, via_root: args.via_root };
+    let mut session = connect::sql(settings)?;
+    let server = Server::ask(&mut session)?;
+    match publications::create(&mut session, &server, &new)? {
+        Some(unreplicable) => {
+            talk.info(&format!("created publication \"{}\"", args.name));
+            warn(&unreplicable, talk);
+            Ok(())
+        }
+        None if args.if_not_exists => {
+            talk.info(&format!("publication \"{}\" is already there", args.name));
+            Ok(())
+        }
+        None => Err(Error::new(format!("could not create publication \"{}\": it already exists", args.name))
+            .with_remedy("another name, or the option --if-not-exists")),
+    }
+}
+
+fn table(text: &str) -> Result<TableSpec> {
+    TableSpec::parse(text).map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
+}
+
+fn name(operation: PublishedOperation) -> &'static str {
+    match operation {
+        PublishedOperation::Insert => "insert",
+        PublishedOperation::Update => "update",
+        PublishedOperation::Delete => "delete",
+        PublishedOperation::Truncate => "truncate",
+    }
+}
+
+fn warn(unreplicable: &[Unreplicable], talk: &Talk) {
+    for table in unreplicable.iter().take(WARNINGS_SHOWN) {
+        talk.warning(&format!("{table} Try: {}", table.remedy()));
+    }
+    if let Some(more @ 1..) = unreplicable.len().checked_sub(WARNINGS_SHOWN) {
+        talk.warning(&format!("UPDATE or DELETE fails on {more} more tables."));
+    }
+}

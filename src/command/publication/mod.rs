@@ -1,0 +1,19 @@
+//! `walcat pub`: one file a subcommand.
+
+mod create;
+mod drop;
+mod list;
+
+use crate::cli::PublicationCommand;
+use crate::command::Talk;
+use crate::connect::Settings;
+use crate::error::Result;
+
+/// Runs the subcommand.
+pub fn run(command: &PublicationCommand, settings: &Settings, talk: &Talk) -> Result<()> {
+    match command {
+        PublicationCommand::Create(args) => create::run(args, settings, talk),
+        PublicationCommand::Drop(args) => drop::run(args, settings, talk),
+        PublicationCommand::List(args) => list::run(args, settings, talk),
+    }
+}

@@ -1,0 +1,58 @@
+//! `walcat slot advance`: forget what a slot has not delivered yet.
+
+use crate::catalog::server::Server;
+use crate::catalog::slots::{self, Slot, SlotType};
+use crate::cli::SlotAdvanceArgs;
+use crate::command::{Talk, answer};
+use crate::connect::{self, Settings};
+use crate::error::{Error, Result};
+use crate::lsn::Lsn;
+use postgres::Client;
+
+/// Moves the slot and says from where to where.
+pub fn run(args: &SlotAdvanceArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+    let name = &args.name;
+    let act = format!("advance slot \"{name}\"");
+    let mut session = connect::sql(settings)?;
+    let server = Server::ask(&mut session)?;
+    let Some(slot) = slots::find(&mut session, name)? else {
+        return Err(slots::missing(&mut session, name, &act));
+    };
+    let from = position(&mut session, &server, &slot, &act)?;
+    let to = target(args.to, from, &server, &act)?;
+    if to == from {
+        return answer::print(&format!("slot {name}: already at {from}\n"));
+    }
+    let to = slots::advance(&mut session, name, to)
+        .map_err(|error| slots::explain(&mut session, &server, name, &act, error))?;
+    answer::print(&format!("slot {name}: advanced from {from} to {to}\n"))
+}
+
+/// Where the slot is now, if it can be moved.
+fn position(client: &mut Client, server: &Server, slot: &Slot, act: &str) -> Result<Lsn> {
+    if slot.slot_type == SlotType::Logical {
+        slot.require_usable(client, server, act)?;
+        return Ok(slot.confirmed_flush_lsn.unwrap_or(Lsn::INVALID));
+    }
+    if let Some(reason) = slot.lost() {
+        return Err(Error::new(format!("could not {act}: it is invalidated ({reason})")));
+    }
+    slot.restart_lsn.ok_or_else(|| {
+        Error::new(format!("could not {act}: it has no position yet"))
+            .with_detail("A physical slot gets one when a standby uses it for the first time.")
+    })
+}
+
+/// Where to move it. The server goes no further than its WAL, without a word; and never back.
+fn target(wanted: Option<Lsn>, from: Lsn, server: &Server, act: &str) -> Result<Lsn> {
+    match wanted {
+        None => Ok(server.position.max(from)),
+        Some(to) if to < from => Err(Error::new(format!(
+            "could not {act} to {to}: it is at {from} already, and slots do not move backwards"
+        ))),
+        Some(to) if to > server.position => {
+            Err(Error::new(format!("could not {act} to {to}: the WAL ends at {}", server.position)))
+        }
+        Some(to) => Ok(to),
+    }
+}

@@ -1,0 +1,178 @@
+//! `walcat slot create`: waits for the running transactions, and says for which.
+
+use crate::catalog::refusal;
+use crate::catalog::server::Server;
+use crate::catalog::sessions::{self, Transaction};
+use crate::catalog::slots::{self, NewSlot, Slot};
+use crate::cli::SlotCreateArgs;
+use crate::command::{Talk, answer};
+use crate::connect::{self, Session, Settings};
+use crate::error::{Error, Result};
+use crate::lsn::Lsn;
+use crate::stop::Stop;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// After so long the user wants to know what takes so long; then again after twice that time, and so on.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// How often to look for Ctrl-C while the server works.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Prints the slot and its consistent point.
+pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+    let mut session = connect::sql(settings)?;
+    let server = Server::ask(&mut session)?;
+    let plugin = args.kind.plugin.as_deref().unwrap_or("pgoutput");
+    let new = NewSlot { name: &args.name, plugin, two_phase: args.kind.two_phase, failover: args.kind.failover };
+    if let Some(there) = slots::find(&mut session, new.name)? {
+        return keep(&there, &new, &server, args.if_not_exists);
+    }
+    require(&server, &new)?;
+    match create(session, settings, talk, &new, args.timeout) {
+        Ok(lsn) => answer::print(&format!("slot {}: plugin {plugin}, consistent point {lsn}\n", new.name)),
+        // Somebody else was quicker.
+        Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
+            let there = slots::find(&mut *connect::sql(settings)?, new.name)?;
+            there.map_or(Err(error), |there| keep(&there, &new, &server, true))
+        }
+        Err(error) => Err(refusal::explain(error, &server.user)),
+    }
+}
+
+/// The slot is there already, which is fine if it is the one that was wanted.
+fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -> Result<()> {
+    let name = new.name;
+    let differs = |what: &str, there: &Option<String>| {
+        let there = there.as_deref().unwrap_or("none");
+        Err(Error::new(format!("could not create slot \"{name}\": it already exists, with {what} {there}"))
+            .with_remedy(format!("another name, or first: walcat slot drop {name}")))
+    };
+    if there.plugin.as_deref() != Some(new.plugin) {
+        return differs("plugin", &there.plugin);
+    }
+    if there.database.as_deref() != Some(&server.database) {
+        return differs("database", &there.database);
+    }
+    if !if_not_exists {
+        return Err(Error::new(format!("could not create slot \"{name}\": it already exists"))
+            .with_remedy(format!("walcat slot create --if-not-exists {name}")));
+    }
+    let confirmed = there.confirmed_flush_lsn.unwrap_or(Lsn::INVALID);
+    answer::print(&format!("slot {name}: plugin {}, already there, confirmed up to {confirmed}\n", new.plugin))
+}
+
+/// What the server would refuse with an error about its syntax, or do otherwise than is meant.
+fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
+    let act = format!("create slot \"{}\"", new.name);
+    server.require_decoding(&act)?;
+    if server.in_recovery {
+        server.require_version(16, &act, "a logical slot on a standby")?;
+    }
+    if new.failover {
+        server.require_version(17, &act, "--failover")?;
+    }
+    if new.two_phase && new.plugin == "pgoutput" {
+        server.require_version(15, &act, "--two-phase with pgoutput")?;
+    }
+    Ok(())
+}
+
+/// Creates the slot on a thread of its own, while this one watches the time and the signals.
+/// When it gives up, the query is cancelled, and the server has taken the slot back when this returns.
+fn create(
+    mut session: Session,
+    settings: &Settings,
+    talk: &Talk,
+    new: &NewSlot<'_>,
+    timeout: Option<Duration>,
+) -> Result<Lsn> {
+    let stop = Stop::install()?;
+    let pid = sessions::own_pid(&mut session)?;
+    sessions::end_with_client(&mut session);
+    thread::scope(|scope| {
+        let (sender, done) = channel();
+        scope.spawn(move || sender.send(slots::create(&mut session, new)));
+        let watch = Watch { settings, talk, name: new.name, start: Instant::now() };
+        watch.until_done(&done, timeout, &stop, pid)
+    })
+}
+
+/// Waits for a slot to be created.
+struct Watch<'a> {
+    settings: &'a Settings,
+    talk: &'a Talk,
+    name: &'a str,
+    start: Instant,
+}
+
+impl Watch<'_> {
+    fn until_done(
+        &self,
+        done: &Receiver<Result<Lsn>>,
+        timeout: Option<Duration>,
+        stop: &Stop,
+        pid: i32,
+    ) -> Result<Lsn> {
+        let mut next_report = SILENCE;
+        loop {
+            match done.recv_timeout(TICK) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(self.error("the connection was lost")),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let elapsed = self.start.elapsed();
+            if stop.requested() {
+                return self.give_up(done, pid, "interrupted");
+            }
+            if let Some(timeout) = timeout.filter(|&timeout| elapsed >= timeout) {
+                let reason = format!("gave up after {} s, as it waits for running transactions", timeout.as_secs_f64());
+                return self.give_up(done, pid, &reason);
+            }
+            if elapsed >= next_report {
+                next_report = elapsed * 2;
+                self.report();
+            }
+        }
+    }
+
+    /// Cancels the creation. If the slot came into being just before, so be it.
+    fn give_up(&self, done: &Receiver<Result<Lsn>>, pid: i32, reason: &str) -> Result<Lsn> {
+        let awaited = self.ask().ok().flatten();
+        sessions::cancel(&mut *connect::sql(self.settings)?, pid)?;
+        match done.recv() {
+            Ok(Ok(lsn)) => Ok(lsn),
+            // query_canceled
+            Ok(Err(error)) if error.sqlstate() == "57014" => {
+                let error = self.error(reason);
+                Err(match awaited {
+                    Some(awaited) => {
+                        error.with_detail(format!("It waits for {awaited}.")).with_remedy(awaited.remedy())
+                    }
+                    None => error,
+                })
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.error(reason)),
+        }
+    }
+
+    /// Names what the server waits for. It is worth no failure if that cannot be found out.
+    fn report(&self) {
+        let what = match self.ask() {
+            Ok(Some(awaited)) => awaited.to_string(),
+            Ok(None) => "the server".to_owned(),
+            Err(error) => format!("running transactions ({error})"),
+        };
+        self.talk.info(&format!("slot \"{}\" waits for {what}", self.name));
+    }
+
+    fn ask(&self) -> Result<Option<Transaction>> {
+        sessions::oldest_transaction(&mut *connect::sql(self.settings)?)
+    }
+
+    fn error(&self, reason: &str) -> Error {
+        Error::new(format!("could not create slot \"{}\": {reason}", self.name))
+    }
+}

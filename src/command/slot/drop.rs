@@ -1,0 +1,73 @@
+//! `walcat slot drop`.
+
+use crate::catalog::server::Server;
+use crate::catalog::{refusal, sessions, slots};
+use crate::cli::SlotDropArgs;
+use crate::command::Talk;
+use crate::connect::{self, Settings};
+use crate::error::{Error, Result};
+use postgres::Client;
+use std::time::{Duration, Instant};
+
+/// How long `--force` tries: a consumer that reconnects may take the slot again and again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Drops the slots, or none if one of them is not there.
+pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+    let mut session = connect::sql(settings)?;
+    let server = Server::ask(&mut session)?;
+    let mut there = Vec::new();
+    for name in &args.names {
+        match slots::find(&mut session, name)? {
+            Some(_) => there.push(name),
+            None if args.if_exists => {}
+            None => return Err(missing(&mut session, name)),
+        }
+    }
+    for name in there {
+        if args.force {
+            drop_by_force(&mut session, &server, name, talk)?;
+        } else {
+            slots::drop(&mut session, name).map_err(|error| in_use(&mut session, &server, name, error))?;
+        }
+        talk.info(&format!("dropped slot \"{name}\""));
+    }
+    Ok(())
+}
+
+/// Ends whoever holds the slot, until it can be dropped.
+fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let patience = PATIENCE.saturating_sub(start.elapsed());
+        if let Some(pid) = slots::find(client, name)?.and_then(|slot| slot.active_pid) {
+            let holder = sessions::find(client, pid)?;
+            let ended = sessions::terminate(client, pid, patience);
+            if ended.map_err(|error| refusal::explain(error, &server.user))?
+                && let Some(holder) = holder
+            {
+                talk.info(&format!("ended {holder}, which held slot \"{name}\""));
+            }
+        }
+        match slots::drop(client, name) {
+            Err(error) if error.sqlstate() == "55006" && !patience.is_zero() => {}
+            Err(error) => return Err(in_use(client, server, name, error)),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// There is nothing to create here.
+fn missing(client: &mut Client, name: &str) -> Error {
+    slots::missing(client, name, &act(name)).with_remedy("walcat slot list")
+}
+
+fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Error {
+    let in_use = error.sqlstate() == "55006";
+    let explained = slots::explain(client, server, name, &act(name), error);
+    if in_use { explained.with_remedy(format!("walcat slot drop --force {name}")) } else { explained }
+}
+
+fn act(name: &str) -> String {
+    format!("drop slot \"{name}\"")
+}

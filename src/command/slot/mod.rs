@@ -1,0 +1,21 @@
+//! `walcat slot`: one file a subcommand.
+
+mod advance;
+mod create;
+mod drop;
+mod list;
+
+use crate::cli::SlotCommand;
+use crate::command::Talk;
+use crate::connect::Settings;
+use crate::error::Result;
+
+/// Runs the subcommand.
+pub fn run(command: &SlotCommand, settings: &Settings, talk: &Talk) -> Result<()> {
+    match command {
+        SlotCommand::Create(args) => create::run(args, settings, talk),
+        SlotCommand::Drop(args) => drop::run(args, settings, talk),
+        SlotCommand::List(args) => list::run(args, settings, talk),
+        SlotCommand::Advance(args) => advance::run(args, settings, talk),
+    }
+}
