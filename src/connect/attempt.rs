@@ -86,6 +86,14 @@ impl Attempt<'_> {
         Error::transient(format!("could not {}: {reason}", self.act()))
     }
 
+    /// The error for a connection that broke while it was being set up.
+    pub fn lost(&self, reason: &std::io::Error) -> Error {
+        match reason.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.transient("server closed the connection unexpectedly"),
+            _ => self.transient(plain(reason)),
+        }
+    }
+
     /// The error for a socket that could not be connected.
     pub fn unreachable(&self, reason: &std::io::Error) -> Error {
         let error = self.transient(plain(reason));

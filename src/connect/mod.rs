@@ -10,6 +10,7 @@ mod password;
 mod resolve;
 mod service;
 mod sql;
+pub mod tls;
 
 pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first};
 pub use environment::Environment;
