@@ -32,6 +32,7 @@
 
 mod support;
 
+mod documentation;
 mod generated;
 mod harness;
 mod imports;
