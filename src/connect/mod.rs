@@ -12,7 +12,7 @@ mod service;
 mod sql;
 pub mod tls;
 
-pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first};
+pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
 pub use environment::Environment;
 pub use resolve::Given;
 pub use sql::{Session, server_error, sql};

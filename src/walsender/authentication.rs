@@ -1,76 +1,122 @@
-//! Proving who we are: trust, password in clear text or as MD5, SCRAM-SHA-256 (manual section 55.2.1 and 55.3).
+//! Proving who we are: trust, password in clear text or as MD5, SCRAM-SHA-256 with and without channel binding (manual
+//! sections 55.2.1 and 55.3).
 
+use super::channel_binding;
 use super::message::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
+use crate::connect::{ChannelBinding, Refusal, plain};
 use crate::error::{Error, Result};
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{self, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 use postgres_protocol::message::frontend;
+use std::io;
 
 /// Who we are, and how to prove it.
 pub struct Credentials<'a> {
     /// The role.
     pub user: &'a str,
-    /// Finds the password, if the server asks for one.
-    pub password: &'a mut dyn FnMut() -> Result<String>,
+    /// The password, if one is known.
+    pub password: Option<&'a str>,
+    /// Must SCRAM be bound to the TLS channel?
+    pub channel_binding: ChannelBinding,
+}
+
+impl Credentials<'_> {
+    fn password(&self) -> std::result::Result<&[u8], Refusal> {
+        self.password.map(str::as_bytes).ok_or(Refusal::PasswordNeeded)
+    }
 }
 
 /// Answers the server until it says AuthenticationOk.
 pub fn authenticate(
     wire: &mut Wire,
     act: &str,
-    credentials: &mut Credentials<'_>,
+    credentials: &Credentials<'_>,
     patience: Patience<'_>,
-) -> Result<()> {
+) -> std::result::Result<(), Refusal> {
     let request = next_request(wire, act, patience)?;
+    let bound =
+        matches!(&request, Request::Sasl { mechanisms } if mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS));
+    if credentials.channel_binding == ChannelBinding::Require && !bound {
+        let reason = "channel binding is required, but the server's authentication request does not support it";
+        return Err(Error::new(format!("could not {act}: {reason}")).into());
+    }
     match request {
         Request::Ok => return Ok(()),
         Request::CleartextPassword => {
-            let password = (credentials.password)()?;
-            send(wire, act, |message| frontend::password_message(password.as_bytes(), message))?;
+            let password = credentials.password()?;
+            send(wire, act, |message| frontend::password_message(password, message))?;
         }
         Request::Md5Password { salt } => {
-            let password = (credentials.password)()?;
-            let hash = md5_hash(credentials.user.as_bytes(), password.as_bytes(), salt);
+            let hash = md5_hash(credentials.user.as_bytes(), credentials.password()?, salt);
             send(wire, act, |message| frontend::password_message(hash.as_bytes(), message))?;
         }
         Request::Sasl { mechanisms } => authenticate_by_scram(wire, act, &mechanisms, credentials, patience)?,
-        Request::SaslContinue { .. } | Request::SaslFinal { .. } => return Err(out_of_turn(act)),
-        Request::Unsupported(method) => {
-            return Err(Error::new(format!(
-                "could not {act}: the server wants {method} authentication, which walcat does not have"
-            )));
-        }
+        Request::SaslContinue { .. } | Request::SaslFinal { .. } => return Err(out_of_turn(act).into()),
+        Request::Unsupported(method) => return Err(unsupported(act, &method).into()),
     }
     match next_request(wire, act, patience)? {
         Request::Ok => Ok(()),
-        _ => Err(out_of_turn(act)),
+        _ => Err(out_of_turn(act).into()),
     }
 }
 
+/// The server must prove in the end that it knows the password, too: an AuthenticationOk before is refused.
 fn authenticate_by_scram(
     wire: &mut Wire,
     act: &str,
     mechanisms: &[String],
-    credentials: &mut Credentials<'_>,
+    credentials: &Credentials<'_>,
     patience: Patience<'_>,
-) -> Result<()> {
-    if !mechanisms.iter().any(|mechanism| mechanism == SCRAM_SHA_256) {
-        let offered = mechanisms.join(", ");
-        return Err(Error::new(format!(
-            "could not {act}: the server wants one of the SASL mechanisms {offered}, which walcat does not have"
-        )));
-    }
-    let password = (credentials.password)()?;
-    let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-    send(wire, act, |message| frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), message))?;
-    let Request::SaslContinue { data } = next_request(wire, act, patience)? else { return Err(out_of_turn(act)) };
-    scram.update(&data).map_err(|error| io_error(act, &error).with_kind(crate::error::Kind::Permanent))?;
+) -> std::result::Result<(), Refusal> {
+    let (mechanism, binding) = choose_mechanism(wire, act, mechanisms, credentials.channel_binding)?;
+    let failed = |error: io::Error| Error::new(format!("could not {act}: {}", plain(&error)));
+    let mut scram = ScramSha256::new(credentials.password()?, binding);
+    send(wire, act, |message| frontend::sasl_initial_response(mechanism, scram.message(), message))?;
+    let Request::SaslContinue { data } = next_request(wire, act, patience)? else {
+        return Err(out_of_turn(act).into());
+    };
+    scram.update(&data).map_err(failed)?;
     send(wire, act, |message| frontend::sasl_response(scram.message(), message))?;
-    let Request::SaslFinal { data } = next_request(wire, act, patience)? else { return Err(out_of_turn(act)) };
-    scram.finish(&data).map_err(|error| io_error(act, &error).with_kind(crate::error::Kind::Permanent))
+    let Request::SaslFinal { data } = next_request(wire, act, patience)? else {
+        return Err(out_of_turn(act).into());
+    };
+    Ok(scram.finish(&data).map_err(failed)?)
+}
+
+fn choose_mechanism(
+    wire: &Wire,
+    act: &str,
+    mechanisms: &[String],
+    wanted: ChannelBinding,
+) -> Result<(&'static str, sasl::ChannelBinding)> {
+    let offered = |wanted: &str| mechanisms.iter().any(|name| name == wanted);
+    let can_bind = wire.socket().is_encrypted() && wanted != ChannelBinding::Disable;
+    if can_bind && offered(SCRAM_SHA_256_PLUS) {
+        let certificate = wire.socket().server_certificate();
+        if let Some(hash) = certificate.and_then(channel_binding::tls_server_end_point) {
+            return Ok((SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(hash)));
+        }
+    }
+    if wanted == ChannelBinding::Require {
+        let reason = if can_bind {
+            "the signature algorithm of the server's certificate has no hash function"
+        } else {
+            "the connection is not encrypted"
+        };
+        return Err(Error::new(format!("could not {act}: channel binding is required, but {reason}")));
+    }
+    if !offered(SCRAM_SHA_256) {
+        return Err(unsupported(act, &format!("SASL ({})", mechanisms.join(", "))));
+    }
+    // If we could bind but are told that the server cannot, saying so lets the server see that somebody in between lies.
+    let binding = match can_bind && !offered(SCRAM_SHA_256_PLUS) {
+        true => sasl::ChannelBinding::unrequested(),
+        false => sasl::ChannelBinding::unsupported(),
+    };
+    Ok((SCRAM_SHA_256, binding))
 }
 
 /// What the server asks for.
@@ -98,16 +144,16 @@ fn parse_request(body: &[u8]) -> Result<Request> {
     let mut reader = Reader::new("Authentication", body);
     let request = match reader.u32("kind")? {
         0 => Request::Ok,
-        2 => Request::Unsupported("Kerberos V5".to_owned()),
         3 => Request::CleartextPassword,
         5 => Request::Md5Password { salt: reader.array("salt")? },
-        6 => Request::Unsupported("SCM credential".to_owned()),
-        7 | 8 => return Ok(Request::Unsupported("GSSAPI".to_owned())),
-        9 => return Ok(Request::Unsupported("SSPI".to_owned())),
         10 => Request::Sasl { mechanisms: parse_mechanisms(&mut reader)? },
         11 => Request::SaslContinue { data: reader.rest().to_vec() },
         12 => Request::SaslFinal { data: reader.rest().to_vec() },
-        kind => return Ok(Request::Unsupported(format!("the unknown kind {kind} of"))),
+        2 => return Ok(Request::Unsupported("Kerberos V5".to_owned())),
+        6 => return Ok(Request::Unsupported("SCM credential".to_owned())),
+        7 | 8 => return Ok(Request::Unsupported("GSSAPI".to_owned())),
+        9 => return Ok(Request::Unsupported("SSPI".to_owned())),
+        kind => return Ok(Request::Unsupported(format!("unknown (number {kind})"))),
     };
     reader.finish()?;
     Ok(request)
@@ -124,9 +170,13 @@ fn parse_mechanisms(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn send(wire: &mut Wire, act: &str, write: impl FnOnce(&mut BytesMut) -> std::io::Result<()>) -> Result<()> {
+fn send(wire: &mut Wire, act: &str, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<()> {
     let mut message = BytesMut::new();
     write(&mut message).and_then(|()| wire.send(&message)).map_err(|error| io_error(act, &error))
+}
+
+fn unsupported(act: &str, method: &str) -> Error {
+    Error::new(format!("could not {act}: the server asks for {method} authentication, which walcat does not have"))
 }
 
 fn out_of_turn(act: &str) -> Error {

@@ -3,7 +3,7 @@
 //! A length on the wire is a claim: the buffer grows only as bytes arrive, at most to twice what is there, never beyond
 //! the message that needs it. What was cut out stays where it is until more is received, so that a row is never copied.
 
-use crate::error::{Error, Result};
+use std::fmt;
 use std::ops::Range;
 
 /// What one read may bring: large enough that a busy stream costs few system calls, small enough for the cache.
@@ -29,6 +29,20 @@ pub struct Frame {
     /// The type of the message (manual section 55.7).
     pub tag: u8,
     body: Range<usize>,
+}
+
+/// A message claims to be shorter than its own length field, or longer than any message can be.
+#[derive(Debug)]
+pub struct ImpossibleLength {
+    tag: u8,
+    length: usize,
+}
+
+impl fmt::Display for ImpossibleLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ImpossibleLength { tag, length } = self;
+        write!(f, "the field \"length\" at byte 1 of its message \"{}\" says {length}", tag.escape_ascii())
+    }
 }
 
 impl Buffer {
@@ -57,13 +71,10 @@ impl Buffer {
     }
 
     /// Cuts out the next message if all of it is there. `longest` is what the length may say.
-    pub fn next_frame(&mut self, longest: usize) -> Result<Option<Frame>> {
+    pub fn next_frame(&mut self, longest: usize) -> Result<Option<Frame>, ImpossibleLength> {
         let Some((tag, length)) = self.header() else { return Ok(None) };
         if length < HEADER - 1 || length > longest {
-            return Err(Error::new(format!(
-                "could not read the server's message \"{}\": its field \"length\" at byte 1 says {length}",
-                tag.escape_ascii()
-            )));
+            return Err(ImpossibleLength { tag, length });
         }
         let end = self.start + 1 + length;
         if end > self.end {
@@ -77,6 +88,11 @@ impl Buffer {
     /// What the message holds behind its length.
     pub fn body(&self, frame: &Frame) -> &[u8] {
         self.bytes.get(frame.body.clone()).unwrap_or_default()
+    }
+
+    /// Is there a message for [`Buffer::next_frame`]?
+    pub fn has_frame(&self) -> bool {
+        self.header().is_some_and(|(_, length)| length < self.end - self.start)
     }
 
     fn header(&self) -> Option<(u8, usize)> {
@@ -159,8 +175,7 @@ mod tests {
             let mut buffer = Buffer::new();
             feed(&mut buffer, &[&b"d"[..], &length.to_be_bytes()].concat());
             let error = buffer.next_frame(LONGEST_MESSAGE).unwrap_err().to_string();
-            let expected = format!("message \"d\": its field \"length\" at byte 1 says {length}");
-            assert!(error.ends_with(&expected), "{error}");
+            assert_eq!(error, format!("the field \"length\" at byte 1 of its message \"d\" says {length}"));
         }
     }
 

@@ -31,10 +31,10 @@ pub enum Message<'a> {
     CopyDone,
 }
 
-/// A warning or notice of the server.
+/// An error, warning or notice of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notice {
-    /// `WARNING`, `NOTICE`, `INFO`, `LOG` or `DEBUG`, untranslated.
+pub struct Report {
+    /// `ERROR`, `FATAL`, `WARNING`, `NOTICE` and so on, untranslated.
     pub severity: String,
     /// What it says.
     pub content: ServerError,
@@ -78,20 +78,20 @@ impl<'a> Message<'a> {
 
 /// Reads the fields of ErrorResponse and NoticeResponse.
 // { type: u8 | text: cstr }* | 0
-pub fn parse_notice(message: &'static str, body: &[u8]) -> Result<Notice> {
+pub fn parse_report(message: &'static str, body: &[u8]) -> Result<Report> {
     let mut reader = Reader::new(message, body);
-    let mut notice = Notice::default();
+    let mut report = Report::default();
     loop {
         let field = reader.u8("field type")?;
         if field == 0 {
             reader.finish()?;
-            return Ok(notice);
+            return Ok(report);
         }
         // The encoding is not settled before the session starts, and never for SQL_ASCII.
         let text = String::from_utf8_lossy(reader.cstr("field text")?).into_owned();
-        let content = &mut notice.content;
+        let content = &mut report.content;
         match field {
-            b'V' => notice.severity = text,
+            b'V' => report.severity = text,
             b'C' => content.sqlstate = text,
             b'M' => content.message = text,
             b'D' => content.detail = Some(text),
@@ -215,7 +215,7 @@ mod tests {
             detail: Some("d".into()),
             hint: Some("h".into()),
         };
-        assert_eq!(parse_notice("ErrorResponse", ERROR).unwrap(), Notice { severity: "FATAL".into(), content });
+        assert_eq!(parse_report("ErrorResponse", ERROR).unwrap(), Report { severity: "FATAL".into(), content });
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             assert!(error.contains("Primary keepalive: its field"), "{error}");
         }
         for cut in 0..ERROR.len() {
-            let error = parse_notice("ErrorResponse", &ERROR[..cut]).unwrap_err().to_string();
+            let error = parse_report("ErrorResponse", &ERROR[..cut]).unwrap_err().to_string();
             assert!(error.contains("ErrorResponse: its field"), "{error}");
         }
         assert_eq!(
@@ -250,6 +250,6 @@ mod tests {
         );
         let error = Message::parse(b"\x1bfoo").unwrap_err().to_string();
         assert!(error.ends_with("its kind at byte 0 is \"\\x1b\", which is unknown"), "{error}");
-        assert!(parse_notice("ErrorResponse", b"\0\0").is_err());
+        assert!(parse_report("ErrorResponse", b"\0\0").is_err());
     }
 }

@@ -2,10 +2,12 @@
 //! and the stream itself, whose messages are read in place.
 //!
 //! `command::stream` drives it: it polls the socket (with its own wake-ups), calls [`Connection::receive`] once, then
-//! [`Connection::next_message`] until that returns `None`, and only then polls again. It knows no output plugin.
+//! [`Connection::next_message`] until that returns `None`, and only then polls again. It knows no output plugin. Notices of
+//! the server go to the `voice` of the settings.
 
 mod authentication;
 mod buffer;
+mod channel_binding;
 mod command;
 mod message;
 mod open;
@@ -15,15 +17,15 @@ mod startup;
 mod wire;
 
 pub use command::SystemIdentification;
-pub use message::{Message, Notice};
+pub use message::Message;
 
-use crate::connect::Settings;
+use crate::connect::{Endpoint, Settings};
 use crate::error::Result;
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 use bytes::BytesMut;
 use message::Reader;
-use open::{Endpoint, Opened};
+use open::Opened;
 use postgres_protocol::message::frontend;
 use socket::Patience;
 use startup::BackendKey;
@@ -105,11 +107,6 @@ impl Connection {
         self.key.pid
     }
 
-    /// The server's notices and warnings since the last call. At most 100 are kept.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.wire.notices)
-    }
-
     /// IDENTIFY_SYSTEM: which cluster this is and how far its WAL goes.
     pub fn identify_system(&mut self) -> Result<SystemIdentification> {
         let patience = Patience { deadline: None, interrupted: &*self.interrupted };
@@ -160,8 +157,8 @@ impl Connection {
         }
     }
 
-    /// One read of what the socket has; call it when `poll` says that there is something. It may bring no byte where TLS
-    /// got a part of a record. Messages that were handed out are void.
+    /// One read of what the socket has; call it when `poll` says that there is something. Returns how many bytes came: at
+    /// least one, for a closed connection is an error. Messages that were handed out are void.
     pub fn receive(&mut self) -> Result<usize> {
         self.wire.receive().map_err(|error| io_error(RECEIVE, &error))
     }
@@ -170,7 +167,7 @@ impl Connection {
     /// of the stream may have come together with the answer to [`Connection::start_replication`].
     pub fn next_message(&mut self) -> Result<Option<Message<'_>>> {
         loop {
-            let Some(frame) = self.wire.next_frame()? else { return Ok(None) };
+            let Some(frame) = self.wire.next_frame(RECEIVE)? else { return Ok(None) };
             match frame.tag {
                 b'd' => return Message::parse(self.wire.body(&frame)).map(Some),
                 // CommandComplete without CopyDone is how a server says goodbye that shuts down.
@@ -186,6 +183,11 @@ impl Connection {
         }
     }
 
+    /// Is there a message for [`Connection::next_message`]? Then `poll` may wait in vain.
+    pub fn buffered(&self) -> bool {
+        self.wire.has_frame()
+    }
+
     /// Tells the server how far we are. If it has gone, [`Connection::receive`] will say so, and why.
     pub fn send_status(&mut self, status: &StandbyStatus) -> Result<()> {
         let message = encode_status(status, PgTime::now());
@@ -193,12 +195,12 @@ impl Connection {
     }
 
     /// Ends the stream and the session: what was last reported has then arrived. What the server still sends is dropped;
-    /// in the middle of a large transaction that may take until `deadline`.
-    pub fn finish(&mut self, deadline: Instant) -> Result<()> {
+    /// in the middle of a large transaction that may take longer than is waited for.
+    pub fn finish(&mut self, longest: Duration) -> Result<()> {
         let mut message = BytesMut::new();
         frontend::copy_done(&mut message);
         self.wire.send(&message).map_err(|error| io_error(FINISH, &error))?;
-        let patience = Patience { deadline: Some(deadline), interrupted: &|| false };
+        let patience = Patience { deadline: Instant::now().checked_add(longest), interrupted: &|| false };
         self.drain(patience)?;
         message.clear();
         frontend::terminate(&mut message);
@@ -208,7 +210,7 @@ impl Connection {
     /// Waits until the server is ready for another command, or has closed the connection after it ended the stream.
     fn drain(&mut self, patience: Patience<'_>) -> Result<()> {
         loop {
-            while let Some(frame) = self.wire.next_frame()? {
+            while let Some(frame) = self.wire.next_frame(FINISH)? {
                 match frame.tag {
                     b'Z' => return Ok(()),
                     b'C' => self.ended = true,
@@ -237,7 +239,7 @@ impl Connection {
         let patience = Patience { deadline: Instant::now().checked_add(CANCEL_TIMEOUT), interrupted: &|| false };
         let mut message = BytesMut::new();
         frontend::cancel_request(self.key.pid as i32, self.key.secret, &mut message);
-        let sent = self.endpoint.connect(patience).and_then(|mut socket| {
+        let sent = open::connect(&self.endpoint, patience).and_then(|mut socket| {
             socket.send(&message)?;
             // The server closes the connection when it has passed the request on.
             socket.receive_byte(patience)

@@ -91,18 +91,43 @@ impl Socket {
         };
         let fd = new_socket(AddressFamily::UNIX)?;
         rustix::io::retry_on_intr(|| rustix::net::connect(&fd, &address))?;
+        Socket::new(fd)
+    }
+
+    /// Connects to a TCP port.
+    pub fn connect_tcp(address: SocketAddr, patience: Patience<'_>) -> io::Result<Socket> {
+        let fd = new_socket(if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET })?;
+        connect_within(&fd, &address, patience)?;
+        sockopt::set_tcp_nodelay(&fd, true)?;
+        Socket::new(fd)
+    }
+
+    fn new(fd: OwnedFd) -> io::Result<Socket> {
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
         Ok(Socket { fd, tls: None })
     }
 
-    /// Connects to a TCP port.
-    pub fn connect_tcp(address: SocketAddr, keepalives: &Keepalives, patience: Patience<'_>) -> io::Result<Socket> {
-        let fd = new_socket(if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET })?;
-        connect_within(&fd, &address, patience)?;
-        sockopt::set_tcp_nodelay(&fd, true)?;
-        sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
-        keep_alive(&fd, keepalives)?;
-        Ok(Socket { fd, tls: None })
+    /// Lets the kernel find out that the other side is gone.
+    pub fn keep_alive(&self, keepalives: &Keepalives) -> io::Result<()> {
+        let fd = &self.fd;
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = keepalives.tcp_user_timeout {
+            sockopt::set_tcp_user_timeout(fd, timeout.as_millis().try_into().unwrap_or(u32::MAX))?;
+        }
+        sockopt::set_socket_keepalive(fd, keepalives.enabled)?;
+        if !keepalives.enabled {
+            return Ok(());
+        }
+        if let Some(idle) = keepalives.idle {
+            sockopt::set_tcp_keepidle(fd, idle)?;
+        }
+        if let Some(interval) = keepalives.interval {
+            sockopt::set_tcp_keepintvl(fd, interval)?;
+        }
+        if let Some(count) = keepalives.count {
+            sockopt::set_tcp_keepcnt(fd, count)?;
+        }
+        Ok(())
     }
 
     /// Waits until the server sent something. Ask [`Socket::receive`] first whether it lies here already.
@@ -120,8 +145,8 @@ impl Socket {
         }
     }
 
-    /// One read of what the kernel has. Blocks if there is nothing. With TLS it may bring no byte, when a record has not
-    /// arrived whole; but what could be decrypted is in the buffer, so `poll` on the socket misses nothing.
+    /// One read of what the kernel has. Blocks if there is nothing. Returns how many bytes came, encrypted or not: at least
+    /// one. With TLS all that could be decrypted is in the buffer, so `poll` on the socket misses nothing.
     pub fn receive(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, buffer.space()))?;
@@ -130,7 +155,7 @@ impl Socket {
         };
         let count = tls.receive(&self.fd, buffer)?;
         tls.flush(&self.fd)?;
-        if count == 0 && tls.closed { Err(closed()) } else { Ok(count) }
+        if count == 0 { Err(closed()) } else { Ok(count) }
     }
 
     /// Sends all of `bytes`.
@@ -189,7 +214,6 @@ impl Tls {
         }
         let count = rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut self.ciphertext[..]))?;
         let mut ciphertext = self.ciphertext.get(..count).unwrap_or_default();
-        let mut decrypted = 0;
         self.closed = count == 0;
         while !ciphertext.is_empty() && !self.closed {
             self.closed = self.connection.read_tls(&mut ciphertext)? == 0;
@@ -200,16 +224,13 @@ impl Tls {
                         self.closed = true;
                         break;
                     }
-                    Ok(count) => {
-                        buffer.received(count);
-                        decrypted += count;
-                    }
+                    Ok(count) => buffer.received(count),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error),
                 }
             }
         }
-        Ok(decrypted)
+        Ok(count)
     }
 
     /// Reads a part of the handshake.
@@ -273,27 +294,6 @@ fn connect_within(fd: &OwnedFd, address: &impl SocketAddrArg, patience: Patience
         Err(error) => return Err(error.into()),
     }
     rustix::io::ioctl_fionbio(fd, false)?;
-    Ok(())
-}
-
-fn keep_alive(fd: &OwnedFd, keepalives: &Keepalives) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    if let Some(timeout) = keepalives.tcp_user_timeout {
-        sockopt::set_tcp_user_timeout(fd, timeout.as_millis().try_into().unwrap_or(u32::MAX))?;
-    }
-    sockopt::set_socket_keepalive(fd, keepalives.enabled)?;
-    if !keepalives.enabled {
-        return Ok(());
-    }
-    if let Some(idle) = keepalives.idle {
-        sockopt::set_tcp_keepidle(fd, idle)?;
-    }
-    if let Some(interval) = keepalives.interval {
-        sockopt::set_tcp_keepintvl(fd, interval)?;
-    }
-    if let Some(count) = keepalives.count {
-        sockopt::set_tcp_keepcnt(fd, count)?;
-    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use super::authentication::{Credentials, authenticate};
 use super::message::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
-use crate::connect::Settings;
-use crate::error::{Error, Result};
+use crate::connect::{Refusal, Settings};
+use crate::error::Result;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 
@@ -29,8 +29,6 @@ const PINNED: &[(&str, &str)] = &[
     ("quote_all_identifiers", "off"),
     ("search_path", ""),
 ];
-/// What a server may say before it is ready; it needs some thousand bytes.
-const MOST_MESSAGES: usize = 10_000;
 
 /// Sends the startup packet, authenticates, and waits until the server is ready.
 pub fn start_session(
@@ -38,14 +36,14 @@ pub fn start_session(
     act: &str,
     settings: &Settings,
     timezone: &str,
-    credentials: &mut Credentials<'_>,
+    credentials: &Credentials<'_>,
     patience: Patience<'_>,
-) -> Result<BackendKey> {
+) -> std::result::Result<BackendKey, Refusal> {
     let mut message = BytesMut::new();
     frontend::startup_message(parameters(settings, timezone), &mut message).map_err(|error| io_error(act, &error))?;
     wire.send(&message).map_err(|error| io_error(act, &error))?;
     authenticate(wire, act, credentials, patience)?;
-    wait_until_ready(wire, act, patience)
+    Ok(wait_until_ready(wire, act, patience)?)
 }
 
 fn parameters<'a>(settings: &'a Settings, timezone: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -62,7 +60,7 @@ fn parameters<'a>(settings: &'a Settings, timezone: &'a str) -> impl Iterator<It
 
 fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<BackendKey> {
     let mut key = BackendKey::default();
-    for _ in 0..MOST_MESSAGES {
+    loop {
         let frame = wire.wait_frame(act, patience)?;
         match frame.tag {
             b'K' => key = parse_backend_key(wire.body(&frame))?,
@@ -70,7 +68,6 @@ fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Resul
             _ => return Err(unexpected(act, &frame)),
         }
     }
-    Err(Error::new(format!("could not {act}: the server talks without end")))
 }
 
 // pid: u32 | secret: i32

@@ -1,8 +1,9 @@
 //! Messages to and from the server, one at a time: what start-up and commands are made of.
 
-use super::buffer::{Buffer, Frame, LONGEST_MESSAGE};
-use super::message::{Notice, Reader, parse_notice};
+use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_MESSAGE};
+use super::message::{Reader, Report, parse_report};
 use super::socket::{Patience, Socket, is_interruption};
+use crate::connect::{Remark, Voice, plain};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// The longest message outside a stream: an answer of a few short values, or an error.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-/// So many notices are kept for the user; a server that sends more without end must not fill the memory.
-const MOST_NOTICES: usize = 100;
 /// So many parameters are kept; servers report some twenty.
 const MOST_PARAMETERS: usize = 1000;
 
@@ -21,16 +20,15 @@ pub struct Wire {
     buffer: Buffer,
     /// The values of ParameterStatus.
     pub parameters: BTreeMap<String, String>,
-    /// Notices that the user has not seen yet.
-    pub notices: Vec<Notice>,
+    voice: Voice,
     /// Sending failed; what the server said before it went away may still be read.
     send_failed: bool,
 }
 
 impl Wire {
-    /// Nothing was said yet.
-    pub fn new(socket: Socket) -> Wire {
-        Wire { socket, buffer: Buffer::new(), parameters: BTreeMap::new(), notices: Vec::new(), send_failed: false }
+    /// Nothing was said yet; notices go to `voice`.
+    pub fn new(socket: Socket, voice: Voice) -> Wire {
+        Wire { socket, buffer: Buffer::new(), parameters: BTreeMap::new(), voice, send_failed: false }
     }
 
     /// The socket.
@@ -57,9 +55,14 @@ impl Wire {
         self.socket.receive(&mut self.buffer)
     }
 
-    /// The next message of the stream that has arrived whole.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
-        self.buffer.next_frame(LONGEST_MESSAGE)
+    /// The next message of the stream that has arrived whole. `act` is what we are about to do.
+    pub fn next_frame(&mut self, act: &str) -> Result<Option<Frame>> {
+        self.buffer.next_frame(LONGEST_MESSAGE).map_err(|error| no_postgresql(act, &error))
+    }
+
+    /// Is there a message for [`Wire::next_frame`]?
+    pub fn has_frame(&self) -> bool {
+        self.buffer.has_frame()
     }
 
     /// What the message holds behind its length.
@@ -71,7 +74,9 @@ impl Wire {
     /// any time; an ErrorResponse is an error.
     pub fn wait_frame(&mut self, act: &str, patience: Patience<'_>) -> Result<Frame> {
         loop {
-            while let Some(frame) = self.buffer.next_frame(LONGEST_ANSWER)? {
+            while let Some(frame) =
+                self.buffer.next_frame(LONGEST_ANSWER).map_err(|error| no_postgresql(act, &error))?
+            {
                 match frame.tag {
                     b'N' | b'S' | b'A' => self.note(&frame)?,
                     b'E' => return Err(self.error_response(act, &frame)),
@@ -88,10 +93,9 @@ impl Wire {
         let body = self.buffer.body(frame);
         match frame.tag {
             b'N' => {
-                let notice = parse_notice("NoticeResponse", body)?;
-                if self.notices.len() < MOST_NOTICES {
-                    self.notices.push(notice);
-                }
+                let notice = parse_report("NoticeResponse", body)?;
+                let remark = if notice.severity == "WARNING" { Remark::Warning } else { Remark::Notice };
+                self.voice.say(remark, &in_full(&notice));
             }
             b'S' => {
                 let (name, value) = parse_parameter_status(body)?;
@@ -106,8 +110,8 @@ impl Wire {
 
     /// What the server says in an ErrorResponse to what we are about to `act`.
     pub fn error_response(&self, act: &str, frame: &Frame) -> Error {
-        match parse_notice("ErrorResponse", self.body(frame)) {
-            Ok(notice) => Error::from_server(act, notice.content),
+        match parse_report("ErrorResponse", self.body(frame)) {
+            Ok(report) => Error::from_server(act, report.content),
             Err(error) => error,
         }
     }
@@ -121,13 +125,23 @@ impl AsFd for Wire {
 
 /// Could not `act`, for the connection failed.
 pub fn io_error(act: &str, error: &io::Error) -> Error {
-    let message = format!("could not {act}: {error}");
+    let message = format!("could not {act}: {}", plain(error));
     if is_interruption(error) { Error::new(message) } else { Error::transient(message) }
 }
 
 /// The server sent a message that has no place here.
 pub fn unexpected(act: &str, frame: &Frame) -> Error {
     Error::new(format!("could not {act}: the server sent the unexpected message \"{}\"", frame.tag.escape_ascii()))
+}
+
+fn no_postgresql(act: &str, error: &ImpossibleLength) -> Error {
+    Error::new(format!("could not {act}: the server does not speak PostgreSQL's protocol: {error}"))
+}
+
+fn in_full(notice: &Report) -> String {
+    let content = &notice.content;
+    let part = |name, text: &Option<String>| text.as_ref().map(|text| format!("\n{name}:  {text}")).unwrap_or_default();
+    format!("{}{}{}", content.message, part("DETAIL", &content.detail), part("HINT", &content.hint))
 }
 
 // name: cstr | value: cstr

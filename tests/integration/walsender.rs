@@ -2,46 +2,34 @@
 
 use crate::support::*;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use walcat::connect::*;
 use walcat::error::{Kind, Result};
 use walcat::lsn::Lsn;
 use walcat::walsender::{Connection, Message, SessionSettings, StandbyStatus};
 
+/// Connection settings from a conninfo string alone.
+fn resolve(conninfo: &str, voice: Voice) -> Settings {
+    let environment = Environment {
+        variables: HashMap::new(),
+        home: None,
+        user_name: || None,
+        socket_directory: "/nowhere".into(),
+        system_directories: Vec::new(),
+    };
+    let given = Given { dbname: Some(conninfo.into()), prompt: Prompt::Never, voice, ..Given::default() };
+    Settings::resolve_in(&given, &environment).unwrap()
+}
+
 /// Through the socket, as superuser.
 fn settings(db: &Database<'_>) -> Settings {
-    Settings {
-        hosts: vec![Host {
-            address: Address::Unix(db.server().socket_directory()),
-            port: db.server().port(),
-            password: None,
-        }],
-        user: "postgres".into(),
-        dbname: db.name().into(),
-        application_name: "walcat".into(),
-        options: None,
-        connect_timeout: Some(DEADLINE),
-        keepalives: Keepalives { enabled: true, idle: None, interval: None, count: None, tcp_user_timeout: None },
-        target_session_attrs: TargetSessionAttrs::Any,
-        tls: TlsSettings {
-            mode: SslMode::Disable,
-            direct: false,
-            roots: Roots::None,
-            client: None,
-            revoked: None,
-            sni: true,
-            versions: TlsVersions { tls12: true, tls13: true },
-        },
-        channel_binding: ChannelBinding::Prefer,
-        password: None,
-        prompt: Prompt::Never,
-        typed: OnceCell::new(),
-        load_balance: false,
-        voice: Voice::default(),
-    }
+    let (sockets, port) = (db.server().socket_directory(), db.server().port());
+    resolve(&format!("host={} port={port} user=postgres dbname={}", sockets.display(), db.name()), Voice::default())
 }
 
 fn session() -> SessionSettings {
@@ -70,10 +58,6 @@ fn stream_until(connection: &mut Connection, end: &str) -> Result<Vec<String>> {
         assert_ne!(poll(&mut fds, Some(&DEADLINE.try_into().unwrap())).unwrap(), 0, "nothing comes");
         connection.receive()?;
     }
-}
-
-fn soon() -> Instant {
-    Instant::now() + DEADLINE
 }
 
 #[test]
@@ -130,7 +114,7 @@ fn walsender_streams_and_confirms() {
     let flushed = db.wal_position().parse().unwrap();
     let status = StandbyStatus { written: flushed, flushed, applied: flushed, reply_requested: true };
     connection.send_status(&status).unwrap();
-    connection.finish(soon()).unwrap();
+    connection.finish(DEADLINE).unwrap();
     let confirmed =
         db.value(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
     assert_eq!(confirmed.parse(), Ok(flushed));
@@ -210,7 +194,7 @@ fn walsender_reaches_no_server() {
     let error = Connection::open(&settings, &session()).map(drop).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("could not connect to the server at \"127.0.0.1\", port {port}: timeout expired")
+        format!("could not connect to server at \"127.0.0.1\", port {port}: timeout expired")
     );
     assert_eq!(error.kind(), Kind::Transient);
     settings.connect_timeout = None;
@@ -220,6 +204,20 @@ fn walsender_reaches_no_server() {
     assert_eq!(error.kind(), Kind::Permanent);
     drop(dead);
     let error = Connection::open(&settings, &self::session()).map(drop).unwrap_err();
-    assert!(error.to_string().contains("Connection refused"), "{error}");
+    assert!(error.to_string().contains("connection refused"), "{error}");
     assert_eq!(error.kind(), Kind::Transient);
+}
+
+#[test]
+fn walsender_passes_notices_on() {
+    let db = Database::create("walsender_passes_notices_on");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&heard);
+    let mut settings = settings(&db);
+    settings.voice = Voice::new(move |remark, text| listener.lock().unwrap().push((remark, text.to_owned())));
+    settings.options = Some("-c client_min_messages=debug1".into());
+    let mut connection = Connection::open(&settings, &session()).unwrap();
+    let wait = &mut || ControlFlow::Continue(());
+    connection.create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait).unwrap();
+    assert!(heard.lock().unwrap().iter().any(|(remark, _)| *remark == Remark::Notice));
 }
