@@ -40,6 +40,7 @@
 //! `changed` is there when the whole old row is known.
 
 use super::printer::{Include, Values};
+use super::type_name;
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
@@ -473,13 +474,6 @@ fn write_columns(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     }
     open_with(b'[', start, out);
     out.push(b']');
-}
-
-fn type_name(column: &Column, types: &Types) -> String {
-    if !column.type_name.is_empty() {
-        return column.type_name.clone();
-    }
-    types.name(column.type_oid, column.type_modifier).unwrap_or_else(|| column.type_oid.to_string())
 }
 
 fn write_names<'a>(key: &str, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {

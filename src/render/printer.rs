@@ -131,7 +131,7 @@ impl Printer {
             Format::Json => Renderer::Json(Box::new(Ndjson::new(values, include, types))),
             Format::Text { color } => {
                 include.transactions = true;
-                Renderer::Text(Box::new(Text::new(color)))
+                Renderer::Text(Box::new(Text::new(color, types)))
             }
         };
         Printer {
@@ -165,9 +165,10 @@ impl Printer {
     /// What the user must be told since the last call: a message each.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut warnings = std::mem::take(&mut self.warnings);
-        if let Renderer::Json(ndjson) = &mut self.format {
-            warnings.append(&mut ndjson.take_warnings());
-        }
+        warnings.append(&mut match &mut self.format {
+            Renderer::Json(ndjson) => ndjson.take_warnings(),
+            Renderer::Text(text) => text.take_warnings(),
+        });
         warnings
     }
 
@@ -241,7 +242,7 @@ impl Printer {
         if !operations.spare_tables() {
             match &mut self.format {
                 Renderer::Json(ndjson) => ndjson.prepare(relation),
-                Renderer::Text(text) => text.prepare(relation),
+                Renderer::Text(text) => text.prepare(relation, self.include.relations),
             }
         }
         let news = self.tables.get(relation.index).is_some_and(|table| table.news);
