@@ -1,8 +1,11 @@
 //! The SQL connection, by the `postgres` crate.
 
-use super::attempt::{Attempt, Endpoint, Refusal, first, plain};
-use super::{ChannelBinding, Remark, Settings, Voice};
+mod negotiation;
+
+use super::attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
+use super::{ChannelBinding, Remark, Settings, Voice, tls};
 use crate::error::{Error, Result, ServerError};
+use negotiation::{Heard, Negotiator, Refused};
 use postgres::error::{DbError, Severity};
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use std::error::Error as _;
@@ -75,7 +78,13 @@ fn ask(client: &mut Client, query: &str) -> Result<String> {
 
 fn open(attempt: &Attempt<'_>) -> std::result::Result<Client, Refusal> {
     let config = config(attempt);
-    connect(attempt, move || config.connect(NoTls))?.map_err(|error| refusal(attempt, &error))
+    if let Endpoint::Unix(_) = attempt.endpoint {
+        return connect(attempt, move || config.connect(NoTls))?.map_err(|error| refusal(attempt, &error, None));
+    }
+    let client = if attempt.encryption == Encryption::Off { None } else { Some(tls::client(attempt)?) };
+    let negotiator = Negotiator::new(attempt.encryption, attempt.settings.tls.direct, client);
+    let heard = negotiator.heard();
+    connect(attempt, move || config.connect(negotiator))?.map_err(|error| refusal(attempt, &error, Some(&heard)))
 }
 
 fn config(attempt: &Attempt<'_>) -> Config {
@@ -90,10 +99,18 @@ fn config(attempt: &Attempt<'_>) -> Config {
         config.password(&password.0);
     }
     match &attempt.endpoint {
-        Endpoint::Unix(path) => config.host_path(path.parent().unwrap_or(path)).port(attempt.host.port),
-        Endpoint::Tcp(address) => config.host(attempt.server_name()).hostaddr(address.ip()).port(address.port()),
+        Endpoint::Unix(path) => config
+            .host_path(path.parent().unwrap_or(path))
+            .port(attempt.host.port)
+            .ssl_mode(postgres::config::SslMode::Disable),
+        // Whether there will be TLS is the negotiator's to find out.
+        Endpoint::Tcp(address) => config
+            .host(attempt.server_name())
+            .hostaddr(address.ip())
+            .port(address.port())
+            .ssl_mode(postgres::config::SslMode::Require)
+            .ssl_negotiation(postgres::config::SslNegotiation::Direct),
     };
-    config.ssl_mode(postgres::config::SslMode::Disable);
     config.channel_binding(match settings.channel_binding {
         ChannelBinding::Disable => postgres::config::ChannelBinding::Disable,
         ChannelBinding::Prefer => postgres::config::ChannelBinding::Prefer,
@@ -134,16 +151,56 @@ fn connect(
     receiver.recv_timeout(timeout).map_err(|_| attempt.transient("timeout expired"))
 }
 
-fn refusal(attempt: &Attempt<'_>, error: &postgres::Error) -> Refusal {
+/// Finds out why there is no session. The `postgres` crate keeps its kinds of errors to itself: their texts tell.
+fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>) -> Refusal {
+    if error.as_db_error().is_some() {
+        return Refusal::Other(server_error(&attempt.act(), error));
+    }
+    let what = error.to_string();
     let source = error.source();
-    let reason = source.map(ToString::to_string).unwrap_or_default();
-    if reason == "password missing" {
-        return Refusal::PasswordNeeded;
+    if let Some(error) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        return match what.as_str() {
+            "error connecting to server" => Refusal::Other(attempt.unreachable(error)),
+            "error performing TLS handshake" => match refused(error) {
+                Some(refused) => Refusal::Other(refusal_of_negotiation(attempt, refused)),
+                None => tls::refusal(attempt, error),
+            },
+            _ => Refusal::Other(broken(attempt, error)),
+        };
     }
-    if let Some(io) = source.and_then(|source| source.downcast_ref::<io::Error>())
-        && error.to_string() == "error connecting to server"
-    {
-        return Refusal::Other(attempt.unreachable(io));
+    let why = source.map(ToString::to_string).unwrap_or_default();
+    Refusal::Other(match why.as_str() {
+        "password missing" => return Refusal::PasswordNeeded,
+        "unsupported authentication method" | "unsupported SASL mechanism" => {
+            let method = heard.and_then(Heard::unsupported_authentication);
+            let method = method.unwrap_or_else(|| "a way of".to_owned());
+            attempt.permanent(format!("the server asks for {method} authentication, which walcat does not support"))
+        }
+        "server did not use channel binding" => {
+            attempt.permanent("channel binding is required, but the server did not use it")
+        }
+        _ if error.is_closed() => attempt.transient("server closed the connection unexpectedly"),
+        _ => server_error(&attempt.act(), error),
+    })
+}
+
+/// The connection broke after the handshake. With TLS 1.3 that is when the server says what it thinks of the client's certificate.
+fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Error {
+    match (refused(error), tls::reason(error)) {
+        (Some(refused), _) => refusal_of_negotiation(attempt, refused),
+        (None, Some(reason)) => attempt.permanent(reason),
+        (None, None) => attempt.lost(error),
     }
-    Refusal::Other(server_error(&attempt.act(), error))
+}
+
+fn refused(error: &io::Error) -> Option<&Refused> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn refusal_of_negotiation(attempt: &Attempt<'_>, refused: &Refused) -> Error {
+    let error = attempt.permanent(refused);
+    match refused {
+        Refused::NoTls => error.with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf"),
+        Refused::Error | Refused::NotPostgres => error,
+    }
 }
