@@ -2,8 +2,11 @@
 
 mod answer;
 pub mod completions;
+pub mod decode;
+mod printing;
 pub mod publication;
 pub mod slot;
 mod talk;
 
+pub use printing::{is_colored, print_settings};
 pub use talk::Talk;
