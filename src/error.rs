@@ -117,6 +117,11 @@ impl Error {
         self.0.server.as_ref().map_or("", |server| &server.sqlstate)
     }
 
+    /// The command or setting that mends it, if that is known.
+    pub fn remedy(&self) -> Option<&str> {
+        self.0.remedy.as_deref()
+    }
+
     /// Everything the user needs, on several lines, without a line end after the last.
     pub fn report(&self) -> String {
         let parts = &self.0;

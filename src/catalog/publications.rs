@@ -89,6 +89,13 @@ pub fn names(client: &mut Client) -> Result<Vec<String>> {
     rows.iter().map(|row| column(row, 0)).collect()
 }
 
+/// How many tables a publication publishes now.
+pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
+    let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = $1";
+    let row = client.query_one(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?;
+    column(&row, 0)
+}
+
 /// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are there, and names those that are.
 pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
     let there = names(client)?;
@@ -139,7 +146,7 @@ pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublicatio
             first.operations(),
             enumerate(&tables)
         ))
-        .with_detail(first.to_string())
+        .with_detail(format!("{first}."))
         .with_remedy(first.remedy()));
     }
     transaction.commit().map_err(failed(&*act))?;
@@ -148,9 +155,12 @@ pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublicatio
 
 /// Drops publications, all or none, and returns which. One that is not there is an error unless that is fine.
 pub fn drop(client: &mut Client, server: &Server, wanted: &[String], if_exists: bool) -> Result<Vec<String>> {
-    let act = format!("drop publication {}", enumerate(wanted));
+    let act = match wanted {
+        [name] => format!("drop publication \"{name}\""),
+        names => format!("drop publications {}", enumerate(names)),
+    };
     if !if_exists {
-        require(client, wanted, &act)?;
+        require(client, wanted, &act).map_err(|error| error.with_remedy("walcat pub list"))?;
     }
     let there = names(client)?;
     let found: Vec<String> = wanted.iter().filter(|name| there.contains(name)).cloned().collect();
@@ -248,7 +258,7 @@ fn query(version: Version) -> String {
                  FROM pg_catalog.pg_publication_rel AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid
                       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
                  WHERE r.prpubid = p.oid), '[]'),
-             'schemas', COALESCE({schemas}, '[]'),
+             'schemas', COALESCE({schemas}, '[]'::pg_catalog.jsonb),
              'publish', pg_catalog.to_jsonb(pg_catalog.array_remove(ARRAY[
                  CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
                  CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END], NULL)),

@@ -54,7 +54,7 @@ impl Unreplicable {
     }
 }
 
-/// A sentence: which statements fail on which table, and why.
+/// Which statements fail on which table, and why.
 impl fmt::Display for Unreplicable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
@@ -63,7 +63,8 @@ impl fmt::Display for Unreplicable {
             Reason::Columns => "the column list does not cover its replica identity",
             Reason::Generated => "its replica identity has generated columns that are not published",
         };
-        write!(f, "{} fails on table {}: {reason}.", self.operations(), self.table)
+        let fail = if self.update && self.delete { "fail" } else { "fails" };
+        write!(f, "{} {fail} on table {}: {reason}", self.operations(), self.table)
     }
 }
 

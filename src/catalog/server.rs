@@ -95,6 +95,58 @@ impl fmt::Display for Version {
     }
 }
 
+/// How many replication slots and WAL senders there are, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Replication slots in use.
+    pub slots: i64,
+    /// `max_replication_slots`
+    pub max_slots: i64,
+    /// WAL senders at work.
+    pub wal_senders: i64,
+    /// `max_wal_senders`
+    pub max_wal_senders: i64,
+}
+
+/// A setting that is a number.
+#[derive(Clone, Debug)]
+pub struct Number {
+    /// In the setting's own unit, as milliseconds.
+    pub value: i64,
+    /// With its unit, as `1min`.
+    pub text: String,
+}
+
+/// Counts slots and WAL senders.
+pub fn room(client: &mut Client) -> Result<Room> {
+    let query = "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots),
+                        pg_catalog.current_setting('max_replication_slots')::pg_catalog.int8,
+                        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication),
+                        pg_catalog.current_setting('max_wal_senders')::pg_catalog.int8";
+    let row = client.query_one(query, &[]).map_err(failed("count slots and WAL senders"))?;
+    Ok(Room {
+        slots: column(&row, 0)?,
+        max_slots: column(&row, 1)?,
+        wal_senders: column(&row, 2)?,
+        max_wal_senders: column(&row, 3)?,
+    })
+}
+
+/// May the session's role replicate?
+pub fn may_replicate(client: &mut Client) -> Result<bool> {
+    let query = "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = client.query_one(query, &[]).map_err(failed("look up the role"))?;
+    column(&row, 0)
+}
+
+/// The value of a setting that is a number; `None` where this version does not know it.
+pub fn number(client: &mut Client, name: &str) -> Result<Option<Number>> {
+    let query = "SELECT setting::pg_catalog.int8, pg_catalog.current_setting(name)
+                 FROM pg_catalog.pg_settings WHERE name = $1";
+    let row = client.query_opt(query, &[&name]).map_err(failed(format!("ask the server for {name}")))?;
+    row.map(|row| Ok(Number { value: column(&row, 0)?, text: column(&row, 1)? })).transpose()
+}
+
 /// The value of a setting; `None` where this version does not know it.
 pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
     let row = client

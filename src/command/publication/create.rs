@@ -51,9 +51,9 @@ fn name(operation: PublishedOperation) -> &'static str {
 
 fn warn(unreplicable: &[Unreplicable], talk: &Talk) {
     for table in unreplicable.iter().take(WARNINGS_SHOWN) {
-        talk.warning(&format!("{table} Try: {}", table.remedy()));
+        talk.warning(&format!("{table}; try: {}", table.remedy()));
     }
     if let Some(more @ 1..) = unreplicable.len().checked_sub(WARNINGS_SHOWN) {
-        talk.warning(&format!("UPDATE or DELETE fails on {more} more tables."));
+        talk.warning(&format!("UPDATE or DELETE fails on {more} more tables"));
     }
 }

@@ -16,7 +16,7 @@ use std::thread;
 
 /// Settings that make names and values read the same whatever the role, the database or `PGOPTIONS` sets.
 const PINNED: &str = "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex \
-                      -c quote_all_identifiers=off -c search_path= -c timezone=UTC";
+                      -c quote_all_identifiers=off -c timezone=UTC";
 
 /// A session for SQL: a [`postgres::Client`] whose settings are pinned.
 pub struct Session(Client);
@@ -37,7 +37,10 @@ impl DerefMut for Session {
 
 /// Opens an SQL connection to the first server that will do.
 pub fn sql(settings: &Settings) -> Result<Session> {
-    first(settings, open, ask).map(Session)
+    let mut client = first(settings, open, ask)?;
+    // Pinned only now, so that the default is still the role's own: what the user writes in SQL is read with that.
+    client.batch_execute("SET search_path TO ''").map_err(|error| server_error("set up the session", &error))?;
+    Ok(Session(client))
 }
 
 /// What the server, or the way to it, said to `act`: `could not <act>: ...`.
