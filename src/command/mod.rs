@@ -1,6 +1,7 @@
 //! The subcommands: one file each. Only `stream` knows all layers.
 
 mod answer;
+pub mod check;
 pub mod completions;
 pub mod decode;
 mod printing;

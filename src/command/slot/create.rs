@@ -30,7 +30,8 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()
         return keep(&there, &new, &server, args.if_not_exists);
     }
     require(&server, &new)?;
-    match create(session, settings, talk, &new, args.timeout) {
+    let stop = Stop::install()?;
+    match create(session, settings, talk, &new, args.timeout, &stop) {
         Ok(lsn) => answer::print(&format!("slot {}: plugin {plugin}, consistent point {lsn}\n", new.name)),
         // Somebody else was quicker.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
@@ -81,21 +82,21 @@ fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
 
 /// Creates the slot on a thread of its own, while this one watches the time and the signals.
 /// When it gives up, the query is cancelled, and the server has taken the slot back when this returns.
-fn create(
+pub fn create(
     mut session: Session,
     settings: &Settings,
     talk: &Talk,
     new: &NewSlot<'_>,
     timeout: Option<Duration>,
+    stop: &Stop,
 ) -> Result<Lsn> {
-    let stop = Stop::install()?;
     let pid = sessions::own_pid(&mut session)?;
     sessions::end_with_client(&mut session);
     thread::scope(|scope| {
         let (sender, done) = channel();
         scope.spawn(move || sender.send(slots::create(&mut session, new)));
         let watch = Watch { settings, talk, name: new.name, start: Instant::now() };
-        watch.until_done(&done, timeout, &stop, pid)
+        watch.until_done(&done, timeout, stop, pid)
     })
 }
 

@@ -5,6 +5,8 @@ mod create;
 mod drop;
 mod list;
 
+pub use create::create;
+
 use crate::cli::SlotCommand;
 use crate::command::Talk;
 use crate::connect::Settings;

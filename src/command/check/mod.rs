@@ -1,0 +1,31 @@
+//! `walcat check`: looks at all that streaming needs, before anything depends on it.
+
+mod findings;
+mod publications;
+mod server;
+mod slots;
+
+use crate::catalog::server::Server;
+use crate::cli::CheckArgs;
+use crate::command::{Talk, answer};
+use crate::connect::{self, Settings};
+use crate::error::{Error, Result};
+use findings::Findings;
+
+/// Prints one line for each thing looked at, and fails after that if one of them would keep a stream from running.
+pub fn run(args: &CheckArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+    let mut session = connect::sql(settings)?;
+    let server = Server::ask(&mut session)?;
+    let mut findings = Findings::default();
+    server::check(&mut findings, &mut session, &server, settings)?;
+    let plugin = slots::check(&mut findings, &mut session, &server, args.slot.as_deref())?;
+    server::check_plugin(&mut findings, &mut session, &plugin)?;
+    if plugin == "pgoutput" || !args.publication.is_empty() {
+        publications::check(&mut findings, &mut session, &args.publication)?;
+    }
+    answer::print(&findings.to_string())?;
+    match findings.failures() {
+        0 => Ok(()),
+        failures => Err(Error::new(format!("{failures} of {} checks failed", findings.len()))),
+    }
+}

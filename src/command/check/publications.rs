@@ -1,0 +1,46 @@
+//! The publications: are they there, what is in them, and which tables do they make unfit for UPDATE or DELETE.
+
+use super::findings::Findings;
+use crate::catalog::{publications, replica_identity};
+use crate::connect::Session;
+use crate::error::Result;
+
+/// How many tables of a publication are named one by one.
+const TABLES_SHOWN: usize = 20;
+
+/// Looks at the publications that are named, or else at all.
+pub fn check(findings: &mut Findings, session: &mut Session, wanted: &[String]) -> Result<()> {
+    let there = publications::names(session)?;
+    if wanted.is_empty() && there.is_empty() {
+        findings.warn("the database has no publication, and pgoutput needs one", "walcat pub create NAME --all-tables");
+    }
+    let names = if wanted.is_empty() { &there } else { wanted };
+    for name in names {
+        if there.contains(name) {
+            check_one(findings, session, name)?;
+        } else {
+            let remedy = format!("walcat pub create {} --all-tables", crate::catalog::shell_word(name));
+            findings.fail(format!("there is no publication \"{name}\""), remedy);
+        }
+    }
+    Ok(())
+}
+
+fn check_one(findings: &mut Findings, session: &mut Session, name: &str) -> Result<()> {
+    match publications::table_count(session, name)? {
+        0 => findings.warn(format!("publication \"{name}\" has no tables"), "walcat pub list"),
+        1 => findings.ok(format!("publication \"{name}\" has 1 table")),
+        count => findings.ok(format!("publication \"{name}\" has {count} tables")),
+    }
+    let unreplicable = replica_identity::unreplicable(&mut **session, name)?;
+    for table in unreplicable.iter().take(TABLES_SHOWN) {
+        findings.warn(format!("publication \"{name}\": {table}"), table.remedy());
+    }
+    if let Some(more @ 1..) = unreplicable.len().checked_sub(TABLES_SHOWN) {
+        findings.warn(
+            format!("publication \"{name}\": UPDATE or DELETE fails on {more} more tables"),
+            "give them a primary key or REPLICA IDENTITY FULL",
+        );
+    }
+    Ok(())
+}

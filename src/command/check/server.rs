@@ -1,0 +1,136 @@
+//! The server: its version, its settings, room for one more slot and WAL sender, the role, the way there, the plugin.
+
+use super::findings::Findings;
+use crate::catalog::quoted;
+use crate::catalog::refusal;
+use crate::catalog::server::{self, Server};
+use crate::connect::{Session, Settings};
+use crate::error::Result;
+use crate::walsender::{Connection, SessionSettings};
+use std::rc::Rc;
+
+/// The versions that walcat is made for.
+const VERSIONS: std::ops::RangeInclusive<u32> = 14..=19;
+
+/// Looks at the server.
+pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, settings: &Settings) -> Result<()> {
+    check_version(findings, server);
+    match server.require_decoding("stream") {
+        Ok(()) => findings.ok(format!("wal_level is {}", server.wal_level)),
+        Err(_) => findings.fail(
+            format!("wal_level is {}, not logical", server.wal_level),
+            "ALTER SYSTEM SET wal_level = logical, then restart the server",
+        ),
+    }
+    check_role(findings, session, server)?;
+    // Before there is one of its own.
+    check_room(findings, session)?;
+    check_connection(findings, server, settings);
+    check_timeout(findings, session)?;
+    check_limits(findings, session)
+}
+
+fn check_version(findings: &mut Findings, server: &Server) {
+    let standby = if server.in_recovery { ", a standby" } else { "" };
+    let text = format!("the server is PostgreSQL {}{standby}", server.version);
+    let major = server.version.major();
+    if major < *VERSIONS.start() {
+        findings.fail(text, "a server of version 14 or later");
+    } else if server.in_recovery && major < 16 {
+        findings.fail(text, "the primary: standbys can decode from version 16 on");
+    } else if major > *VERSIONS.end() {
+        findings.warn(text, "a newer walcat, if there is one");
+    } else {
+        findings.ok(text);
+    }
+}
+
+fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
+    let user = &server.user;
+    if server::may_replicate(session)? {
+        findings.ok(format!("role \"{user}\" may replicate"));
+    } else {
+        findings.fail(
+            format!("role \"{user}\" lacks the REPLICATION attribute"),
+            format!("as a superuser: ALTER ROLE {} REPLICATION", quoted(user)),
+        );
+    }
+    Ok(())
+}
+
+/// Only trying tells whether pg_hba.conf lets the role in, and whether a WAL sender is free.
+fn check_connection(findings: &mut Findings, server: &Server, settings: &Settings) {
+    let session = SessionSettings { timezone: "UTC".to_owned(), interrupted: Rc::new(|| false) };
+    match Connection::open(settings, &session).and_then(|mut connection| connection.identify_system()) {
+        Ok(_) => findings.ok("a replication connection can be opened"),
+        Err(error) => {
+            let error = refusal::explain(error, &server.user);
+            let remedy = error.remedy().unwrap_or("psql 'replication=database' -c IDENTIFY_SYSTEM").to_owned();
+            findings.fail(error.to_string(), remedy);
+        }
+    }
+}
+
+fn check_room(findings: &mut Findings, session: &mut Session) -> Result<()> {
+    let room = server::room(session)?;
+    for (what, setting, used, max) in [
+        ("replication slots", "max_replication_slots", room.slots, room.max_slots),
+        ("WAL senders", "max_wal_senders", room.wal_senders, room.max_wal_senders),
+    ] {
+        let text = format!("{used} of {max} {what} are in use");
+        let remedy = format!("raise {setting} and restart the server, or free one");
+        match max - used {
+            ..=0 => findings.fail(text, remedy),
+            1 => findings.warn(text, remedy),
+            _ => findings.ok(text),
+        }
+    }
+    Ok(())
+}
+
+fn check_timeout(findings: &mut Findings, session: &mut Session) -> Result<()> {
+    let Some(setting) = server::number(session, "wal_sender_timeout")? else { return Ok(()) };
+    let text = format!("wal_sender_timeout is {}", setting.text);
+    let default = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()";
+    match setting.value {
+        0 => findings.warn("wal_sender_timeout is 0: a client that vanished holds its slot for long", default),
+        1..2000 => findings.warn(format!("{text}: a short break of the network ends the stream"), default),
+        _ => findings.ok(text),
+    }
+    Ok(())
+}
+
+fn check_limits(findings: &mut Findings, session: &mut Session) -> Result<()> {
+    if let Some(setting) = server::number(session, "max_slot_wal_keep_size")? {
+        findings.ok(match setting.value {
+            ..0 => "max_slot_wal_keep_size is -1: slots are never lost, and one that nobody reads fills the disk"
+                .to_owned(),
+            _ => format!("max_slot_wal_keep_size is {}: a slot that falls further behind is lost", setting.text),
+        });
+    }
+    if let Some(setting) = server::number(session, "idle_replication_slot_timeout")?
+        && setting.value > 0
+    {
+        findings.ok(format!("idle_replication_slot_timeout is {}: a slot idle for longer is lost", setting.text));
+    }
+    Ok(())
+}
+
+/// Newer minor releases refuse all plugins but those that are listed.
+pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
+    let listed = match server::setting(session, "output_plugin_libraries") {
+        Ok(Some(list)) => list,
+        // The server does not know the setting, and takes any plugin.
+        Ok(None) => return Ok(()),
+        // insufficient_privilege: it is not for this role to see.
+        Err(error) if error.sqlstate() == "42501" => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if listed.split(',').any(|name| name.trim().trim_matches('"') == plugin) {
+        findings.ok(format!("output_plugin_libraries lists {plugin}"));
+    } else {
+        let remedy = format!("add {plugin} to output_plugin_libraries, then SELECT pg_reload_conf()");
+        findings.fail(format!("output_plugin_libraries is \"{listed}\", without {plugin}"), remedy);
+    }
+    Ok(())
+}
