@@ -2,7 +2,7 @@
 //!
 //! Messages of pgoutput are binary and may hold line ends, so they have to be read to know where they end. Used by `decode`.
 
-use super::message::{AbortForm, Message, Rows};
+use super::pgoutput::message::{AbortForm, Message, Rows};
 use super::reader::{self, DecodeError};
 use serde::de::IgnoredAny;
 use std::fmt;
@@ -147,9 +147,10 @@ impl<R: Read> Capture<R> {
 
     /// Goes behind the message at the front and its line end.
     fn pass(&mut self, plugin: Plugin, length: usize) {
+        // As in the decoder, what begins something may come at any time.
         match self.pending().first() {
             Some(b'S') if plugin == Plugin::Pgoutput => self.in_block = true,
-            Some(b'E') if plugin == Plugin::Pgoutput => self.in_block = false,
+            Some(b'E' | b'B' | b'b' | b'K' | b'r') => self.in_block = false,
             _ => {}
         }
         let passed = (length + 1).min(self.pending().len());

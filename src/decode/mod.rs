@@ -4,18 +4,19 @@
 //! format version 2.
 
 pub mod capture;
-mod message;
 mod pgoutput;
 mod reader;
-mod relation;
 mod transaction;
+mod wal2json;
 
 pub use reader::DecodeError;
+pub use wal2json::{CatalogColumn, NoCatalog, RelationCatalog};
 
-use crate::event::Event;
+use crate::event::{Event, Span};
 use crate::lsn::Lsn;
 use pgoutput::Pgoutput;
 use std::ops::ControlFlow;
+use wal2json::Wal2json;
 
 /// Turns the messages of one stream into events.
 ///
@@ -26,13 +27,19 @@ pub struct Decoder {
 }
 
 enum Plugin {
-    Pgoutput(Pgoutput),
+    Pgoutput(Box<Pgoutput>),
+    Wal2json(Box<Wal2json>),
 }
 
 impl Decoder {
     /// A decoder for pgoutput. The protocol need not be told: what differs shows in the messages.
     pub fn pgoutput() -> Decoder {
-        Decoder { plugin: Plugin::Pgoutput(Pgoutput::default()) }
+        Decoder { plugin: Plugin::Pgoutput(Box::default()) }
+    }
+
+    /// A decoder for wal2json of format version 2. `relations` tells which TOASTed columns a row lacks; [`NoCatalog`] knows none.
+    pub fn wal2json(relations: Box<dyn RelationCatalog>) -> Decoder {
+        Decoder { plugin: Plugin::Wal2json(Box::new(Wal2json::new(relations))) }
     }
 
     /// A new session begins, in which the server announces all tables again and sends unfinished transactions from their begin.
@@ -40,13 +47,15 @@ impl Decoder {
     pub fn reset(&mut self) {
         match &mut self.plugin {
             Plugin::Pgoutput(pgoutput) => pgoutput.reset(),
+            Plugin::Wal2json(wal2json) => wal2json.reset(),
         }
     }
 
     /// Decodes one message, which lies at `lsn` (the start of its XLogData), and hands each event in it to `sink`.
     /// Stops, and says so, as soon as `sink` breaks off.
     ///
-    /// On an error nothing of the message has reached `sink`, except for the first tables of a Truncate.
+    /// On an error nothing of the message has reached `sink`. Messages of wal2json that are wrong are no errors but
+    /// [`Body::Undecodable`](crate::event::Body::Undecodable).
     pub fn decode<F>(&mut self, lsn: Option<Lsn>, message: &[u8], sink: F) -> Result<ControlFlow<()>, DecodeError>
     where
         F: FnMut(&Event<'_>) -> ControlFlow<()>,
@@ -54,6 +63,16 @@ impl Decoder {
         let lsn = lsn.filter(|lsn| lsn.is_valid());
         match &mut self.plugin {
             Plugin::Pgoutput(pgoutput) => pgoutput.decode(lsn, message, sink),
+            Plugin::Wal2json(wal2json) => Ok(wal2json.decode(lsn, message, sink)),
+        }
+    }
+}
+
+/// Fills in TOASTed values that an update left alone where the old row has them.
+fn fill_unchanged(old: &[Span], new: &mut [Span]) {
+    for (new, old) in new.iter_mut().zip(old) {
+        if *new == Span::Unchanged && matches!(old, Span::Text { .. }) {
+            *new = *old;
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Changes of a transaction come between its Begin and its Commit or, while it still runs, in several stream blocks, between which
 //! there may be blocks of other transactions and whole transactions. Each keeps its own count.
+//!
+//! What begins something may come at any time: `pg_recvlogical` appends to the same file after a lost connection, and the server
+//! sends what it had not finished once more from its begin.
 
 use crate::event::{End, Transaction};
 use std::collections::HashMap;
@@ -73,6 +76,11 @@ impl Transactions {
 
     /// The transaction at hand is over.
     pub fn end(&mut self) {
+        self.place = Place::Outside;
+    }
+
+    /// The server speaks of another transaction: what was open comes once more.
+    pub fn abandon(&mut self) {
         self.place = Place::Outside;
     }
 

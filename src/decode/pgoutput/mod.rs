@@ -1,17 +1,21 @@
 //! What pgoutput's messages mean: each in its transaction, each row with its table.
 
-use super::message::{AbortForm, Message, Old, RollbackPrepared, Row, Rows, printable_name};
+pub(super) mod message;
+mod relation;
+
+use super::fill_unchanged;
 use super::reader::{self, DecodeError, Result};
-use super::relation::{Relations, fill_unchanged, keep_key_only};
 use super::transaction::{Place, Transactions};
 use crate::event::{Body, End, Event, Relation, Transaction, Tuple};
 use crate::lsn::Lsn;
+use message::{AbortForm, Message, Old, RollbackPrepared, Row, Rows, printable_name};
+use relation::{Relations, keep_key_only};
 use std::ops::ControlFlow;
 
 /// The state of one pgoutput stream.
 #[derive(Default)]
 pub(super) struct Pgoutput {
-    relations: Relations<u32>,
+    relations: Relations,
     transactions: Transactions,
     rows: Rows,
 }
@@ -134,7 +138,7 @@ impl Pgoutput {
             }
             Message::Relation { xid, relation } => {
                 self.inside(context)?;
-                let (relation, changed) = self.relations.announce(relation.oid, relation);
+                let (relation, changed) = self.relations.announce(relation);
                 let transaction = self.transactions.current();
                 let subxid = subtransaction(transaction, xid);
                 let body = Body::Relation { relation, changed };
@@ -153,7 +157,6 @@ impl Pgoutput {
     ) -> Result<ControlFlow<()>> {
         match *message {
             Message::Begin { final_lsn, commit_time, xid } => {
-                self.expect(context, Place::Outside)?;
                 let end = End::Commit { lsn: Some(final_lsn), time: Some(commit_time) };
                 self.transactions.begin(Place::Committed, Some(xid), end);
                 Ok(self.emit(context.lsn, Body::Begin, sink))
@@ -177,7 +180,6 @@ impl Pgoutput {
     fn two_phase(&mut self, context: &Context, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
         match *message {
             Message::BeginPrepare { prepare_lsn, prepare_time, xid, gid } => {
-                self.expect(context, Place::Outside)?;
                 let end = End::Prepare { lsn: prepare_lsn, time: prepare_time };
                 self.transactions.begin(Place::Prepared, Some(xid), end);
                 Ok(self.emit(context.lsn, Body::BeginPrepare { gid }, sink))
@@ -189,7 +191,7 @@ impl Pgoutput {
                 Ok(flow)
             }
             Message::CommitPrepared { commit_lsn, end_lsn, commit_time, xid, gid } => {
-                self.expect(context, Place::Outside)?;
+                self.transactions.abandon();
                 let end = End::Commit { lsn: Some(commit_lsn), time: Some(commit_time) };
                 let body = Body::CommitPrepared { gid, commit_lsn, end_lsn, commit_time };
                 Ok(emit_of(&numbered(xid, end), Some(commit_lsn), body, sink))
@@ -202,7 +204,7 @@ impl Pgoutput {
                 xid,
                 gid,
             }) => {
-                self.expect(context, Place::Outside)?;
+                self.transactions.abandon();
                 let body = Body::RollbackPrepared { gid, prepare_end_lsn, end_lsn, prepare_time, rollback_time };
                 Ok(emit_of(&numbered(xid, End::Open), Some(end_lsn), body, sink))
             }
@@ -212,7 +214,11 @@ impl Pgoutput {
 
     /// Stream Start, Stop, Commit, Abort, Prepare.
     fn streaming(&mut self, context: &Context, message: &Message<'_>, sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
-        self.expect(context, if matches!(message, Message::StreamStop) { Place::Block } else { Place::Outside })?;
+        match *message {
+            Message::StreamStart { .. } => {}
+            Message::StreamStop => self.expect(context, Place::Block)?,
+            _ => self.expect(context, Place::Outside)?,
+        }
         match *message {
             Message::StreamStart { xid, first } => {
                 self.transactions.start_block(xid, first);
@@ -298,7 +304,7 @@ fn subtransaction(transaction: Option<&Transaction>, xid: Option<u32>) -> Option
     xid.filter(|_| transaction.is_some_and(|transaction| transaction.xid != xid))
 }
 
-fn known<'r>(relations: &'r mut Relations<u32>, context: &Context, oid: u32) -> Result<&'r Relation> {
+fn known<'r>(relations: &'r mut Relations, context: &Context, oid: u32) -> Result<&'r Relation> {
     relations.get(oid).ok_or_else(|| {
         context.error("relation", context.body_offset, format!("the table with oid {oid} was never announced"))
     })

@@ -1,19 +1,19 @@
 //! The messages of pgoutput, as the manual's chapter "Logical Replication Message Formats" has them.
 //!
-//! Only their form is read here; what they mean in the stream is [`pgoutput`](super::pgoutput)'s business. [`capture`](super::capture)
+//! Only their form is read here; what they mean in the stream is the parent module's business. [`capture`](crate::decode::capture)
 //! reads them just to find their ends.
 //!
 //! In the layouts `xid?` stands only inside a stream block, `x*` is repeated as a count says, text ends with a zero byte and
 //! `bytes` with the length before it.
 
-use super::reader::{DecodeError, Reader, Result};
+use crate::decode::reader::{DecodeError, Reader, Result};
 use crate::event::{Column, Relation, ReplicaIdentity, Span};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 
 /// One message. The values of rows go to the [`Row`]s that the caller lends.
 #[derive(Debug)]
-pub(super) enum Message<'a> {
+pub(in crate::decode) enum Message<'a> {
     Begin { final_lsn: Lsn, commit_time: PgTime, xid: u32 },
     Commit { commit_lsn: Lsn, end_lsn: Lsn },
     Origin { name: &'a [u8] },
@@ -37,7 +37,7 @@ pub(super) enum Message<'a> {
 
 /// The fields of a Rollback Prepared message.
 #[derive(Debug)]
-pub(super) struct RollbackPrepared<'a> {
+pub(in crate::decode) struct RollbackPrepared<'a> {
     pub prepare_end_lsn: Lsn,
     pub end_lsn: Lsn,
     pub prepare_time: PgTime,
@@ -48,7 +48,7 @@ pub(super) struct RollbackPrepared<'a> {
 
 /// What an old row holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Old {
+pub(in crate::decode) enum Old {
     /// `K`: the columns of the replica identity; the others are sent as NULL.
     Key,
     /// `O`: all columns.
@@ -57,7 +57,7 @@ pub(super) enum Old {
 
 /// Where the values of a row lie in its message. Reused from row to row.
 #[derive(Debug, Default)]
-pub(super) struct Row {
+pub(in crate::decode) struct Row {
     /// The offset of the column count, for errors.
     pub offset: usize,
     pub spans: Vec<Span>,
@@ -65,14 +65,14 @@ pub(super) struct Row {
 
 /// The rows of a message: only the one that it tells of is filled.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(in crate::decode) struct Rows {
     pub old: Row,
     pub new: Row,
 }
 
 /// How the message at hand is to be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum AbortForm {
+pub(in crate::decode) enum AbortForm {
     /// From the message's length: with position and time if there is anything behind the numbers.
     ByLength,
     /// With position and time (`true`) or not, as the caller found out.
@@ -140,7 +140,7 @@ impl<'a> Message<'a> {
 }
 
 /// The manual's name of the message with this tag; `None` if there is none.
-pub(super) fn name(tag: u8) -> Option<&'static str> {
+pub(in crate::decode) fn name(tag: u8) -> Option<&'static str> {
     Some(match tag {
         b'B' => "Begin",
         b'C' => "Commit",
@@ -402,7 +402,7 @@ fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 
 /// A name as text. In a SQL_ASCII database it may be anything: then bytes that are not UTF-8 become `\xHH` and each backslash
 /// is doubled, so that different names stay different among such.
-pub(super) fn printable_name(name: &[u8]) -> String {
+pub(in crate::decode) fn printable_name(name: &[u8]) -> String {
     if let Ok(name) = std::str::from_utf8(name) {
         return name.to_owned();
     }

@@ -1,16 +1,15 @@
-//! The tables that the stream has announced.
+//! The tables that a pgoutput stream has announced.
 
 use crate::event::{Relation, Span};
 use std::collections::HashMap;
-use std::hash::Hash;
 
-/// Announced tables by `Key`: the oid in pgoutput, the names in wal2json.
-#[derive(Debug)]
-pub(super) struct Relations<Key> {
+/// Announced tables by oid.
+#[derive(Debug, Default)]
+pub(super) struct Relations {
     known: Vec<Known>,
-    by_key: HashMap<Key, usize>,
+    by_oid: HashMap<u32, usize>,
     /// The last one looked up: rows of a table come in runs.
-    last: Option<(Key, usize)>,
+    last: Option<(u32, usize)>,
 }
 
 #[derive(Debug)]
@@ -20,16 +19,10 @@ struct Known {
     announced: bool,
 }
 
-impl<Key> Default for Relations<Key> {
-    fn default() -> Self {
-        Relations { known: Vec::new(), by_key: HashMap::new(), last: None }
-    }
-}
-
-impl<Key: Copy + Eq + Hash> Relations<Key> {
+impl Relations {
     /// Takes in an announced table, whose `index` is set here. Also says whether it is new or differs from what was known.
-    pub fn announce(&mut self, key: Key, mut relation: Relation) -> (&Relation, bool) {
-        let index = *self.by_key.entry(key).or_insert(self.known.len());
+    pub fn announce(&mut self, mut relation: Relation) -> (&Relation, bool) {
+        let index = *self.by_oid.entry(relation.oid).or_insert(self.known.len());
         relation.index = index;
         if index == self.known.len() {
             self.known.push(Known { relation, announced: true });
@@ -42,13 +35,13 @@ impl<Key: Copy + Eq + Hash> Relations<Key> {
     }
 
     /// The table, if it was announced in this session.
-    pub fn get(&mut self, key: Key) -> Option<&Relation> {
+    pub fn get(&mut self, oid: u32) -> Option<&Relation> {
         let index = match self.last {
-            Some((last, index)) if last == key => index,
-            _ => *self.by_key.get(&key)?,
+            Some((last, index)) if last == oid => index,
+            _ => *self.by_oid.get(&oid)?,
         };
         let known = self.known.get(index).filter(|known| known.announced)?;
-        self.last = Some((key, index));
+        self.last = Some((oid, index));
         Some(&known.relation)
     }
 
@@ -65,15 +58,6 @@ pub(super) fn keep_key_only(relation: &Relation, old: &mut [Span]) {
     for (span, column) in old.iter_mut().zip(&relation.columns) {
         if !column.key {
             *span = Span::Absent;
-        }
-    }
-}
-
-/// Fills in TOASTed values that an update left alone where the old row has them.
-pub(super) fn fill_unchanged(old: &[Span], new: &mut [Span]) {
-    for (new, old) in new.iter_mut().zip(old) {
-        if *new == Span::Unchanged && matches!(old, Span::Text { .. }) {
-            *new = *old;
         }
     }
 }

@@ -1,0 +1,225 @@
+//! What wal2json's messages mean, format version 2: one JSON object for each begin, change and commit.
+//!
+//! It writes fewer things than pgoutput does, and some of them wrongly; the events come as near to pgoutput's as they can. A message
+//! that cannot be read becomes [`Body::Undecodable`], because wal2json has bugs that make invalid JSON and the stream has to go on.
+
+mod object;
+mod table;
+mod type_name;
+mod unescape;
+
+pub use table::{CatalogColumn, NoCatalog, RelationCatalog};
+
+use super::transaction::{Place, Transactions};
+use crate::event::{Body, Cell, End, Event, Relation, Span, Transaction, Tuple};
+use crate::lsn::Lsn;
+use object::{Object, Piece};
+use std::ops::ControlFlow;
+use table::{Found, Lacks, Rows, TableMessage, Tables};
+
+/// The state of one wal2json stream.
+pub(super) struct Wal2json {
+    tables: Tables,
+    transactions: Transactions,
+    /// The transaction of a change that stands outside of any: the plugin was told not to send begin and commit.
+    lone: Transaction,
+    object: Object,
+    rows: Rows,
+}
+
+impl Wal2json {
+    /// No table is known yet; `relations` tells what rows leave open.
+    pub fn new(relations: Box<dyn RelationCatalog>) -> Wal2json {
+        Wal2json {
+            tables: Tables::new(relations),
+            transactions: Transactions::default(),
+            lone: Transaction::default(),
+            object: Object::default(),
+            rows: Rows::default(),
+        }
+    }
+
+    /// See [`Decoder::reset`](super::Decoder::reset).
+    pub fn reset(&mut self) {
+        self.tables.reset();
+        self.transactions = Transactions::default();
+    }
+
+    /// See [`Decoder::decode`](super::Decoder::decode).
+    pub fn decode<F>(&mut self, lsn: Option<Lsn>, bytes: &[u8], mut sink: F) -> ControlFlow<()>
+    where
+        F: FnMut(&Event<'_>) -> ControlFlow<()>,
+    {
+        match self.try_decode(lsn, bytes, &mut sink) {
+            Ok(flow) => flow,
+            Err(reason) => self.undecodable(lsn, bytes, &reason, &mut sink),
+        }
+    }
+
+    /// On an error nothing has reached the sink.
+    fn try_decode<F>(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut F) -> Result<ControlFlow<()>, String>
+    where
+        F: FnMut(&Event<'_>) -> ControlFlow<()>,
+    {
+        let message = simdutf8::basic::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        self.object.read(message).map_err(|error| error.to_string())?;
+        match self.object.action {
+            Some(b'I') => self.change(lsn, message, Lacks::Nothing, sink),
+            Some(b'U') => self.change(lsn, message, Lacks::Toasted, sink),
+            Some(b'D' | b'T') => self.change(lsn, message, Lacks::Anything, sink),
+            Some(b'B') => Ok(self.begin(lsn, sink)),
+            Some(b'C') => Ok(self.commit(sink)),
+            Some(b'M') => self.message(lsn, message, sink),
+            Some(action) => Err(format!("unknown action '{}'", action.escape_ascii())),
+            None => Err("it has no action, as format version 2 has it".to_owned()),
+        }
+    }
+
+    fn begin(&mut self, lsn: Option<Lsn>, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        let transaction = transaction(&self.object);
+        self.transactions.begin(Place::Committed, transaction.xid, transaction.end);
+        if let Some(origin) = transaction.origin {
+            self.transactions.set_origin(origin);
+        }
+        sink(&Event { lsn, transaction: self.transactions.current(), subxid: None, seq: None, body: Body::Begin })
+    }
+
+    fn commit(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        let Object { lsn, next_lsn, .. } = self.object;
+        self.lone = transaction(&self.object);
+        let transaction = Some(self.transactions.current().unwrap_or(&self.lone));
+        let body = Body::Commit { end_lsn: next_lsn };
+        let flow = sink(&Event { lsn, transaction, subxid: None, seq: None, body });
+        self.transactions.end();
+        flow
+    }
+
+    /// A row, or a truncated table.
+    fn change<F>(
+        &mut self,
+        lsn: Option<Lsn>,
+        message: &str,
+        lacks: Lacks,
+        sink: &mut F,
+    ) -> Result<ControlFlow<()>, String>
+    where
+        F: FnMut(&Event<'_>) -> ControlFlow<()>,
+    {
+        let object = &self.object;
+        let name = |piece: Option<Piece>| str::from_utf8(piece.map_or(b"", |piece| object.text(message, piece)));
+        let (schema, table) = (name(object.schema).unwrap_or_default(), name(object.table).unwrap_or_default());
+        if object.table.is_none() {
+            return Err("it names no table".to_owned());
+        }
+        let found = self
+            .tables
+            .find(TableMessage { object, message, schema, table, lacks }, &mut self.rows)
+            .ok_or("its columns contradict each other")?;
+        let Found { relation, announce } = found;
+        let lsn = object.lsn.or(lsn);
+        let seq = self.transactions.next_seq();
+        let transaction = match self.transactions.current() {
+            None => lone(&mut self.lone, object),
+            current => current,
+        };
+        if let Some(changed) = announce {
+            let body = Body::Relation { relation, changed };
+            if sink(&Event { lsn, transaction, subxid: None, seq: None, body }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let body = match object.action {
+            Some(b'T') => Body::Truncate { relation, cascade: None, restart_identity: None },
+            _ => row(relation, object, &mut self.rows),
+        };
+        Ok(sink(&Event { lsn, transaction, subxid: None, seq, body }))
+    }
+
+    fn message(&mut self, lsn: Option<Lsn>, message: &str, sink: &mut Sink<'_>) -> Result<ControlFlow<()>, String> {
+        let object = &self.object;
+        let (Some(transactional), Some(prefix), Some(content)) = (object.transactional, object.prefix, object.content)
+        else {
+            return Err("it lacks something that a message has".to_owned());
+        };
+        let (prefix, content) = (object.text(message, prefix), object.text(message, content));
+        let body = Body::Message { transactional, prefix, content };
+        let lsn = object.lsn.or(lsn);
+        if !transactional {
+            return Ok(sink(&Event { lsn, transaction: None, subxid: None, seq: None, body }));
+        }
+        let seq = self.transactions.next_seq();
+        let transaction = match self.transactions.current() {
+            None => lone(&mut self.lone, object),
+            current => current,
+        };
+        Ok(sink(&Event { lsn, transaction, subxid: None, seq, body }))
+    }
+
+    fn undecodable(&mut self, lsn: Option<Lsn>, content: &[u8], reason: &str, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        let seq = if is_change(content) { self.transactions.next_seq() } else { None };
+        let body = Body::Undecodable { reason, content };
+        sink(&Event { lsn, transaction: self.transactions.current(), subxid: None, seq, body })
+    }
+}
+
+type Sink<'s> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 's;
+
+/// Begin and commit tell all of their transaction; changes do not tell its end.
+fn transaction(object: &Object) -> Transaction {
+    let end = match (object.lsn, object.time) {
+        (None, None) => End::Open,
+        (lsn, time) => End::Commit { lsn, time },
+    };
+    Transaction { xid: object.xid, end, origin: origin(object) }
+}
+
+/// The transaction of a change outside of begin and commit, as far as the change tells it.
+fn lone<'t>(lone: &'t mut Transaction, object: &Object) -> Option<&'t Transaction> {
+    lone.xid = object.xid;
+    lone.end = object.time.map_or(End::Open, |time| End::Commit { lsn: None, time: Some(time) });
+    lone.origin = origin(object);
+    (*lone != Transaction::default()).then_some(lone)
+}
+
+/// 0 stands for the server itself.
+fn origin(object: &Object) -> Option<String> {
+    object.origin.filter(|origin| *origin != 0).map(|origin| origin.to_string())
+}
+
+fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Body<'a> {
+    let Rows { old, new } = rows;
+    let values = object.values();
+    match object.action {
+        Some(b'I') => Body::Insert { relation, new: Tuple::new(values, new) },
+        Some(b'U') => {
+            let old_is_known = is_old_row(relation, object, old, new);
+            super::fill_unchanged(old, new);
+            let old = old_is_known.then_some(Tuple::new(values, old));
+            Body::Update { relation, old, new: Tuple::new(values, new) }
+        }
+        _ => Body::Delete { relation, old: Tuple::new(values, old) },
+    }
+}
+
+/// Where the server has no old row, because the replica identity did not change, wal2json repeats the identity from the new row.
+/// pgoutput sends nothing then. Under FULL, where all columns are there, the old row is always a real one.
+fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) -> bool {
+    let all = object.identity.fields.len() == relation.columns.len();
+    let full = all && !relation.columns.iter().all(|column| column.key);
+    let (old, new) = (Tuple::new(object.values(), old), Tuple::new(object.values(), new));
+    object.identity.present
+        && (full || old.cells().zip(new.cells()).any(|(old, new)| old != Cell::Absent && old != new))
+}
+
+/// Is a message that cannot be decoded a change within a transaction, so that it counts? All else in it comes after this.
+fn is_change(message: &[u8]) -> bool {
+    const ACTION: &[u8] = b"{\"action\":\"";
+    match message.strip_prefix(ACTION).and_then(<[u8]>::first) {
+        Some(b'M') => {
+            let head = memchr::memmem::find(message, b"\"prefix\":").and_then(|end| message.get(..end));
+            memchr::memmem::find(head.unwrap_or(message), b"\"transactional\":true").is_some()
+        }
+        Some(action) => matches!(action, b'I' | b'U' | b'D' | b'T'),
+        None => false,
+    }
+}

@@ -1,0 +1,329 @@
+//! One message of wal2json, format version 2: a JSON object, read without allocating.
+//!
+//! Only its form is read here. Every text is kept as a [`Piece`]: where it lies in the message or, if it had to be unescaped, in
+//! the scratch buffer. Values become the text that the server's output functions gave before wal2json turned it into JSON.
+
+use super::unescape::unescape;
+use crate::event::Span;
+use crate::lsn::Lsn;
+use crate::time::PgTime;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// A message's content. Reused from message to message.
+#[derive(Debug, Default)]
+pub(super) struct Object {
+    pub action: Option<u8>,
+    pub xid: Option<u32>,
+    pub time: Option<PgTime>,
+    pub origin: Option<u32>,
+    pub lsn: Option<Lsn>,
+    pub next_lsn: Option<Lsn>,
+    pub transactional: Option<bool>,
+    pub schema: Option<Piece>,
+    pub table: Option<Piece>,
+    pub prefix: Option<Piece>,
+    pub content: Option<Piece>,
+    pub columns: List,
+    pub identity: List,
+    pub primary_key: List,
+    scratch: Vec<u8>,
+}
+
+/// An array of columns.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// Is it in the message at all?
+    pub present: bool,
+    pub fields: Vec<Field>,
+}
+
+/// A column in a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub name: Piece,
+    pub type_name: Option<Piece>,
+    /// 0 if the message does not tell.
+    pub type_oid: u32,
+    /// A span of [`Object::values`].
+    pub value: Span,
+}
+
+/// Where a text lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Piece {
+    /// From the first up to the second offset of the message.
+    Message(usize, usize),
+    /// The same of the scratch buffer.
+    Scratch(usize, usize),
+}
+
+impl Object {
+    /// Reads a message. What was read before is forgotten.
+    pub fn read(&mut self, message: &str) -> Result<(), serde_json::Error> {
+        self.clear();
+        let mut deserializer = serde_json::Deserializer::from_str(message);
+        ObjectSeed { object: self, message }.deserialize(&mut deserializer)?;
+        deserializer.end()
+    }
+
+    /// The text of a piece of the `message` that was read last.
+    pub fn text<'a>(&'a self, message: &'a str, piece: Piece) -> &'a [u8] {
+        let (data, start, end) = match piece {
+            Piece::Message(start, end) => (message.as_bytes(), start, end),
+            Piece::Scratch(start, end) => (self.scratch.as_slice(), start, end),
+        };
+        data.get(start..end).unwrap_or_default()
+    }
+
+    /// What the spans of values point into.
+    pub fn values(&self) -> &[u8] {
+        &self.scratch
+    }
+
+    fn clear(&mut self) {
+        for list in [&mut self.columns, &mut self.identity, &mut self.primary_key] {
+            list.present = false;
+            list.fields.clear();
+        }
+        self.scratch.clear();
+        *self = Object {
+            columns: std::mem::take(&mut self.columns),
+            identity: std::mem::take(&mut self.identity),
+            primary_key: std::mem::take(&mut self.primary_key),
+            scratch: std::mem::take(&mut self.scratch),
+            ..Object::default()
+        };
+    }
+
+    /// The content of a JSON string.
+    fn piece<E: Error>(&mut self, message: &str, raw: &RawValue) -> Result<Piece, E> {
+        let inner = string_content(raw)?;
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+            let start = (inner.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
+            return Ok(Piece::Message(start, start + inner.len()));
+        }
+        let start = self.scratch.len();
+        unescape(inner, &mut self.scratch).map_err(E::custom)?;
+        Ok(Piece::Scratch(start, self.scratch.len()))
+    }
+
+    /// The server's text of a value; `binary` if its type is bytea, whose `\x` wal2json cuts off.
+    fn value<E: Error>(&mut self, raw: &RawValue, binary: bool) -> Result<Span, E> {
+        let start = self.scratch.len();
+        match raw.get() {
+            "null" => return Ok(Span::Null),
+            "true" => self.scratch.push(b't'),
+            "false" => self.scratch.push(b'f'),
+            text if text.starts_with('"') => {
+                let inner = string_content(raw)?;
+                if binary && !inner.starts_with('\\') {
+                    self.scratch.extend_from_slice(b"\\x");
+                }
+                unescape(inner, &mut self.scratch).map_err(E::custom)?;
+            }
+            text if text.starts_with(['{', '[']) => return Err(E::custom("a value is an object or an array")),
+            number => self.scratch.extend_from_slice(number.as_bytes()),
+        }
+        Ok(Span::Text { start, end: self.scratch.len() })
+    }
+}
+
+/// What stands between the quotes.
+fn string_content<E: Error>(raw: &RawValue) -> Result<&str, E> {
+    raw.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(|| E::custom("a string expected"))
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum ObjectKey {
+    Action,
+    Xid,
+    Timestamp,
+    Origin,
+    Lsn,
+    NextLsn,
+    Schema,
+    Table,
+    Columns,
+    Identity,
+    Pk,
+    Transactional,
+    Prefix,
+    Content,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum FieldKey {
+    Name,
+    Type,
+    TypeOid,
+    Value,
+    #[serde(other)]
+    Other,
+}
+
+struct ObjectSeed<'o, 'm> {
+    object: &'o mut Object,
+    message: &'m str,
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object as wal2json writes it with format-version 2")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let ObjectSeed { object, message } = self;
+        while let Some(key) = map.next_key()? {
+            let list = match key {
+                ObjectKey::Columns => &mut object.columns,
+                ObjectKey::Identity => &mut object.identity,
+                ObjectKey::Pk => &mut object.primary_key,
+                key => {
+                    object.set(message, key, map.next_value()?)?;
+                    continue;
+                }
+            };
+            let mut fields = std::mem::take(&mut list.fields);
+            fields.clear();
+            map.next_value_seed(ListSeed { object, message, fields: &mut fields })?;
+            let list = match key {
+                ObjectKey::Columns => &mut object.columns,
+                ObjectKey::Identity => &mut object.identity,
+                _ => &mut object.primary_key,
+            };
+            *list = List { present: true, fields };
+        }
+        Ok(())
+    }
+}
+
+impl Object {
+    fn set<E: Error>(&mut self, message: &str, key: ObjectKey, raw: &RawValue) -> Result<(), E> {
+        if raw.get() == "null" {
+            return Ok(());
+        }
+        match key {
+            ObjectKey::Action => {
+                self.action = match string_content(raw)?.as_bytes() {
+                    [action] => Some(*action),
+                    _ => return Err(E::custom("unknown action")),
+                }
+            }
+            ObjectKey::Xid => self.xid = Some(number(raw)?),
+            ObjectKey::Origin => self.origin = Some(number(raw)?),
+            ObjectKey::Timestamp => self.time = PgTime::parse(string_content(raw)?),
+            ObjectKey::Lsn => self.lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
+            ObjectKey::NextLsn => self.next_lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
+            ObjectKey::Transactional => self.transactional = Some(raw.get() == "true"),
+            ObjectKey::Schema => self.schema = Some(self.piece(message, raw)?),
+            ObjectKey::Table => self.table = Some(self.piece(message, raw)?),
+            ObjectKey::Prefix => self.prefix = Some(self.piece(message, raw)?),
+            ObjectKey::Content => self.content = Some(self.piece(message, raw)?),
+            ObjectKey::Columns | ObjectKey::Identity | ObjectKey::Pk | ObjectKey::Other => {}
+        }
+        Ok(())
+    }
+}
+
+fn number<N: std::str::FromStr, E: Error>(raw: &RawValue) -> Result<N, E> {
+    raw.get().parse().map_err(|_| E::custom(format_args!("{} is no number of that kind", raw.get())))
+}
+
+/// An array of columns.
+struct ListSeed<'o, 'm> {
+    object: &'o mut Object,
+    message: &'m str,
+    fields: &'o mut Vec<Field>,
+}
+
+impl<'de> DeserializeSeed<'de> for ListSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ListSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of columns")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        let ListSeed { object, message, fields } = self;
+        while let Some(field) = sequence.next_element_seed(FieldSeed { object, message })? {
+            fields.push(field);
+        }
+        Ok(())
+    }
+}
+
+/// A column.
+struct FieldSeed<'o, 'm> {
+    object: &'o mut Object,
+    message: &'m str,
+}
+
+impl<'de> DeserializeSeed<'de> for FieldSeed<'_, '_> {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldSeed<'_, '_> {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
+        const BYTEA: u32 = 17;
+        let FieldSeed { object, message } = self;
+        let (mut name, mut type_name, mut type_oid, mut raw_value) = (None, None, 0, None);
+        while let Some(key) = map.next_key()? {
+            let raw: &RawValue = map.next_value()?;
+            match key {
+                FieldKey::Name => name = Some(object.piece(message, raw)?),
+                FieldKey::Type => type_name = Some(object.piece(message, raw)?),
+                FieldKey::TypeOid => type_oid = type_number(raw)?,
+                FieldKey::Value => raw_value = Some(raw),
+                FieldKey::Other => {}
+            }
+        }
+        let name = name.ok_or_else(|| A::Error::custom("a column without a name"))?;
+        let binary = match (type_oid, type_name) {
+            (0, Some(type_name)) => object.text(message, type_name) == b"bytea",
+            _ => type_oid == BYTEA,
+        };
+        let value = raw_value.map_or(Ok(Span::Absent), |raw| object.value(raw, binary))?;
+        Ok(Field { name, type_name, type_oid, value })
+    }
+}
+
+/// An oid; wal2json writes those above 2^31 as negative numbers.
+fn type_number<E: Error>(raw: &RawValue) -> Result<u32, E> {
+    let number: i64 = number(raw)?;
+    u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned)).map_err(E::custom)
+}

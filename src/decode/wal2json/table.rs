@@ -1,0 +1,325 @@
+//! What is known of the tables whose rows wal2json sends.
+//!
+//! It announces nothing: each row brings its columns along, an update lacks those TOASTed values that it left alone, a delete has only
+//! the replica identity and a truncate nothing at all. So a table's shape is put together from its rows, and from a [`RelationCatalog`]
+//! where a row leaves something open.
+
+use super::object::{Field, Object, Piece};
+use super::type_name;
+use crate::event::{Column, Relation, Span};
+use std::collections::HashMap;
+
+/// Tells the columns that tables have now. Asked only for tables whose shape the stream does not tell.
+pub trait RelationCatalog {
+    /// The columns of the table in their order; `None` if that cannot be found out.
+    fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>>;
+}
+
+/// A column as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogColumn {
+    /// Name, type and whether it is part of the primary key.
+    pub column: Column,
+    /// Could its values be TOASTed?
+    pub toastable: bool,
+}
+
+/// The catalog of `walcat decode`, which has no server to ask.
+pub struct NoCatalog;
+
+impl RelationCatalog for NoCatalog {
+    fn columns(&mut self, _schema: &str, _table: &str) -> Option<Vec<CatalogColumn>> {
+        None
+    }
+}
+
+/// The tables seen so far.
+pub(super) struct Tables {
+    catalog: Box<dyn RelationCatalog>,
+    tables: Vec<Table>,
+    /// By schema, zero byte, name.
+    by_name: HashMap<String, usize>,
+    /// The last one looked up: rows of a table come in runs.
+    last: usize,
+    /// Reused for look-ups.
+    name: String,
+}
+
+struct Table {
+    relation: Relation,
+    /// For each column.
+    toastable: Vec<bool>,
+    /// In this session?
+    announced: bool,
+}
+
+/// A message about a table.
+#[derive(Clone, Copy)]
+pub(super) struct TableMessage<'a> {
+    pub object: &'a Object,
+    pub message: &'a str,
+    pub schema: &'a str,
+    pub table: &'a str,
+    /// Which columns of the table it may lack.
+    pub lacks: Lacks,
+}
+
+/// Which columns of its table a message may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lacks {
+    /// None: an insert.
+    Nothing,
+    /// Unchanged TOASTed values: an update.
+    Toasted,
+    /// Any: a delete, a truncate.
+    Anything,
+}
+
+/// The values of a message, in the order of its table's columns. Reused from row to row.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub old: Vec<Span>,
+    pub new: Vec<Span>,
+}
+
+/// The table of a message.
+pub(super) struct Found<'a> {
+    pub relation: &'a Relation,
+    /// Is it to be announced first, as changed (`true`) or as it was?
+    pub announce: Option<bool>,
+}
+
+impl Tables {
+    /// No table is known yet.
+    pub fn new(catalog: Box<dyn RelationCatalog>) -> Tables {
+        Tables { catalog, tables: Vec::new(), by_name: HashMap::new(), last: 0, name: String::new() }
+    }
+
+    /// A new session begins: all tables are to be announced again.
+    pub fn reset(&mut self) {
+        for table in &mut self.tables {
+            table.announced = false;
+        }
+    }
+
+    /// The table of the message, of the shape that the message shows, and the values for its columns in `rows`.
+    /// `None` if the columns contradict each other.
+    pub fn find(&mut self, message: TableMessage<'_>, rows: &mut Rows) -> Option<Found<'_>> {
+        let known = self.index(message);
+        let fits = |tables: &[Table], index: usize, rows: &mut Rows| {
+            tables.get(index).is_some_and(|table| table.place(message, rows))
+        };
+        let mut announce = None;
+        let index = match known {
+            Some(index) if fits(&self.tables, index, rows) => index,
+            _ => {
+                let shape = self.shape(message, known);
+                let index = self.learn(message, known, shape);
+                if !fits(&self.tables, index, rows) {
+                    return None;
+                }
+                announce = Some(true);
+                index
+            }
+        };
+        self.last = index;
+        let table = self.tables.get_mut(index)?;
+        if !table.announced {
+            table.announced = true;
+            announce = announce.or(Some(false));
+        }
+        Some(Found { relation: &table.relation, announce })
+    }
+
+    fn index(&mut self, message: TableMessage<'_>) -> Option<usize> {
+        let last = &self.tables.get(self.last)?.relation;
+        if last.table == message.table && last.schema == message.schema {
+            return Some(self.last);
+        }
+        self.name.clear();
+        self.name.extend([message.schema, "\0", message.table]);
+        self.by_name.get(&self.name).copied()
+    }
+
+    /// The columns of a table that is new or no longer what it was.
+    fn shape(&mut self, message: TableMessage<'_>, known: Option<usize>) -> Vec<CatalogColumn> {
+        let sent = message.columns();
+        if message.lacks == Lacks::Nothing {
+            return sent;
+        }
+        if let Some(catalog) = self.catalog.columns(message.schema, message.table)
+            && let Some(shape) = completed(&sent, catalog, message.lacks)
+        {
+            return shape;
+        }
+        match known.and_then(|index| self.tables.get(index)) {
+            Some(table) if message.lacks == Lacks::Toasted => table.extended(sent),
+            _ => sent,
+        }
+    }
+
+    fn learn(&mut self, message: TableMessage<'_>, known: Option<usize>, shape: Vec<CatalogColumn>) -> usize {
+        let index = known.unwrap_or(self.tables.len());
+        let (mut columns, toastable): (Vec<_>, Vec<_>) =
+            shape.into_iter().map(|shape| (shape.column, shape.toastable)).unzip();
+        for column in &mut columns {
+            column.key = message.is_key(&column.name).unwrap_or(column.key);
+        }
+        let (schema, table) = (message.schema.to_owned(), message.table.to_owned());
+        let relation = Relation { index, oid: 0, schema, table, replica_identity: None, columns };
+        let learned = Table { relation, toastable, announced: false };
+        match self.tables.get_mut(index) {
+            Some(table) => *table = learned,
+            None => {
+                self.by_name.insert(format!("{}\0{}", message.schema, message.table), index);
+                self.tables.push(learned);
+            }
+        }
+        index
+    }
+}
+
+impl Table {
+    /// Puts the values where their columns are. `false` if the message does not fit this shape.
+    fn place(&self, message: TableMessage<'_>, rows: &mut Rows) -> bool {
+        let Object { columns, identity, .. } = message.object;
+        let same_key = |column: &Column| message.is_key(&column.name).is_none_or(|key| key == column.key);
+        self.relation.columns.iter().all(same_key)
+            && self.place_fields(message, &columns.fields, message.lacks, Span::Unchanged, &mut rows.new)
+            && self.place_fields(message, &identity.fields, Lacks::Anything, Span::Absent, &mut rows.old)
+    }
+
+    fn place_fields(
+        &self,
+        message: TableMessage<'_>,
+        fields: &[Field],
+        lacks: Lacks,
+        lacking: Span,
+        spans: &mut Vec<Span>,
+    ) -> bool {
+        spans.clear();
+        let mut fields = fields.iter().peekable();
+        for (column, toastable) in self.relation.columns.iter().zip(&self.toastable) {
+            let span = match fields.next_if(|field| message.is_column(field, column)) {
+                Some(field) => field.value,
+                None if lacks == Lacks::Anything || (lacks == Lacks::Toasted && *toastable) => lacking,
+                None => return false,
+            };
+            spans.push(span);
+        }
+        fields.next().is_none()
+    }
+
+    /// The `sent` columns with those of this table that an update may have lacked, if new columns just follow them as ALTER TABLE
+    /// ADD COLUMN does it; else only those that were sent.
+    fn extended(&self, sent: Vec<CatalogColumn>) -> Vec<CatalogColumn> {
+        let mut shape = Vec::new();
+        let mut sent_rest = sent.as_slice();
+        for (column, toastable) in self.relation.columns.iter().zip(&self.toastable) {
+            match sent_rest.split_first() {
+                Some((first, rest)) if same_column(&first.column, column) => sent_rest = rest,
+                _ if *toastable => {}
+                _ => return sent,
+            }
+            shape.push(CatalogColumn { column: column.clone(), toastable: *toastable });
+        }
+        let is_known = |new: &CatalogColumn| shape.iter().any(|known| known.column.name == new.column.name);
+        if sent_rest.iter().any(is_known) {
+            return sent;
+        }
+        shape.extend_from_slice(sent_rest);
+        shape
+    }
+}
+
+impl TableMessage<'_> {
+    /// All columns in the message, in the table's order as far as it shows: those of the new row, and among them those that only
+    /// the old row has.
+    fn columns(&self) -> Vec<CatalogColumn> {
+        let Object { columns, identity, .. } = self.object;
+        let mut rest = columns.fields.as_slice();
+        let mut merged = Vec::new();
+        for old in &identity.fields {
+            match rest.iter().position(|new| self.text(new.name) == self.text(old.name)) {
+                Some(at) => {
+                    let (before, behind) = rest.split_at(at + 1);
+                    merged.extend(before.iter().map(|field| self.column(field)));
+                    rest = behind;
+                }
+                None => merged.push(self.column(old)),
+            }
+        }
+        merged.extend(rest.iter().map(|field| self.column(field)));
+        merged
+    }
+
+    fn column(&self, field: &Field) -> CatalogColumn {
+        let owned = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let type_name = field.type_name.map_or_else(String::new, |name| owned(self.text(name)));
+        let type_oid = if field.type_oid == 0 { type_name::oid(&type_name) } else { field.type_oid };
+        let column = Column { name: owned(self.text(field.name)), type_oid, type_name, type_modifier: -1, key: false };
+        CatalogColumn { toastable: may_be_toasted(&column), column }
+    }
+
+    fn is_column(&self, field: &Field, column: &Column) -> bool {
+        self.text(field.name) == column.name.as_bytes()
+            && (field.type_oid == column.type_oid || field.type_oid == 0)
+            && field.type_name.map_or(&b""[..], |name| self.text(name)) == column.type_name.as_bytes()
+    }
+
+    /// Is a column part of the primary key? `None` if the message leaves that open.
+    fn is_key(&self, name: &str) -> Option<bool> {
+        let contain = |fields: &[Field]| fields.iter().any(|field| self.text(field.name) == name.as_bytes());
+        let Object { primary_key, columns, .. } = self.object;
+        if !primary_key.present {
+            return None;
+        }
+        // Unchanged TOASTed values are missing here too.
+        match contain(&primary_key.fields) {
+            true => Some(true),
+            false if self.lacks == Lacks::Toasted && !contain(&columns.fields) => None,
+            false => Some(false),
+        }
+    }
+
+    fn text(&self, piece: Piece) -> &[u8] {
+        self.object.text(self.message, piece)
+    }
+}
+
+/// The catalog's columns, as far as the row can have had them: those that were `sent`, and those that it may lack.
+/// `None` if something else was sent.
+fn completed(sent: &[CatalogColumn], catalog: Vec<CatalogColumn>, lacks: Lacks) -> Option<Vec<CatalogColumn>> {
+    let mut sent = sent.iter().peekable();
+    let mut shape = Vec::new();
+    for known in catalog {
+        if let Some(sent) = sent.next_if(|sent| same_column(&sent.column, &known.column)) {
+            // The plugin's way to write the type, so that the next row finds the same.
+            let type_name = sent.column.type_name.clone();
+            let column = Column { type_name, type_oid: sent.column.type_oid, type_modifier: -1, ..known.column };
+            shape.push(CatalogColumn { column, toastable: known.toastable });
+        } else if lacks == Lacks::Anything || known.toastable {
+            shape.push(known);
+        }
+    }
+    sent.next().is_none().then_some(shape)
+}
+
+/// The same name and type; where the plugin was told not to send the number of the type, by its name.
+fn same_column(sent: &Column, known: &Column) -> bool {
+    let same_type = match sent.type_oid {
+        0 => sent.type_name == known.type_name || sent.type_name.is_empty(),
+        oid => oid == known.type_oid,
+    };
+    sent.name == known.name && same_type
+}
+
+/// Could values of the column be TOASTed, as far as its type's number tells? Not those of a fixed length.
+fn may_be_toasted(column: &Column) -> bool {
+    // pg_type.oid where typlen is not -1
+    const FIXED: [u32; 41] = [
+        16, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 1082, 1083, 1114,
+        1184, 1186, 1266, 2202, 2203, 2204, 2205, 2206, 2950, 3220, 3734, 3769, 4089, 4096, 4191, 5038, 5069,
+    ];
+    !FIXED.contains(&column.type_oid)
+}
