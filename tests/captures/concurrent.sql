@@ -1,0 +1,22 @@
+-- Two transactions at a time, so that their blocks interleave when they are streamed.
+select dblink_connect('a', format('host=%s port=%s', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port')));
+select dblink_connect('b', format('host=%s port=%s', split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port')));
+select dblink_exec('a', 'begin');
+select dblink_exec('b', 'begin');
+select dblink_exec('a', $$insert into users values (100, 'a1', null)$$);
+select dblink_exec('b', $$insert into users values (200, 'b1', null)$$);
+select dblink_exec('a', $$insert into everything_kept values (100, 'a2', 1, true)$$);
+select dblink_exec('b', 'savepoint s');
+select dblink_exec('b', $$insert into users values (201, 'b2 void', null)$$);
+insert into users values (300, 'in between', null);
+select dblink_exec('b', 'rollback to s');
+select dblink_exec('a', 'savepoint t');
+select dblink_exec('a', $$update users set full_name = 'a3' where id = 100$$);
+select dblink_exec('b', $$insert into users values (202, 'b3', null)$$);
+select dblink_exec('a', 'release t');
+select dblink_exec('b', 'commit');
+select dblink_exec('a', 'commit');
+select dblink_exec('a', 'begin');
+select dblink_exec('a', $$insert into users values (103, 'all void', null)$$);
+select dblink_exec('a', $$truncate pairs, by_index$$);
+select dblink_exec('a', 'rollback');
