@@ -9,9 +9,9 @@ mod authentication;
 mod buffer;
 mod channel_binding;
 mod command;
+mod encryption;
 mod message;
 mod open;
-#[allow(dead_code)] // TLS, until connect::tls is there
 mod socket;
 mod startup;
 mod wire;
@@ -19,11 +19,12 @@ mod wire;
 pub use command::SystemIdentification;
 pub use message::Message;
 
-use crate::connect::{Endpoint, Settings};
-use crate::error::Result;
+use crate::connect::Settings;
+use crate::error::{Kind, Result};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 use bytes::BytesMut;
+use encryption::Route;
 use message::Reader;
 use open::Opened;
 use postgres_protocol::message::frontend;
@@ -68,7 +69,7 @@ pub struct StandbyStatus {
 pub struct Connection {
     wire: Wire,
     key: BackendKey,
-    endpoint: Endpoint,
+    route: Route,
     server_version: u32,
     interrupted: Rc<dyn Fn() -> bool>,
     /// The server has said that the stream ends.
@@ -79,8 +80,8 @@ impl Connection {
     /// Connects, authenticates and settles the session. Transient errors may be gone at the next try.
     pub fn open(settings: &Settings, session: &SessionSettings) -> Result<Connection> {
         let interrupted = Rc::clone(&session.interrupted);
-        let Opened { wire, key, endpoint } = open::open(settings, &session.timezone, &*interrupted)?;
-        let mut connection = Connection { wire, key, endpoint, server_version: 0, interrupted, ended: false };
+        let Opened { wire, key, route } = open::open(settings, &session.timezone, &*interrupted)?;
+        let mut connection = Connection { wire, key, route, server_version: 0, interrupted, ended: false };
         connection.server_version = match connection.parameter("server_version").and_then(parse_server_version) {
             Some(version) => version,
             None => connection.show("server_version_num")?.parse().unwrap_or(0),
@@ -160,7 +161,7 @@ impl Connection {
     /// One read of what the socket has; call it when `poll` says that there is something. Returns how many bytes came: at
     /// least one, for a closed connection is an error. Messages that were handed out are void.
     pub fn receive(&mut self) -> Result<usize> {
-        self.wire.receive().map_err(|error| io_error(RECEIVE, &error))
+        self.wire.receive().map_err(|error| io_error(RECEIVE, &error).with_kind(Kind::Transient))
     }
 
     /// The next message that has arrived whole; `None`: receive more. Call it before the first `poll`, too: the beginning
@@ -239,7 +240,7 @@ impl Connection {
         let patience = Patience { deadline: Instant::now().checked_add(CANCEL_TIMEOUT), interrupted: &|| false };
         let mut message = BytesMut::new();
         frontend::cancel_request(self.key.pid as i32, self.key.secret, &mut message);
-        let sent = open::connect(&self.endpoint, patience).and_then(|mut socket| {
+        let sent = self.route.reopen(patience).and_then(|mut socket| {
             socket.send(&message)?;
             // The server closes the connection when it has passed the request on.
             socket.receive_byte(patience)

@@ -2,12 +2,12 @@
 
 use super::authentication::Credentials;
 use super::command;
-use super::socket::{Patience, Socket, is_interruption};
+use super::encryption::Route;
+use super::socket::Patience;
 use super::startup::{BackendKey, start_session};
-use super::wire::{Wire, io_error};
-use crate::connect::{self, Attempt, Endpoint, Refusal, Settings};
-use crate::error::Result;
-use std::io;
+use super::wire::Wire;
+use crate::connect::{self, Attempt, Refusal, Settings};
+use crate::error::{Kind, Result};
 use std::time::Instant;
 
 /// A session that is ready for commands.
@@ -16,8 +16,8 @@ pub struct Opened {
     pub wire: Wire,
     /// To cancel its commands.
     pub key: BackendKey,
-    /// Where it is.
-    pub endpoint: Endpoint,
+    /// How to get there once more.
+    pub route: Route,
 }
 
 /// Opens a session with the first server that will have us.
@@ -30,34 +30,36 @@ pub fn open(settings: &Settings, timezone: &str, interrupted: &dyn Fn() -> bool)
     connect::first(settings, |attempt| open_at(attempt, timezone, interrupted), ask)
 }
 
-/// Connects a socket, without TLS.
-pub fn connect(endpoint: &Endpoint, patience: Patience<'_>) -> io::Result<Socket> {
-    match endpoint {
-        Endpoint::Unix(path) => Socket::connect_unix(path),
-        Endpoint::Tcp(address) => Socket::connect_tcp(*address, patience),
-    }
-}
-
 fn open_at(
     attempt: &Attempt<'_>,
     timezone: &str,
     interrupted: &dyn Fn() -> bool,
 ) -> std::result::Result<Opened, Refusal> {
     let settings = attempt.settings;
-    let act = attempt.act();
     let patience = patience(settings, interrupted);
-    let socket = connect(&attempt.endpoint, patience).map_err(|error| {
-        // That the user wants to stop is nothing that the next address could mend.
-        if is_interruption(&error) { io_error(&act, &error) } else { attempt.unreachable(&error) }
-    })?;
-    if let Endpoint::Tcp(_) = attempt.endpoint {
-        socket.keep_alive(&settings.keepalives).map_err(|error| io_error(&act, &error))?;
-    }
+    let (socket, route) = Route::open(attempt, patience).map_err(|refusal| unless_interrupted(refusal, interrupted))?;
     let mut wire = Wire::new(socket, settings.voice.clone());
-    let password = attempt.password.map(|secret| secret.0.as_str());
-    let credentials = Credentials { user: &settings.user, password, channel_binding: settings.channel_binding };
-    let key = start_session(&mut wire, &act, settings, timezone, &credentials, patience)?;
-    Ok(Opened { wire, key, endpoint: attempt.endpoint.clone() })
+    let credentials = Credentials {
+        user: &settings.user,
+        password: attempt.password.map(|secret| secret.0.as_str()),
+        channel_binding: settings.channel_binding,
+    };
+    match start_session(&mut wire, &attempt.act(), settings, timezone, &credentials, patience) {
+        Ok(key) => Ok(Opened { wire, key, route }),
+        // With TLS 1.3 a server refuses the client's certificate only after the handshake.
+        Err(Refusal::Other(error)) if wire.tls_failed() => Err(Refusal::Tls(error)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// That the user wants to stop is nothing that the next address could mend.
+fn unless_interrupted(refusal: Refusal, interrupted: &dyn Fn() -> bool) -> Refusal {
+    match refusal {
+        Refusal::Tls(error) | Refusal::Other(error) if interrupted() => {
+            Refusal::Other(error.with_kind(Kind::Permanent))
+        }
+        refusal => refusal,
+    }
 }
 
 fn patience<'a>(settings: &Settings, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {

@@ -2,12 +2,11 @@
 //! something is there, so that waiting can end at a deadline or when the user wants to stop.
 
 use super::buffer::Buffer;
-use crate::connect::Keepalives;
+use crate::connect::{Keepalives, tls::TlsClient};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::ClientConnection;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -166,13 +165,9 @@ impl Socket {
     }
 
     /// Speaks TLS from here on.
-    pub fn start_tls(
-        &mut self,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-        patience: Patience<'_>,
-    ) -> io::Result<()> {
-        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    pub fn start_tls(&mut self, client: &TlsClient, patience: Patience<'_>) -> io::Result<()> {
+        let connection =
+            ClientConnection::new(Arc::clone(&client.config), client.name.clone()).map_err(io::Error::other)?;
         let mut tls = Tls { connection, ciphertext: vec![0; CIPHERTEXT], closed: false };
         tls.flush(&self.fd)?;
         while tls.connection.is_handshaking() {
@@ -192,6 +187,11 @@ impl Socket {
     /// Is the connection encrypted?
     pub fn is_encrypted(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Did the server confirm by ALPN that PostgreSQL's protocol is spoken within TLS?
+    pub fn speaks_postgresql(&self) -> bool {
+        self.tls.as_ref().and_then(|tls| tls.connection.alpn_protocol()).is_some()
     }
 
     /// The certificate (DER) that the server showed.

@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_MESSAGE};
 use super::message::{Reader, Report, parse_report};
 use super::socket::{Patience, Socket, is_interruption};
-use crate::connect::{Remark, Voice, plain};
+use crate::connect::{Remark, Voice, plain, tls};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::io;
@@ -23,12 +23,20 @@ pub struct Wire {
     voice: Voice,
     /// Sending failed; what the server said before it went away may still be read.
     send_failed: bool,
+    tls_failed: bool,
 }
 
 impl Wire {
     /// Nothing was said yet; notices go to `voice`.
     pub fn new(socket: Socket, voice: Voice) -> Wire {
-        Wire { socket, buffer: Buffer::new(), parameters: BTreeMap::new(), voice, send_failed: false }
+        Wire {
+            socket,
+            buffer: Buffer::new(),
+            parameters: BTreeMap::new(),
+            voice,
+            send_failed: false,
+            tls_failed: false,
+        }
     }
 
     /// The socket.
@@ -52,7 +60,14 @@ impl Wire {
 
     /// One read of what the socket has.
     pub fn receive(&mut self) -> io::Result<usize> {
-        self.socket.receive(&mut self.buffer)
+        let received = self.socket.receive(&mut self.buffer);
+        self.tls_failed = received.as_ref().err().is_some_and(|error| tls::reason(error).is_some());
+        received
+    }
+
+    /// Was it TLS why nothing could be received?
+    pub fn tls_failed(&self) -> bool {
+        self.tls_failed
     }
 
     /// The next message of the stream that has arrived whole. `act` is what we are about to do.
@@ -125,8 +140,11 @@ impl AsFd for Wire {
 
 /// Could not `act`, for the connection failed.
 pub fn io_error(act: &str, error: &io::Error) -> Error {
-    let message = format!("could not {act}: {}", plain(error));
-    if is_interruption(error) { Error::new(message) } else { Error::transient(message) }
+    match tls::reason(error) {
+        Some(reason) => Error::new(format!("could not {act}: {reason}")),
+        None if is_interruption(error) => Error::new(format!("could not {act}: {error}")),
+        None => Error::transient(format!("could not {act}: {}", plain(error))),
+    }
 }
 
 /// The server sent a message that has no place here.

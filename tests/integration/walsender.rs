@@ -5,8 +5,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use walcat::connect::*;
 use walcat::error::{Kind, Result};
@@ -220,4 +222,217 @@ fn walsender_passes_notices_on() {
     let wait = &mut || ControlFlow::Continue(());
     connection.create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait).unwrap();
     assert!(heard.lock().unwrap().iter().any(|(remark, _)| *remark == Remark::Notice));
+}
+
+/// Passwords for each method, over TCP with TLS (`hostssl`) or without; through the socket everybody is let in.
+const HBA: &str = "
+local    all all trust
+host     all clear   127.0.0.1/32 password
+host     all digest  127.0.0.1/32 md5
+host     all scram   127.0.0.1/32 scram-sha-256
+hostssl  all secret  127.0.0.1/32 scram-sha-256
+hostnossl all open   127.0.0.1/32 trust
+hostssl  all certain 127.0.0.1/32 cert
+host     all krb     127.0.0.1/32 ident map=none
+";
+
+struct Guarded {
+    server: Server,
+    /// Where the certificates lie; goes with the server.
+    files: PathBuf,
+}
+
+/// A server with TLS and a role for each method of authentication.
+fn guarded() -> &'static Guarded {
+    static GUARDED: LazyLock<Guarded> = LazyLock::new(|| {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca_key = rcgen::KeyPair::generate().unwrap();
+        let ca = parameters.self_signed(&ca_key).unwrap();
+        let issuer = rcgen::Issuer::new(parameters, ca_key);
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let certificate =
+            rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let server = Server::start(Options {
+            settings: &[
+                ("ssl", "on"),
+                ("ssl_ca_file", "ca.crt"),
+                ("ssl_cert_file", "server.crt"),
+                ("ssl_key_file", "server.key"),
+            ],
+            hba: Some(HBA),
+            files: &[
+                ("ca.crt", ca.pem().as_bytes()),
+                ("server.crt", certificate.pem().as_bytes()),
+                ("server.key", key.serialize_pem().as_bytes()),
+            ],
+            ..Options::default()
+        });
+        server
+            .client("postgres")
+            .batch_execute(
+                "SET password_encryption = 'md5'; CREATE ROLE digest LOGIN REPLICATION PASSWORD 'pa ss';
+             SET password_encryption = 'scram-sha-256';
+             CREATE ROLE clear LOGIN REPLICATION PASSWORD 'pa ss'; CREATE ROLE scram LOGIN REPLICATION PASSWORD 'pa ss';
+             CREATE ROLE secret LOGIN SUPERUSER REPLICATION PASSWORD 'pa ss'; CREATE ROLE open LOGIN REPLICATION;
+             CREATE ROLE certain LOGIN REPLICATION; CREATE ROLE krb LOGIN REPLICATION",
+            )
+            .unwrap();
+        let files = server.socket_directory();
+        let mut client = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        client.distinguished_name.push(rcgen::DnType::CommonName, "certain");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = client.signed_by(&key, &issuer).unwrap();
+        std::fs::write(files.join("ca.crt"), ca.pem()).unwrap();
+        std::fs::write(files.join("client.crt"), certificate.pem()).unwrap();
+        std::fs::write(files.join("client.key"), key.serialize_pem()).unwrap();
+        std::fs::set_permissions(files.join("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        Guarded { server, files }
+    });
+    &GUARDED
+}
+
+impl Guarded {
+    fn open(&self, user: &str, more: &str) -> Result<Connection> {
+        let (port, files) = (self.server.port(), self.files.display());
+        let conninfo = format!(
+            "host=localhost hostaddr=127.0.0.1 port={port} dbname=postgres user={user} sslrootcert={files}/ca.crt {more}"
+        );
+        Connection::open(&resolve(&conninfo, Voice::default()), &session())
+    }
+
+    fn encrypted(&self, connection: &Connection) -> bool {
+        let query = format!("SELECT ssl FROM pg_stat_ssl WHERE pid = {}", connection.backend_pid());
+        self.server.client("postgres").query_one(&query, &[]).unwrap().get(0)
+    }
+
+    /// The error of a connection that must not come about.
+    fn refused(&self, user: &str, more: &str) -> walcat::error::Error {
+        self.open(user, more).map(drop).unwrap_err()
+    }
+}
+
+#[test]
+fn walsender_knows_every_password_method() {
+    let guarded = guarded();
+    for mode in ["disable", "require", "verify-full"] {
+        for user in ["clear", "digest", "scram"] {
+            let connection = guarded.open(user, &format!("sslmode={mode} password='pa ss'")).unwrap();
+            assert_eq!(guarded.encrypted(&connection), mode != "disable", "{user} with {mode}");
+            let wrong = guarded.refused(user, &format!("sslmode={mode} password=wrong"));
+            assert_eq!((wrong.sqlstate(), wrong.kind()), ("28P01", Kind::Permanent), "{wrong}");
+            let missing = guarded.refused(user, &format!("sslmode={mode}"));
+            assert!(missing.to_string().contains("password"), "{missing}");
+        }
+    }
+    let error = guarded.refused("krb", "sslmode=disable");
+    assert!(!error.sqlstate().is_empty(), "{error}");
+}
+
+#[test]
+fn walsender_binds_scram_to_the_channel() {
+    let guarded = guarded();
+    for mode in ["require", "verify-full"] {
+        for binding in ["require", "prefer", "disable"] {
+            let more = format!("sslmode={mode} channel_binding={binding} password='pa ss'");
+            let connection = guarded.open("scram", &more).unwrap();
+            assert!(guarded.encrypted(&connection));
+        }
+    }
+    let error = guarded.refused("scram", "sslmode=disable channel_binding=require password='pa ss'");
+    assert!(error.to_string().contains("channel binding is required, but"), "{error}");
+    let error = guarded.refused("digest", "sslmode=require channel_binding=require password='pa ss'");
+    assert!(error.to_string().contains("channel binding is required, but"), "{error}");
+}
+
+#[test]
+fn walsender_encrypts_as_sslmode_says() {
+    let guarded = guarded();
+    let encrypted = |user: &str, mode: &str| {
+        guarded.open(user, &format!("sslmode={mode} password='pa ss'")).map(|connection| guarded.encrypted(&connection))
+    };
+    // What the server lets in at all is found by trying.
+    assert!(!encrypted("scram", "allow").unwrap());
+    assert!(encrypted("scram", "prefer").unwrap());
+    assert!(encrypted("secret", "allow").unwrap());
+    assert!(encrypted("secret", "prefer").unwrap());
+    assert!(!encrypted("open", "allow").unwrap());
+    assert!(!encrypted("open", "prefer").unwrap());
+    assert_eq!(encrypted("secret", "disable").unwrap_err().sqlstate(), "28000");
+    assert_eq!(encrypted("open", "require").unwrap_err().sqlstate(), "28000");
+    // The other server has no TLS.
+    let plain = |mode: &str| {
+        let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}", server().port());
+        Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop)
+    };
+    plain("prefer").unwrap();
+    let error = plain("require").unwrap_err();
+    assert!(error.to_string().ends_with("the server does not support TLS, but sslmode requires it"), "{error}");
+}
+
+#[test]
+fn walsender_needs_a_certificate_where_the_server_does() {
+    let guarded = guarded();
+    let error = guarded.refused("certain", "sslmode=require");
+    assert_eq!(error.sqlstate(), "28000", "{error}");
+    let files = guarded.files.display();
+    let own = format!("sslcert={files}/client.crt sslkey={files}/client.key");
+    assert!(guarded.encrypted(&guarded.open("certain", &format!("sslmode=verify-full {own}")).unwrap()));
+}
+
+#[test]
+fn walsender_starts_tls_at_once() {
+    let guarded = guarded();
+    let direct = guarded.open("scram", "sslmode=require sslnegotiation=direct password='pa ss'");
+    if guarded.server.version() >= 17_00_00 {
+        assert!(guarded.encrypted(&direct.unwrap()));
+    } else {
+        // Older servers take the first bytes of TLS for nonsense.
+        assert!(direct.is_err());
+    }
+}
+
+#[test]
+fn walsender_streams_through_tls() {
+    let guarded = guarded();
+    let db = Database::create_on(&guarded.server, "encrypted");
+    db.create_slot("test_decoding");
+    db.sql("CREATE TABLE t (v text); INSERT INTO t SELECT repeat(i::text, 1000) FROM generate_series(1, 3000) AS i");
+    db.sql("INSERT INTO t SELECT repeat('long', 2000000)");
+    let mut connection = guarded.open("secret", "dbname=encrypted sslmode=verify-full password='pa ss'").unwrap();
+    let options = [("include-xids".to_owned(), Some("0".to_owned())), ("skip-empty-xacts".to_owned(), None)];
+    connection.start_replication("encrypted", Lsn::INVALID, &options).unwrap();
+    stream_until(&mut connection, "BEGIN").unwrap();
+    let lines = stream_until(&mut connection, "COMMIT").unwrap();
+    for (i, line) in lines.iter().take(3000).enumerate() {
+        assert_eq!(*line, format!("table public.t: INSERT: v[text]:'{}'", (i + 1).to_string().repeat(1000)));
+    }
+    stream_until(&mut connection, "BEGIN").unwrap();
+    let lines = stream_until(&mut connection, "COMMIT").unwrap();
+    assert_eq!(lines[0].len(), 8_000_000 + "table public.t: INSERT: v[text]:''".len());
+    let flushed = db.wal_position().parse().unwrap();
+    let status = StandbyStatus { written: flushed, flushed, applied: flushed, reply_requested: false };
+    connection.send_status(&status).unwrap();
+    connection.finish(DEADLINE).unwrap();
+    let confirmed = db.value("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'encrypted'");
+    assert_eq!(confirmed.parse(), Ok(flushed));
+}
+
+#[test]
+fn walsender_cancels_through_tls() {
+    let guarded = guarded();
+    let db = Database::create_on(&guarded.server, "cancelled");
+    let mut connection = guarded.open("secret", "dbname=cancelled sslmode=verify-full password='pa ss'").unwrap();
+    let pid = connection.backend_pid();
+    let mut blocker = db.client();
+    blocker.batch_execute("BEGIN; CREATE TABLE t ()").unwrap();
+    let waiting = format!("SELECT wait_event = 'transactionid' FROM pg_stat_activity WHERE pid = {pid}");
+    let wait = &mut || match db.value(&waiting).as_str() {
+        "t" => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    connection.create_temporary_slot("cancelled", "test_decoding", false, wait).unwrap_err();
+    drop(blocker);
+    db.wait_for("SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'cancelled'");
+    assert!(guarded.server.log().contains("canceling statement due to user request"));
 }
