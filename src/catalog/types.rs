@@ -1,5 +1,6 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
+use crate::connect::server_error;
 use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
 use postgres::{Client, Row};
@@ -114,7 +115,7 @@ impl<C: DerefMut<Target = Client>> TypeCatalog for SqlTypes<C> {
 }
 
 fn failed(error: postgres::Error) -> Error {
-    Error::new(format!("could not look up types: {error}"))
+    server_error("look up types", &error)
 }
 
 fn entry(row: &Row) -> std::result::Result<TypeEntry, postgres::Error> {

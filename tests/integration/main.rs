@@ -36,5 +36,6 @@ mod documentation;
 mod generated;
 mod harness;
 mod imports;
+mod values;
 mod walsender;
 // One line a module: connection, slot, publication, stream, values, ... each owner adds its own.
