@@ -10,6 +10,7 @@ pub mod server;
 pub mod sessions;
 pub mod slots;
 pub mod table_spec;
+pub mod tables;
 pub mod types;
 
 use crate::error::{Error, Result};

@@ -19,7 +19,7 @@ const BLOCK: usize = 256 << 10;
 pub fn run(args: &DecodeArgs, talk: &TalkOptions) -> Result<()> {
     let stdout = io::stdout();
     let colored = is_colored(talk, stdout.is_terminal());
-    let Some(settings) = print_settings(&args.print, colored)? else {
+    let Some(settings) = print_settings(&args.print, true, colored)? else {
         return Err(Error::usage("--format raw makes no sense here: the capture is what it would print"));
     };
     let input = open(args.file.as_deref())?;

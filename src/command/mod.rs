@@ -7,6 +7,7 @@ pub mod decode;
 mod printing;
 pub mod publication;
 pub mod slot;
+pub mod stream;
 mod talk;
 
 pub use printing::{is_colored, print_settings};

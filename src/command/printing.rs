@@ -6,8 +6,8 @@ use crate::filter::{Filter, Operation, Operations};
 use crate::render::{Format, Include, PrintSettings, Values};
 
 /// The settings of the printer; `None` for `--format raw`, which needs no printer. Options that would change nothing are usage
-/// errors. `colored` is for the text format.
-pub fn print_settings(options: &PrintOptions, colored: bool) -> Result<Option<PrintSettings>> {
+/// errors. `messages`: are logical messages shown where `--op` says nothing? `colored` is for the text format.
+pub fn print_settings(options: &PrintOptions, messages: bool, colored: bool) -> Result<Option<PrintSettings>> {
     let include = |wanted| options.include.contains(&wanted);
     let include = Include {
         transactions: include(cli::Include::Transactions),
@@ -19,7 +19,8 @@ pub fn print_settings(options: &PrintOptions, colored: bool) -> Result<Option<Pr
         origin: include(cli::Include::Origin),
     };
     let operations = match options.op.as_slice() {
-        [] => Operations::ALL,
+        [] if messages => Operations::ALL,
+        [] => [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate].into_iter().collect(),
         chosen => chosen.iter().copied().map(operation).collect(),
     };
     let filter = Filter::new(&options.table, operations)?;
@@ -100,7 +101,7 @@ mod tests {
     fn settings(arguments: &[&str]) -> Result<Option<PrintSettings>> {
         let command = ["walcat", "decode"].iter().chain(arguments);
         match Cli::try_parse_from(command).unwrap().command {
-            Command::Decode(args) => print_settings(&args.print, true),
+            Command::Decode(args) => print_settings(&args.print, true, true),
             _ => unreachable!("decode was asked for"),
         }
     }

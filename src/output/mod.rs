@@ -155,14 +155,6 @@ impl Output {
         }
     }
 
-    /// Forgets what the reader did not take, but for the rest of a line that it took a part of.
-    pub fn keep_started_line(&mut self) {
-        let waiting = self.buffer.get(self.written..).unwrap_or_default();
-        let started = self.written > 0 && self.buffer.get(self.written - 1) != Some(&b'\n');
-        let rest = if started { memchr::memchr(b'\n', waiting).map_or(waiting.len(), |end| end + 1) } else { 0 };
-        self.buffer.truncate(self.written + rest);
-    }
-
     fn compact(&mut self) {
         if self.written == self.buffer.len() {
             self.base += self.written as u64;
@@ -170,11 +162,9 @@ impl Output {
             self.buffer.clear();
             self.buffer.shrink_to(IDLE_CAPACITY);
         } else if self.written > self.buffer.len() / 2 && self.written > pipe::CHUNK {
-            // The byte before the rest stays: `keep_started_line` looks at it.
-            let gone = self.written - 1;
-            self.buffer.drain(..gone);
-            self.base += gone as u64;
-            self.written = 1;
+            self.buffer.drain(..self.written);
+            self.base += self.written as u64;
+            self.written = 0;
         }
     }
 }

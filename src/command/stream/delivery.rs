@@ -1,0 +1,214 @@
+//! From a plugin's message to bytes in the output, and what is known about them: what may be confirmed, where to go on after a lost
+//! connection, and whether the stream has come to its end.
+
+use super::Ended;
+use super::bounds::{Bounds, Until};
+use super::statistics::Statistics;
+use crate::command::Talk;
+use crate::decode::Decoder;
+use crate::error::{Error, Result};
+use crate::event::{Body, Event, Position};
+use crate::lsn::Lsn;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::render::{Printed, Printer};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// The way of a message, from its arrival to the output.
+pub struct Delivery {
+    /// Where the bytes go.
+    pub output: Output,
+    form: Form,
+    progress: Progress,
+    bounds: Bounds,
+    statistics: Option<Statistics>,
+    talk: Talk,
+}
+
+/// What is made of a message.
+pub enum Form {
+    /// Lines of events.
+    Events { decoder: Decoder, printer: Box<Printer> },
+    /// The plugin's bytes and a line end; the decoder only watches where they lie.
+    Raw { decoder: Option<Decoder>, last: Option<Position>, resume_after: Option<Position> },
+}
+
+impl Delivery {
+    /// Nothing delivered yet.
+    pub fn new(form: Form, output: Output, bounds: Bounds, statistics: Option<Statistics>, talk: Talk) -> Delivery {
+        Delivery { output, form, progress: Progress::new(), bounds, statistics, talk }
+    }
+
+    /// A new connection begins: the server sends everything from `last` on again, and what was delivered is dropped.
+    pub fn reconnected(&mut self) {
+        self.bounds.reconnected();
+        match &mut self.form {
+            Form::Events { decoder, printer } => {
+                decoder.reset();
+                printer.resume_after(printer.last());
+            }
+            Form::Raw { decoder, last, resume_after } => {
+                if let Some(decoder) = decoder {
+                    decoder.reset();
+                }
+                *resume_after = *last;
+            }
+        }
+    }
+
+    /// The last position delivered, where a new connection goes on.
+    pub fn last(&self) -> Option<Position> {
+        match &self.form {
+            Form::Events { printer, .. } => printer.last(),
+            Form::Raw { last, .. } => *last,
+        }
+    }
+
+    /// Everything up to there is wanted, and no more.
+    pub fn end_at(&mut self, until: Until) {
+        self.bounds.end_at(until);
+    }
+
+    /// Is all that is wanted before the position where the stream would start?
+    pub fn is_done_at(&self, start: Lsn) -> bool {
+        self.bounds.until().is_some_and(|until| start > until.lsn)
+    }
+
+    /// The server's WAL reaches up to here.
+    pub fn server_at(&mut self, end: Lsn) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.server_at(end);
+        }
+    }
+
+    /// Is the stream between transactions?
+    pub fn at_boundary(&self) -> bool {
+        self.bounds.at_boundary()
+    }
+
+    /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does.
+    pub fn take(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
+        let ended = match self.form {
+            Form::Events { .. } => self.take_events(start, payload)?,
+            Form::Raw { .. } => self.take_raw(start, payload),
+        };
+        if let Some(statistics) = &mut self.statistics {
+            statistics.count(start, payload.len());
+        }
+        self.progress.received(start, self.output.appended());
+        Ok(ended)
+    }
+
+    fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
+        let Form::Events { decoder, printer } = &mut self.form else { return Ok(None) };
+        let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
+        let mut ended = None;
+        let decoded = decoder.decode(Some(start), payload, |event| {
+            ended = bounds.before(event);
+            if ended.is_none() {
+                let shown = printer.print(event, buffer) == Printed::Change;
+                ended = bounds.after(event, shown);
+            }
+            if ended.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if let Err(error) = decoded {
+            return Err(Error::new(format!("could not decode the message at {start}: {error}")));
+        }
+        printer.take_warnings().iter().for_each(|warning| self.talk.warning(warning));
+        Ok(ended)
+    }
+
+    fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Option<Ended> {
+        let Form::Raw { decoder, last, resume_after } = &mut self.form else { return None };
+        let bounds = &mut self.bounds;
+        let (mut before, mut after, mut repeated) = (None, None, false);
+        let watched = decoder.as_mut().map(|decoder| {
+            decoder.decode(Some(start), payload, |event| {
+                let position = event.position();
+                repeated = position.is_some() && position <= *resume_after;
+                before = before.or(bounds.before(event));
+                if before.is_none() {
+                    *last = (*last).max(position);
+                    after = bounds.after(event, !repeated && is_change(event)).or(after);
+                }
+                ControlFlow::Continue(())
+            })
+        });
+        if !matches!(watched, Some(Ok(_))) {
+            // Another plugin, or options of the user's that change the shape: the position of the message is all there is.
+            (before, after) = bounds.opaque(start);
+        }
+        if before.is_none() && !repeated {
+            let buffer = self.output.buffer();
+            buffer.extend_from_slice(payload);
+            buffer.push(b'\n');
+        }
+        before.or(after)
+    }
+
+    /// The server says that it has nothing to send that committed before `end`.
+    pub fn idle_at(&mut self, end: Lsn) -> Option<Ended> {
+        self.progress.received(end, self.output.appended());
+        if let Some(statistics) = &mut self.statistics {
+            statistics.position(end);
+        }
+        self.bounds.idle_at(end)
+    }
+
+    /// Tells the books what the output has made durable.
+    pub fn count_durable(&mut self) {
+        self.progress.durable(self.output.durable());
+    }
+
+    /// What the server may be told: everything up to the first is received, up to the second durable.
+    pub fn positions(&self) -> (Lsn, Lsn) {
+        (self.progress.received_position(), self.progress.durable_position())
+    }
+
+    /// After a failure: what came before it goes out all the same, as far as the output takes it.
+    pub fn hand_over(&mut self) {
+        // The failure that ended the stream is the one to tell; without confirmation nothing is lost by another.
+        let _ = self.output.write().and_then(|_| self.output.sync());
+    }
+
+    /// Opens the output file by its name again.
+    pub fn reopen(&mut self) -> Result<()> {
+        if self.output.reopen()? {
+            self.talk.info("reopened the output file");
+        }
+        Ok(())
+    }
+
+    /// When the statistics are due next.
+    pub fn statistics_due(&self) -> Option<Instant> {
+        self.statistics.as_ref().map(Statistics::due)
+    }
+
+    /// Shows the statistics if they are due.
+    pub fn show_statistics(&mut self, now: Instant) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.show(now, self.progress.durable_position(), self.output.appended());
+        }
+    }
+
+    /// Shows the statistics for the last time.
+    pub fn end_statistics(&mut self) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.end(self.progress.durable_position(), self.output.appended());
+        }
+    }
+}
+
+/// Is it one that `--limit` counts?
+fn is_change(event: &Event<'_>) -> bool {
+    matches!(
+        event.body,
+        Body::Insert { .. }
+            | Body::Update { .. }
+            | Body::Delete { .. }
+            | Body::Truncate { .. }
+            | Body::Message { .. }
+            | Body::Undecodable { .. }
+    )
+}

@@ -1,0 +1,149 @@
+//! The options that an output plugin gets: ours, and what the user passes with `-o`.
+
+use super::Plugin;
+use crate::catalog::server::Version;
+use crate::cli::{Format, Include, Origin, StreamArgs, Streaming};
+use crate::error::{Error, Result};
+
+/// Options of the output plugin, by name; `None` is an option without value.
+pub type Options = Vec<(String, Option<String>)>;
+
+/// What the plugin is told, for this server. The user's own options win, except where the decoder would lose its footing.
+pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], version: Version) -> Result<Options> {
+    let own: Options = args.option.iter().map(|option| parse(option)).collect::<Result<_>>()?;
+    let raw = args.print.format == Format::Raw;
+    let mut options = match plugin {
+        Plugin::Pgoutput => pgoutput(args, publications, version)?,
+        Plugin::Wal2json if raw => Vec::new(),
+        Plugin::Wal2json => wal2json(args, &own)?,
+        Plugin::Other(_) => Vec::new(),
+    };
+    options.retain(|(name, _)| !own.iter().any(|(other, _)| other == name));
+    options.extend(own);
+    Ok(options)
+}
+
+fn parse(option: &str) -> Result<(String, Option<String>)> {
+    let (name, value) = match option.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (option, None),
+    };
+    if name.is_empty() {
+        return Err(Error::usage(format!("could not use --option \"{option}\": it has no name")));
+    }
+    Ok((name.to_owned(), value))
+}
+
+/// Manual section 55.5.1.
+fn pgoutput(args: &StreamArgs, publications: &[String], version: Version) -> Result<Options> {
+    let require = |major: u32, what: &str| match version.major() >= major {
+        true => Ok(()),
+        false => {
+            Err(Error::new(format!("could not stream: {what} needs PostgreSQL {major}, and the server is {version}")))
+        }
+    };
+    let mut protocol = 1;
+    let mut options = Vec::new();
+    match args.streaming {
+        Streaming::Off => {}
+        Streaming::On => {
+            protocol = 2;
+            options.push(("streaming", "on".to_owned()));
+        }
+        Streaming::Parallel => {
+            require(16, "--streaming parallel")?;
+            protocol = 4;
+            options.push(("streaming", "parallel".to_owned()));
+        }
+    }
+    if args.kind.two_phase {
+        require(15, "--two-phase")?;
+        protocol = protocol.max(3);
+        options.push(("two_phase", "on".to_owned()));
+    }
+    if let Some(origin) = args.origin {
+        require(16, "--origin")?;
+        options.push(("origin", if origin == Origin::None { "none" } else { "any" }.to_owned()));
+    }
+    // Messages count in `seq`, shown or not: an event bears the same name in every run. Raw output is what was asked for.
+    if args.messages || args.print.format != Format::Raw {
+        options.push(("messages", "on".to_owned()));
+    }
+    options.push(("proto_version", protocol.to_string()));
+    options.push(("publication_names", publications.iter().map(|name| quote(name)).collect::<Vec<_>>().join(",")));
+    Ok(options.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect())
+}
+
+/// A name in a list that `SplitIdentifierString` takes apart.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What the decoder of format version 2 needs.
+const WAL2JSON: [(&str, &str); 7] = [
+    ("format-version", "2"),
+    ("include-xids", "true"),
+    ("include-timestamp", "true"),
+    ("include-lsn", "true"),
+    ("include-types", "true"),
+    ("include-type-oids", "true"),
+    ("include-pk", "true"),
+];
+
+fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
+    if args.streaming != Streaming::Off {
+        return Err(Error::usage("could not use --streaming: wal2json sends transactions when they commit"));
+    }
+    let mut needed: Vec<(&str, &str)> = WAL2JSON.to_vec();
+    needed.extend([("include-schemas", "true"), ("include-transaction", "true")]);
+    for (name, value) in own {
+        let value = value.as_deref().unwrap_or(if name == "format-version" { "2" } else { "true" });
+        let wanted = needed.iter().find(|(needed, _)| needed == name).map(|(_, wanted)| *wanted);
+        let reshapes = match wanted {
+            Some("2") => value != "2",
+            Some(_) => !is_true(value),
+            None => matches!(name.as_str(), "pretty-print" | "write-in-chunks") && is_true(value),
+        };
+        if reshapes {
+            return Err(Error::usage(format!("could not use --option {name}={value}: events could not be decoded"))
+                .with_remedy("--format raw, which prints what the plugin sends"));
+        }
+    }
+    let origin = args.print.include.contains(&Include::Origin).then_some(("include-origin", "true"));
+    Ok(WAL2JSON.into_iter().chain(origin).map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect())
+}
+
+/// As `parse_bool` reads it.
+fn is_true(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "on")
+        || (!value.is_empty() && ("true".starts_with(&value) || "yes".starts_with(&value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_the_servers_splitting() {
+        assert_eq!(quote("a\"b,c"), "\"a\"\"b,c\"");
+    }
+
+    #[test]
+    fn reads_booleans_as_the_server() {
+        for yes in ["1", "on", "t", "TRUE", "y", "yes"] {
+            assert!(is_true(yes), "{yes}");
+        }
+        for no in ["", "0", "off", "f", "no", "tx"] {
+            assert!(!is_true(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn options_have_names() {
+        assert_eq!(parse("a=b=c").unwrap(), ("a".to_owned(), Some("b=c".to_owned())));
+        assert_eq!(parse("a").unwrap(), ("a".to_owned(), None));
+        assert_eq!(parse("a=").unwrap(), ("a".to_owned(), Some(String::new())));
+        assert!(parse("=b").is_err());
+    }
+}

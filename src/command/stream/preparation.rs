@@ -1,0 +1,272 @@
+//! What must be there before a stream can start: the slot, its plugin, the publications. Looked at over SQL first, so that whatever
+//! is missing is told with the command that mends it.
+
+use super::options;
+use super::{Plan, Plugin};
+use crate::catalog::publications::{self, Contents, NewPublication};
+use crate::catalog::server::Server;
+use crate::catalog::slots::{self, NewSlot, Slot};
+use crate::catalog::table_spec::TableSpec;
+use crate::catalog::{shell_word, tables};
+use crate::cli::{Format, StreamArgs};
+use crate::command::Talk;
+use crate::connect::{self, Session, Settings};
+use crate::error::{Error, Kind, Result};
+use crate::filter::{Filter, Operations};
+use crate::lsn::Lsn;
+use crate::stop::Stop;
+use crate::walsender::Connection;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// The publication of `--create-publication` without `--publication`.
+const DEFAULT_PUBLICATION: &str = "walcat";
+
+/// The output plugin of new slots.
+const DEFAULT_PLUGIN: &str = "pgoutput";
+
+/// Gets everything ready for a stream.
+pub struct Preparation<'a> {
+    args: &'a StreamArgs,
+    settings: &'a Settings,
+    talk: Talk,
+    /// Only as long as it is needed: a stream may last for weeks.
+    session: Option<Session>,
+    server: Server,
+    /// The slot that is there already.
+    slot: Option<Slot>,
+    publications: Vec<String>,
+}
+
+impl<'a> Preparation<'a> {
+    /// Connects.
+    pub fn new(args: &'a StreamArgs, settings: &'a Settings, talk: Talk) -> Result<Preparation<'a>> {
+        let mut session = connect::sql(settings)?;
+        let server = Server::ask(&mut session)?;
+        let mut publications = args.publication.clone();
+        if publications.is_empty() && args.create_publication {
+            publications.push(DEFAULT_PUBLICATION.to_owned());
+        }
+        Ok(Preparation { args, settings, talk, session: Some(session), server, slot: None, publications })
+    }
+
+    /// Looks whether everything is there, or will be created, before anything is touched.
+    pub fn check(&mut self) -> Result<()> {
+        self.server.require_decoding(&self.act())?;
+        if let Some(name) = &self.args.slot {
+            let act = self.act();
+            let client = session(&mut self.session, self.settings)?;
+            self.slot = slots::find(client, name)?;
+            match &self.slot {
+                Some(slot) => slot.require_usable(client, &self.server, &act).map_err(settled)?,
+                None if self.args.create_slot => {}
+                None => return Err(slots::missing(client, name, &act)),
+            }
+        }
+        self.check_plugin()?;
+        self.check_publications()?;
+        self.warn_of_start();
+        Ok(())
+    }
+
+    /// Before a new connection: is what the server does not complain of still there?
+    pub fn check_again(&mut self) -> Result<()> {
+        let checked = self.check_publications();
+        self.session = None;
+        checked
+    }
+
+    /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older.
+    pub fn create(&mut self, stop: &Stop) -> Result<()> {
+        if self.args.create_publication && self.plugin() == Plugin::Pgoutput {
+            self.create_publications()?;
+        }
+        if let (Some(name), None) = (&self.args.slot, &self.slot) {
+            self.create_slot(name, stop)?;
+        }
+        Ok(())
+    }
+
+    /// Decides what the stream does; the SQL session ends.
+    pub fn plan(&mut self, deadline: Option<Instant>) -> Result<Plan> {
+        self.session = None;
+        let args = self.args;
+        let plugin = self.plugin();
+        Ok(Plan {
+            slot: args.slot.clone().unwrap_or_else(|| format!("walcat_{}", std::process::id())),
+            temporary: args.slot.is_none(),
+            options: options::compose(args, &plugin, &self.publications, self.server.version)?,
+            plugin,
+            start: args.startpos.unwrap_or(Lsn::INVALID),
+            peek: args.peek,
+            status_interval: args.status_interval,
+            fsync_interval: args.fsync_interval,
+            deadline,
+        })
+    }
+
+    /// Creates the slot that goes with the connection.
+    pub fn create_temporary(&mut self, connection: &mut Connection, plan: &Plan, stop: &Stop) -> Result<()> {
+        let plugin = self.plugin_name();
+        let two_phase = self.args.kind.two_phase;
+        let mut patience = || if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        connection.create_temporary_slot(&plan.slot, &plugin, two_phase, &mut patience)?;
+        Ok(())
+    }
+
+    /// Says more about a failure than the server did, from what the catalog holds.
+    pub fn explain(&mut self, plan: &Plan, error: Error) -> Error {
+        if error.server().is_none() {
+            return error;
+        }
+        let act = self.act();
+        let Ok(client) = session(&mut self.session, self.settings) else { return error };
+        if plan.plugin == Plugin::Pgoutput && error.sqlstate() == "42704" {
+            if let Err(missing) = publications::require(client, &self.publications, &act) {
+                return missing;
+            }
+            if error.server().is_some_and(|server| server.message.starts_with("publication")) {
+                return error
+                    .with_detail("The publication is there now, but was not when the changes to be sent were made.")
+                    .with_remedy(format!("walcat slot advance {}", plan.slot));
+            }
+        }
+        slots::explain(client, &self.server, &plan.slot, &act, error)
+    }
+
+    /// What is to be done, for messages.
+    fn act(&self) -> String {
+        match &self.args.slot {
+            Some(name) => format!("stream from slot \"{name}\""),
+            None => "stream".to_owned(),
+        }
+    }
+
+    fn plugin_name(&self) -> String {
+        let existing = self.slot.as_ref().and_then(|slot| slot.plugin.clone());
+        existing.or_else(|| self.args.kind.plugin.clone()).unwrap_or_else(|| DEFAULT_PLUGIN.to_owned())
+    }
+
+    fn plugin(&self) -> Plugin {
+        match self.plugin_name().as_str() {
+            "pgoutput" => Plugin::Pgoutput,
+            "wal2json" => Plugin::Wal2json,
+            _ => Plugin::Other(self.plugin_name()),
+        }
+    }
+
+    fn check_plugin(&self) -> Result<()> {
+        let (act, plugin) = (self.act(), self.plugin());
+        if let (Plugin::Other(name), true) = (&plugin, self.args.print.format != Format::Raw) {
+            return Err(Error::new(format!("could not {act}: output plugin \"{name}\" can only be printed raw"))
+                .with_detail("The plugins that can be decoded are pgoutput and wal2json.")
+                .with_remedy("walcat stream --format raw ..."));
+        }
+        let encoding = self.server.encoding.as_str();
+        let printed = self.args.print.format != Format::Raw;
+        if plugin == Plugin::Wal2json && printed && !matches!(encoding, "UTF8" | "SQL_ASCII") {
+            return Err(Error::new(format!("could not {act}: wal2json does not convert from {encoding} to UTF-8"))
+                .with_remedy("a slot with the plugin pgoutput, which does"));
+        }
+        Ok(())
+    }
+
+    fn check_publications(&mut self) -> Result<()> {
+        let named_by_option = self.args.option.iter().any(|option| option.starts_with("publication_names"));
+        if self.plugin() != Plugin::Pgoutput || named_by_option {
+            return Ok(());
+        }
+        let act = self.act();
+        let client = session(&mut self.session, self.settings)?;
+        if self.publications.is_empty() {
+            return Err(publications::none_named(client, &act));
+        }
+        if self.args.create_publication {
+            return Ok(());
+        }
+        publications::require(client, &self.publications, &act)
+    }
+
+    fn warn_of_start(&self) {
+        let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
+        if let (Some(wanted), Some(confirmed)) = (self.args.startpos, confirmed)
+            && wanted < confirmed
+        {
+            self.talk.warning(&format!(
+                "the slot is confirmed up to {confirmed}, so the server starts there and not at {wanted}"
+            ));
+        }
+    }
+
+    fn create_publications(&mut self) -> Result<()> {
+        let act = self.act();
+        let client = session(&mut self.session, self.settings)?;
+        let there = publications::names(client)?;
+        for name in self.publications.iter().filter(|&name| !there.contains(name)) {
+            let specs;
+            let contents = if self.args.print.table.is_empty() {
+                Contents::AllTables
+            } else {
+                specs = chosen_tables(client, &self.args.print.table, &act)?;
+                Contents::Only { tables: &specs, schemas: &[] }
+            };
+            let new = NewPublication { name, contents, operations: &[], via_root: false };
+            if publications::create_harmless(client, &self.server, &new)? {
+                self.talk.info(&format!("created publication \"{name}\""));
+            }
+        }
+        Ok(())
+    }
+
+    fn create_slot(&mut self, name: &str, _stop: &Stop) -> Result<()> {
+        let plugin = self.plugin_name();
+        let kind = &self.args.kind;
+        let new = NewSlot { name, plugin: &plugin, two_phase: kind.two_phase, failover: kind.failover };
+        let point = slots::create(session(&mut self.session, self.settings)?, &new)?;
+        self.talk.info(&format!("created slot \"{name}\" with plugin {plugin}, consistent at {point}"));
+        Ok(())
+    }
+}
+
+/// The session, connected anew if it was let go.
+fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<&'s mut Session> {
+    if session.is_none() {
+        *session = Some(connect::sql(settings)?);
+    }
+    session.as_mut().ok_or_else(|| Error::new("could not connect: no session"))
+}
+
+/// At the start a slot that is in use is no passing thing: somebody should know.
+fn settled(error: Error) -> Error {
+    error.with_kind(Kind::Permanent)
+}
+
+/// The tables that the patterns of `--table` choose now, as a publication takes them.
+fn chosen_tables(client: &mut Session, patterns: &[String], act: &str) -> Result<Vec<TableSpec>> {
+    let filter = Filter::new(patterns, Operations::ALL)?;
+    let chosen: Vec<_> = tables::publishable(client)?
+        .into_iter()
+        .filter(|(schema, table)| filter.operations_of(schema, table) != Operations::NONE)
+        .collect();
+    if chosen.is_empty() {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| shell_word(pattern)).collect();
+        return Err(Error::new(format!("could not {act}: no table matches --table {}", patterns.join(" --table "))));
+    }
+    Ok(chosen.iter().map(|(schema, table)| TableSpec::named(schema, table)).collect())
+}
+
+/// The server's `wal_sender_timeout`; `None` where it waits for ever.
+pub fn wal_sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
+    let text = connection.show("wal_sender_timeout")?;
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().unwrap_or(0);
+    let milliseconds = match unit {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => 86_400_000,
+    };
+    Ok(Some(Duration::from_millis(number.saturating_mul(milliseconds))).filter(|timeout| !timeout.is_zero()))
+}

@@ -1,0 +1,383 @@
+//! One connection of the stream: the loop that takes messages, writes events and reports to the server.
+//!
+//! The loop waits in a single `poll` on the socket, on stdout and on the signals, until the next report or fsync is due. Rows are
+//! handed on whenever it is about to ask the kernel for more: a quiet stream shows each row at once, a busy one writes large
+//! blocks.
+
+use super::delivery::Delivery;
+use super::{Ended, Plan};
+use crate::error::{Error, Result};
+use crate::lsn::Lsn;
+use crate::output::Written;
+use crate::stop::Stop;
+use crate::walsender::{Connection, Message, StandbyStatus};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+/// With this much waiting for a slow reader the socket is left alone: the rest waits at the server.
+const HIGH_WATER: usize = 2 << 20;
+
+/// A file is written in blocks of at least this size while the server has more to send.
+const FILE_BLOCK: usize = 256 << 10;
+
+/// A read of less than this means that the server sends in small packets: reading a little later, in larger pieces, is cheaper for
+/// both sides. Everything is handed on before the pause, so no row waits for it longer than this.
+const SHORT_READ: usize = 32 << 10;
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// How long a reader that takes nothing holds up a stop that a signal asked for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the server may take to end the stream after it was asked to.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// See [`Session::finish`].
+const PILE_UP: Duration = Duration::from_millis(50);
+
+/// What the server does if it hears nothing, where it does not say (`wal_sender_timeout = 0`).
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One connection of a stream.
+pub struct Session<'a> {
+    connection: Connection,
+    plan: &'a Plan,
+    stop: &'a Stop,
+    delivery: &'a mut Delivery,
+    clock: Clock,
+}
+
+/// What became of the messages that had come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// All are taken.
+    All,
+    /// The output has no room for more.
+    Full,
+    /// One of them ended the stream.
+    Ended(Ended),
+}
+
+/// When things are due.
+struct Clock {
+    /// The server hears from us at least this often.
+    status_interval: Option<Duration>,
+    /// As long as the server may be silent before it is asked for a sign of life, and then once more before it is given up.
+    silence: Duration,
+    reported: Instant,
+    heard: Instant,
+    /// A sign of life was asked for.
+    asked: bool,
+    synced: Instant,
+    paused: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A session over a connection that is streaming. `timeout` is the server's `wal_sender_timeout`.
+    pub fn new(
+        connection: Connection,
+        timeout: Option<Duration>,
+        plan: &'a Plan,
+        stop: &'a Stop,
+        delivery: &'a mut Delivery,
+    ) -> Session<'a> {
+        let patience = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let interval = Some(plan.status_interval).filter(|interval| !interval.is_zero());
+        let now = Instant::now();
+        let clock = Clock {
+            // A third of the timeout leaves room for a lost packet and a busy machine.
+            status_interval: interval.into_iter().chain(timeout.map(|timeout| timeout / 3)).min(),
+            silence: patience / 2,
+            reported: now,
+            heard: now,
+            asked: false,
+            synced: now,
+            paused: false,
+        };
+        Session { connection, plan, stop, delivery, clock }
+    }
+
+    /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well also ends the stream with a last
+    /// confirmation.
+    pub fn run(mut self) -> Result<Ended> {
+        let ended = self.stream()?;
+        self.finish(ended)?;
+        Ok(ended)
+    }
+
+    fn stream(&mut self) -> Result<Ended> {
+        loop {
+            let taken = self.take_messages()?;
+            if let Taken::Ended(ended) = taken {
+                return Ok(ended);
+            }
+            if let Some(ended) = self.attend()? {
+                return Ok(ended);
+            }
+            if (taken == Taken::All || self.is_full())
+                && let Some(ended) = self.wait()?
+            {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Is there more for a slow reader than it should be?
+    fn is_full(&self) -> bool {
+        self.delivery.output.waiting() >= HIGH_WATER
+    }
+
+    /// Takes all complete messages that are here, as far as the output has room.
+    fn take_messages(&mut self) -> Result<Taken> {
+        while !self.is_full() {
+            let Some(message) = self.connection.next_message()? else { return Ok(Taken::All) };
+            let asked = match message {
+                Message::XLogData { start, payload, .. } => {
+                    if let Some(ended) = self.delivery.take(start, payload)? {
+                        return Ok(Taken::Ended(ended));
+                    }
+                    false
+                }
+                Message::Keepalive { end, reply_requested, .. } => {
+                    if let Some(ended) = self.delivery.idle_at(end) {
+                        return Ok(Taken::Ended(ended));
+                    }
+                    reply_requested
+                }
+                Message::CopyDone => return Err(Error::transient("could not stream: the server ended the stream")),
+            };
+            if asked {
+                self.hand_on()?;
+                self.report(false)?;
+            }
+            if self.delivery.at_boundary() && self.stop.take_reopen() {
+                self.rotate()?;
+            }
+            if self.delivery.output.is_file() && self.delivery.output.waiting() >= FILE_BLOCK {
+                self.hand_on()?;
+            }
+        }
+        Ok(Taken::Full)
+    }
+
+    /// Does what is due.
+    fn attend(&mut self) -> Result<Option<Ended>> {
+        if self.stop.requested() {
+            return Ok(Some(Ended::Interrupted));
+        }
+        let now = Instant::now();
+        if self.plan.deadline.is_some_and(|deadline| now >= deadline) {
+            return Ok(Some(Ended::TimedOut));
+        }
+        // A file is written when there is nothing more to read just now, or by the block.
+        if !self.delivery.output.is_file() && self.hand_on()? == Written::Closed {
+            return Ok(Some(Ended::ReaderGone));
+        }
+        if self.delivery.at_boundary() && self.stop.take_reopen() {
+            self.rotate()?;
+        }
+        if self.sync_due().is_some_and(|due| now >= due) {
+            self.sync()?;
+        }
+        if self.status_due().is_some_and(|due| now >= due) {
+            self.report(false)?;
+        }
+        self.listen_for_life(now)?;
+        self.delivery.show_statistics(now);
+        Ok(None)
+    }
+
+    /// Waits for the server, for room in the output, for a signal, or until something is due; then reads once.
+    fn wait(&mut self) -> Result<Option<Ended>> {
+        let blocked = self.is_full();
+        if self.clock.paused && !blocked {
+            self.clock.paused = false;
+            if !self.poll(false, Some(PAUSE))?.signal && self.poll(true, Some(Duration::ZERO))?.socket {
+                return self.receive();
+            }
+        }
+        if self.delivery.output.is_file() {
+            self.hand_on()?;
+        }
+        let now = Instant::now();
+        let timeout = self.next_due().map(|due| due.saturating_duration_since(now));
+        let ready = self.poll(!blocked, timeout)?;
+        if ready.reader_gone {
+            return Ok(Some(Ended::ReaderGone));
+        }
+        if ready.socket { self.receive() } else { Ok(None) }
+    }
+
+    fn receive(&mut self) -> Result<Option<Ended>> {
+        let count = self.connection.receive()?;
+        self.clock.heard = Instant::now();
+        self.clock.asked = false;
+        self.clock.paused = count < SHORT_READ;
+        Ok(None)
+    }
+
+    fn poll(&self, socket: bool, timeout: Option<Duration>) -> Result<Ready> {
+        let output = &self.delivery.output;
+        wait_for(socket.then_some(&self.connection), output, self.stop, timeout)
+    }
+
+    /// Lets the output take what it will.
+    fn hand_on(&mut self) -> Result<Written> {
+        let written = self.delivery.output.write()?;
+        self.delivery.count_durable();
+        Ok(written)
+    }
+
+    /// Tells the server what is durable; `reply_requested` asks for a sign of life.
+    fn report(&mut self, reply_requested: bool) -> Result<()> {
+        let (written, flushed) = self.delivery.positions();
+        let flushed = if self.plan.peek { Lsn::INVALID } else { flushed };
+        self.clock.reported = Instant::now();
+        self.connection.send_status(&StandbyStatus { written, flushed, applied: flushed, reply_requested })
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.hand_on()?;
+        self.delivery.output.sync()?;
+        self.delivery.count_durable();
+        self.clock.synced = Instant::now();
+        Ok(())
+    }
+
+    /// Log rotation: everything so far is safe in the old file and confirmed before the new one is opened.
+    fn rotate(&mut self) -> Result<()> {
+        self.sync()?;
+        self.report(false)?;
+        self.delivery.reopen()
+    }
+
+    /// A connection on which nothing comes may be dead without telling: ask, and give up if no answer comes.
+    fn listen_for_life(&mut self, now: Instant) -> Result<()> {
+        let silent = now.saturating_duration_since(self.clock.heard);
+        if self.is_full() {
+            // It is we who do not listen.
+            self.clock.heard = now;
+        } else if silent >= self.clock.silence * 3 {
+            return Err(Error::transient(format!(
+                "could not stream: no sign of life from the server for {:.1} s",
+                silent.as_secs_f64()
+            )));
+        } else if silent >= self.clock.silence && !self.clock.asked {
+            self.clock.asked = true;
+            self.report(true)?;
+        }
+        Ok(())
+    }
+
+    fn sync_due(&self) -> Option<Instant> {
+        let wanted = self.delivery.output.wants_sync() && !self.plan.fsync_interval.is_zero();
+        wanted.then(|| self.clock.synced + self.plan.fsync_interval)
+    }
+
+    fn status_due(&self) -> Option<Instant> {
+        self.clock.status_interval.map(|interval| self.clock.reported + interval)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let silence = if self.clock.asked { self.clock.silence * 3 } else { self.clock.silence };
+        [
+            self.sync_due(),
+            self.status_due(),
+            Some(self.clock.heard + silence),
+            self.plan.deadline,
+            self.delivery.statistics_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Ends the stream: the output gets the rest, the server the last confirmation.
+    fn finish(&mut self, ended: Ended) -> Result<()> {
+        if ended != Ended::ReaderGone {
+            self.drain_output(ended)?;
+            self.sync()?;
+        }
+        self.report(false)?;
+        if !self.delivery.at_boundary() {
+            // In the middle of a transaction the server looks at what we say only when it cannot send: let it pile up.
+            self.poll(false, Some(PILE_UP))?;
+        }
+        self.connection.finish(FAREWELL)
+    }
+
+    /// Waits until the output took everything. A signal, now or before, ends the waiting for a reader that takes nothing.
+    fn drain_output(&mut self, ended: Ended) -> Result<()> {
+        let mut since = Instant::now();
+        let mut before = self.delivery.output.waiting();
+        while self.hand_on()? == Written::Blocked {
+            let waiting = self.delivery.output.waiting();
+            if waiting != before {
+                (before, since) = (waiting, Instant::now());
+            }
+            let interrupted = ended == Ended::Interrupted || self.stop.requested();
+            if interrupted && since.elapsed() >= LAST_WORDS {
+                return Ok(());
+            }
+            if self.status_due().is_some_and(|due| Instant::now() >= due) {
+                self.report(false)?;
+            }
+            let timeout = if interrupted { LAST_WORDS } else { self.clock.silence };
+            if self.poll(false, Some(timeout))?.reader_gone {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a wait brought.
+#[derive(Default)]
+pub struct Ready {
+    /// The server sent something, or hung up.
+    pub socket: bool,
+    /// A signal came.
+    pub signal: bool,
+    /// The reader of the output is gone.
+    pub reader_gone: bool,
+}
+
+/// Waits for whatever comes first: the server (if a connection is given), room for the output that waits, a signal, the end of time.
+pub fn wait_for(
+    connection: Option<&Connection>,
+    output: &crate::output::Output,
+    stop: &Stop,
+    timeout: Option<Duration>,
+) -> Result<Ready> {
+    let wake_up = stop.wake_up();
+    let socket = connection.map(|connection| connection.as_fd());
+    let room = if output.waiting() > 0 { PollFlags::OUT } else { PollFlags::empty() };
+    let mut fds = [(); 3].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
+    let [_, socket_place, output_place] = &mut fds;
+    if let Some(socket) = socket {
+        *socket_place = PollFd::from_borrowed_fd(socket, PollFlags::IN);
+    }
+    if let Some(watched) = output.watched() {
+        *output_place = PollFd::from_borrowed_fd(watched, room);
+    }
+    let timeout = timeout.map(|timeout| Timespec {
+        tv_sec: timeout.as_secs().min(i32::MAX as u64) as i64,
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => {
+            return Err(Error::new(format!("could not wait for the server: {}", std::io::Error::from(error))));
+        }
+    }
+    let [signal, from_socket, from_output] = fds.map(|fd| fd.revents());
+    if signal.contains(PollFlags::IN) {
+        stop.drain();
+    }
+    Ok(Ready {
+        socket: socket.is_some() && !from_socket.is_empty(),
+        signal: !signal.is_empty(),
+        reader_gone: output.watched().is_some() && from_output.contains(PollFlags::ERR),
+    })
+}

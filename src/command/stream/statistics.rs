@@ -1,0 +1,112 @@
+//! `--stats`: rate, totals, position and lag on stderr; on a terminal one line kept in place.
+
+use crate::lsn::Lsn;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Counts what passes and shows it every now and then.
+pub struct Statistics {
+    every: Duration,
+    due: Instant,
+    since: Instant,
+    messages: u64,
+    messages_before: u64,
+    bytes: u64,
+    position: Lsn,
+    /// How far the server's WAL reaches, as far as it told.
+    server: Lsn,
+    in_place: bool,
+}
+
+impl Statistics {
+    /// Shows every `every`, at the least ten times a second.
+    pub fn new(every: Duration) -> Statistics {
+        let every = every.max(Duration::from_millis(100));
+        let now = Instant::now();
+        Statistics {
+            every,
+            due: now + every,
+            since: now,
+            messages: 0,
+            messages_before: 0,
+            bytes: 0,
+            position: Lsn::INVALID,
+            server: Lsn::INVALID,
+            in_place: io::stderr().is_terminal(),
+        }
+    }
+
+    /// A message came.
+    pub fn count(&mut self, start: Lsn, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes as u64;
+        self.position(start);
+    }
+
+    /// The stream is at this position.
+    pub fn position(&mut self, position: Lsn) {
+        self.position = self.position.max(position);
+        self.server = self.server.max(position);
+    }
+
+    /// The server's WAL reaches up to here.
+    pub fn server_at(&mut self, end: Lsn) {
+        self.server = self.server.max(end);
+    }
+
+    /// When it is time to show.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Shows if it is time. `confirmed` is what the server was told, `written` the bytes of output so far.
+    pub fn show(&mut self, now: Instant, confirmed: Lsn, written: u64) {
+        if now < self.due {
+            return;
+        }
+        let seconds = (now - self.due + self.every).as_secs_f64();
+        let rate = (self.messages - self.messages_before) as f64 / seconds;
+        self.messages_before = self.messages;
+        self.due = now + self.every;
+        self.print(rate, confirmed, written, false);
+    }
+
+    /// Shows the whole for the last time.
+    pub fn end(&mut self, confirmed: Lsn, written: u64) {
+        let rate = self.messages as f64 / self.since.elapsed().as_secs_f64().max(1e-3);
+        self.print(rate, confirmed, written, true);
+    }
+
+    fn print(&self, rate: f64, confirmed: Lsn, written: u64, last: bool) {
+        let lag = self.server.0.saturating_sub(confirmed.0);
+        let text = format!(
+            "{rate:.0} messages/s, {} messages, {} in, {} out, at {}, confirmed {confirmed}, lag {}",
+            self.messages,
+            size(self.bytes),
+            size(written),
+            self.position,
+            size(lag),
+        );
+        let line = match (self.in_place, last) {
+            (true, false) => format!("\r\x1b[K{text}"),
+            (true, true) => format!("\r\x1b[K{text}\n"),
+            (false, _) => format!("walcat: {text}\n"),
+        };
+        // Nobody is left to be told that stderr is closed.
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// Bytes for people, as `pg_size_pretty` has them.
+fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if value < 10_240.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    format!("{value:.0} {unit}")
+}
