@@ -2,6 +2,7 @@
 //!
 //! Their grammar has neither `E'...'` strings nor backslashes: a quote in a literal is doubled.
 
+use super::buffer::Frame;
 use super::message::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
@@ -104,14 +105,7 @@ pub fn query(wire: &mut Wire, act: &str, command: &str, patience: Patience<'_>) 
 pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Option<Row>> {
     let mut row = None;
     loop {
-        let frame = match wire.wait_frame(act, patience) {
-            // After an error the server is still to say that it is ready; the error may as well end the session.
-            Err(error) if error.server().is_some() => {
-                let _ = wait_until_ready(wire, act, patience);
-                return Err(error);
-            }
-            result => result?,
-        };
+        let frame = wait_for_reply(wire, act, patience)?;
         match frame.tag {
             b'D' if row.is_none() => row = Some(parse_data_row(wire.body(&frame))?),
             b'T' | b'D' | b'C' | b'I' => {}
@@ -121,9 +115,14 @@ pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Re
     }
 }
 
-fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<()> {
-    while wire.wait_frame(act, patience)?.tag != b'Z' {}
-    Ok(())
+/// Waits for one message of the answer to a command. An error has then been followed by the server's word that it is ready,
+/// unless it ended the session.
+pub fn wait_for_reply(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Frame> {
+    let reply = wire.wait_frame(act, patience);
+    if reply.as_ref().is_err_and(|error| error.server().is_some()) {
+        while wire.wait_frame(act, patience).is_ok_and(|frame| frame.tag != b'Z') {}
+    }
+    reply
 }
 
 // count: u16 | { length: i32 | text }*

@@ -26,6 +26,12 @@ impl Route {
         Ok((socket, route))
     }
 
+    /// To a server that is no server, without TLS.
+    #[cfg(test)]
+    pub fn plain(endpoint: Endpoint) -> Route {
+        Route { endpoint, tls: None, direct: false }
+    }
+
     /// Connects one more socket to the same server in the same way.
     pub fn reopen(&self, patience: Patience<'_>) -> io::Result<Socket> {
         let mut socket = connect(&self.endpoint, patience)?;

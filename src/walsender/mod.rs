@@ -151,7 +151,7 @@ impl Connection {
         let act = format!("start streaming from slot \"{slot}\"");
         command::send(&mut self.wire, &act, &command::start_replication(slot, start, options)?)?;
         let patience = Patience { deadline: None, interrupted: &*self.interrupted };
-        let frame = self.wire.wait_frame(&act, patience)?;
+        let frame = command::wait_for_reply(&mut self.wire, &act, patience)?;
         match frame.tag {
             b'W' => parse_copy_both_response(self.wire.body(&frame)),
             _ => Err(unexpected(&act, &frame)),
@@ -291,6 +291,219 @@ fn parse_server_version(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::{Endpoint, Voice};
+    use crate::error::Error;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+
+    const STATUS: StandbyStatus =
+        StandbyStatus { written: Lsn(3), flushed: Lsn(2), applied: Lsn(1), reply_requested: true };
+
+    /// A connection that streams from a server which is the test.
+    fn streaming() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let connection = Connection {
+            wire: Wire::new(socket::Socket::new(ours.into()).unwrap(), Voice::default()),
+            key: BackendKey::default(),
+            route: Route::plain(Endpoint::Unix(PathBuf::from("/nowhere"))),
+            server_version: 15_00_00,
+            interrupted: Rc::new(|| false),
+            ended: false,
+        };
+        (connection, theirs)
+    }
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        [&[tag][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
+    }
+
+    fn xlog_data(payload: &[u8]) -> Vec<u8> {
+        message(b'd', &[&b"w\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03"[..], payload].concat())
+    }
+
+    fn error_response() -> Vec<u8> {
+        message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0")
+    }
+
+    /// Takes payloads until something else comes.
+    fn payloads(connection: &mut Connection) -> (Vec<Vec<u8>>, Result<()>) {
+        let mut payloads = Vec::new();
+        loop {
+            match connection.next_message() {
+                Ok(Some(Message::XLogData { payload, .. })) => payloads.push(payload.to_vec()),
+                Ok(Some(Message::Keepalive { .. })) => {}
+                Ok(Some(Message::CopyDone)) => return (payloads, Ok(())),
+                Ok(None) => {
+                    if let Err(error) = connection.receive() {
+                        return (payloads, Err(error));
+                    }
+                }
+                Err(error) => return (payloads, Err(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_may_be_cut_at_every_byte() {
+        let wire = [
+            xlog_data(b"one"),
+            message(b'd', b"k\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0"),
+            message(b'S', b"name\0value\0"),
+            message(b'N', b"VNOTICE\0C00000\0Mn\0\0"),
+            xlog_data(b""),
+            xlog_data(b"three"),
+        ]
+        .concat();
+        let ends = [xlog_data(b"one").len(), wire.len() - xlog_data(b"three").len(), wire.len()];
+        for cut in 0..=wire.len() {
+            let (mut connection, mut server) = streaming();
+            server.write_all(&wire[..cut]).unwrap();
+            drop(server);
+            let (payloads, end) = payloads(&mut connection);
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(payloads, [&b"one"[..], b"", b"three"][..whole], "cut at {cut}");
+            let error = end.unwrap_err();
+            assert_eq!(error.kind(), Kind::Transient);
+            let expected = "could not receive data from the WAL stream: server closed the connection unexpectedly";
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn hostile_messages_are_errors_that_name_them() {
+        let told = |wire: &[u8]| {
+            let (mut connection, mut server) = streaming();
+            server.write_all(wire).unwrap();
+            drop(server);
+            payloads(&mut connection).1.unwrap_err().to_string()
+        };
+        let end = |error: &str| error.split(": ").last().unwrap_or_default().to_owned();
+        assert_eq!(end(&told(b"d\0\0\0\x03")), "the field \"length\" at byte 1 of its message \"d\" says 3");
+        assert_eq!(
+            end(&told(b"d\xFF\xFF\xFF\xFF")),
+            "the field \"length\" at byte 1 of its message \"d\" says 4294967295"
+        );
+        assert_eq!(end(&told(&message(b'\x1b', b""))), "the server sent the unexpected message \"\\x1b\"");
+        assert_eq!(end(&told(&message(b'd', b""))), "it is empty");
+        assert_eq!(end(&told(&message(b'd', b"r"))), "its kind at byte 0 is \"r\", which is unknown");
+        assert_eq!(
+            told(&message(b'd', b"w12345678")),
+            "could not read the server's message XLogData: its field \"end of the WAL\" at byte 9 goes beyond the end at byte 9"
+        );
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let good = [xlog_data(b"payload"), error_response(), message(b'c', b""), message(b'C', b"COPY 0\0")].concat();
+        for at in 0..good.len() {
+            for value in [0, 1, 3, 4, 0x7F, 0x80, 0xFF, b'd', b'w', b'k', b'E', b'N', b'S'] {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                let (mut connection, mut server) = streaming();
+                server.write_all(&bytes).unwrap();
+                drop(server);
+                let _ = payloads(&mut connection);
+                let _ = connection.finish(Duration::from_secs(10));
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_last_words_are_heard() {
+        let (mut connection, mut server) = streaming();
+        server.write_all(&[xlog_data(b"x"), error_response()].concat()).unwrap();
+        drop(server);
+        // The server has gone: that shows when we read.
+        connection.send_status(&STATUS).unwrap();
+        connection.send_status(&STATUS).unwrap();
+        let (payloads, end) = payloads(&mut connection);
+        assert_eq!(payloads, [b"x"]);
+        let error: Error = end.unwrap_err();
+        assert_eq!((error.sqlstate(), error.kind()), ("57P01", Kind::Transient));
+    }
+
+    #[test]
+    fn a_server_that_shuts_down_ends_the_stream() {
+        for end in [message(b'c', b""), message(b'C', b"COPY 0\0")] {
+            let (mut connection, mut server) = streaming();
+            server.write_all(&[xlog_data(b"x"), end].concat()).unwrap();
+            drop(server);
+            let (payloads, end) = payloads(&mut connection);
+            assert_eq!(payloads, [b"x"]);
+            end.unwrap();
+            connection.finish(Duration::from_secs(10)).unwrap();
+        }
+    }
+
+    #[test]
+    fn tells_how_far_it_is() {
+        let (mut connection, mut server) = streaming();
+        connection.send_status(&STATUS).unwrap();
+        drop(connection);
+        let mut sent = Vec::new();
+        server.read_to_end(&mut sent).unwrap();
+        let positions = b"d\0\0\0\x26r\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01";
+        assert_eq!((sent.len(), sent.starts_with(positions), sent.last()), (39, true, Some(&1)));
+    }
+
+    #[test]
+    fn ends_in_good_order_or_says_why_not() {
+        let good = [xlog_data(b"x"), message(b'c', b""), message(b'C', b"COPY 0\0"), message(b'Z', b"I")].concat();
+        let (mut connection, mut server) = streaming();
+        server.write_all(&good).unwrap();
+        connection.finish(Duration::from_secs(10)).unwrap();
+        drop(connection);
+        let mut sent = Vec::new();
+        server.read_to_end(&mut sent).unwrap();
+        assert_eq!(sent, b"c\0\0\0\x04X\0\0\0\x04");
+
+        let (mut connection, mut server) = streaming();
+        server.write_all(&[xlog_data(b"x"), error_response()].concat()).unwrap();
+        assert_eq!(connection.finish(Duration::from_secs(10)).unwrap_err().sqlstate(), "57P01");
+
+        let (mut connection, mut server) = streaming();
+        server.write_all(&xlog_data(b"x")).unwrap();
+        drop(server);
+        let error = connection.finish(Duration::from_secs(10)).unwrap_err();
+        assert!(error.to_string().ends_with("server closed the connection unexpectedly"), "{error}");
+
+        let (mut connection, _server) = streaming();
+        let error = connection.finish(Duration::from_millis(50)).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), error.kind()),
+            ("could not end the WAL stream: timeout expired", Kind::Transient)
+        );
+    }
+
+    #[test]
+    fn a_server_that_reads_nothing_is_given_up() {
+        let (mut connection, _server) = streaming();
+        let timeout = Some(Duration::from_millis(20));
+        rustix::net::sockopt::set_socket_timeout(&connection, rustix::net::sockopt::Timeout::Send, timeout).unwrap();
+        let error = (0..1_000_000).find_map(|_| connection.send_status(&STATUS).err()).unwrap();
+        let expected = "could not report to the server: the server does not read what is sent to it";
+        assert_eq!((error.to_string().as_str(), error.kind()), (expected, Kind::Transient));
+    }
+
+    #[test]
+    fn starts_the_stream_or_is_ready_for_the_next_command() {
+        let (mut connection, mut server) = streaming();
+        server.write_all(&[error_response(), message(b'Z', b"I")].concat()).unwrap();
+        assert_eq!(connection.start_replication("s", Lsn(1), &[]).unwrap_err().sqlstate(), "57P01");
+        // The beginning of the stream may come together with the answer.
+        server.write_all(&[message(b'W', b"\0\0\0"), xlog_data(b"x")].concat()).unwrap();
+        connection.start_replication("s", Lsn(1), &[]).unwrap();
+        assert!(connection.buffered());
+        assert!(matches!(connection.next_message().unwrap(), Some(Message::XLogData { payload: b"x", .. })));
+        assert!(!connection.buffered());
+        for body in [&b""[..], b"\0", b"\0\0", b"\0\0\x01", b"\0\0\0x", b"\0\xFF\xFF"] {
+            let (mut connection, mut server) = streaming();
+            server.write_all(&message(b'W', body)).unwrap();
+            let error = connection.start_replication("s", Lsn(1), &[]).unwrap_err();
+            assert!(error.to_string().contains("CopyBothResponse"), "{error}");
+        }
+    }
 
     #[test]
     fn knows_the_version() {

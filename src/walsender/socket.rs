@@ -101,7 +101,8 @@ impl Socket {
         Socket::new(fd)
     }
 
-    fn new(fd: OwnedFd) -> io::Result<Socket> {
+    /// Takes over a connected socket.
+    pub fn new(fd: OwnedFd) -> io::Result<Socket> {
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
         Ok(Socket { fd, tls: None })
     }
