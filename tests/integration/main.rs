@@ -32,6 +32,7 @@
 
 mod support;
 
+mod command_line;
 mod documentation;
 mod generated;
 mod harness;
