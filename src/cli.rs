@@ -252,7 +252,7 @@ pub struct SlotAdvanceArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = SEE_ALSO,
-    override_usage = "walcat pub create [OPTIONS] <NAME> {--all-tables | --table <TABLE>... | --schema <SCHEMA>...}"
+    override_usage = "walcat pub create [OPTIONS] <NAME> {--all-tables | --table T | --schema S}"
 )]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct PublicationCreateArgs {
