@@ -24,9 +24,9 @@ function __fish_walcat_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c walcat -n "__fish_walcat_needs_command" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_needs_command" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_needs_command" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_needs_command" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_needs_command" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_needs_command" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_needs_command" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -43,23 +43,23 @@ complete -c walcat -n "__fish_walcat_needs_command" -f -a "pub" -d 'Manage publi
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "check" -d 'Look at all that streaming needs'
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "decode" -d 'Print what pg_recvlogical or stream --format raw captured'
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "completions" -d 'Print the completions of a shell'
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s S -l slot -d 'Slot to stream from [default: a temporary one]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l publication -d 'Publications for pgoutput, comma-separated' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s I -l startpos -d 'Start no earlier than this' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s S -l slot -d 'Slot to stream from [default: a temporary one]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l publication -d 'Publications for pgoutput, comma-separated' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s I -l startpos -d 'Start no earlier than this' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l streaming -d 'Large transactions early: off, on, parallel' -r -f -a "off\t'Transactions arrive when they commit'
 on\t'Large ones arrive before'
 parallel\t'As `on`, with the position of aborts (PostgreSQL 16)'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l origin -d 'Changes of any origin; none: made here' -r -f -a "any\t'All changes'
 none\t'Changes made here'"
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s o -l option -d 'Pass an option to the plugin' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s E -l endpos -d 'Stop once all committed up to this is written' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l limit -d 'Stop after this many events' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timeout -d 'Stop after this many seconds' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s o -l option -d 'Pass an option to the plugin' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s E -l endpos -d 'Stop once all committed up to this is written' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l limit -d 'Stop after this many events' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timeout -d 'Stop after this many seconds' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l format -d 'json, text or raw [default: json]' -r -f -a "json\t'One JSON object a line'
 text\t'One readable line a change'
 raw\t'The plugin\'s bytes'"
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l op -d 'Only these operations' -r -f -a "insert\t''
 update\t''
 delete\t''
@@ -74,14 +74,14 @@ changed\t''
 origin\t''"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s f -l file -d 'Write to a file instead of stdout (-)' -r -F
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'How often to fsync the file [default: 10]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'How often to tell the server [default: 10]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'How often to fsync the file [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'How often to tell the server [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -100,9 +100,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -s W -l password -
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -116,11 +116,11 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -f -a "drop" -d 'Drop replication slots'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -f -a "list" -d 'List replication slots'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -f -a "advance" -d 'Move a slot forward without reading it'
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this long' -r
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this long' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -133,9 +133,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -149,10 +149,10 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l format -d 'How to print the list' -r -f -a "table\t'Aligned columns'
 json\t'A JSON array'"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 1 if a slot retains more WAL than this, as 512MB or 10GB' -r
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 1 if a slot retains more WAL than this, as 512MB or 10GB' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -162,10 +162,10 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -l to -d 'Where to move it [default: the current WAL position]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -l to -d 'Where to move it [default: the current WAL position]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -175,9 +175,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from advance" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -190,15 +190,15 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_s
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -f -a "create" -d 'Create a publication'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -f -a "drop" -d 'Drop publications'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and not __fish_seen_subcommand_from create drop list" -f -a "list" -d 'List publications'
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l table -d 'Publish a table, written as in SQL: [schema.]table [(columns)] [WHERE (filter)]' -r
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l schema -d 'Publish all tables of a schema' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l table -d 'Publish a table, written as in SQL: [schema.]table [(columns)] [WHERE (filter)]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l schema -d 'Publish all tables of a schema' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l publish -d 'Operations to publish, as insert,update [default: all]' -r -f -a "insert\t''
 update\t''
 delete\t''
 truncate\t''"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -211,9 +211,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subco
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -226,9 +226,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subco
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from drop" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -l format -d 'How to print the list' -r -f -a "table\t'Aligned columns'
 json\t'A JSON array'"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -238,11 +238,11 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subco
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand check" -s S -l slot -d 'Slot to look at' -r
-complete -c walcat -n "__fish_walcat_using_subcommand check" -l publication -d 'Publications to look at' -r
-complete -c walcat -n "__fish_walcat_using_subcommand check" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand check" -s S -l slot -d 'Slot to look at' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l publication -d 'Publications to look at' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand check" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand check" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand check" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -255,7 +255,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand check" -s ? -l help -d 'Pr
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l format -d 'json, text or raw [default: json]' -r -f -a "json\t'One JSON object a line'
 text\t'One readable line a change'
 raw\t'The plugin\'s bytes'"
-complete -c walcat -n "__fish_walcat_using_subcommand decode" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l op -d 'Only these operations' -r -f -a "insert\t''
 update\t''
 delete\t''
@@ -270,9 +270,9 @@ changed\t''
 origin\t''"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
-complete -c walcat -n "__fish_walcat_using_subcommand decode" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand decode" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
@@ -282,9 +282,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand decode" -s W -l password -
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand completions" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r
+complete -c walcat -n "__fish_walcat_using_subcommand completions" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
-complete -c walcat -n "__fish_walcat_using_subcommand completions" -s p -l port -d 'Server port' -r
+complete -c walcat -n "__fish_walcat_using_subcommand completions" -s p -l port -d 'Server port' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'

@@ -32,28 +32,30 @@ impl Cli {
 /// The description of the command line, as `--help` shows it: options that every subcommand has are told only once, by
 /// `walcat --help`. Man pages and completions have them everywhere: they use [`Cli::command`].
 pub fn command() -> clap::Command {
-    let mut command = Cli::command();
+    let command = Cli::command();
     let shared: Vec<clap::Arg> = command.get_arguments().filter(|option| option.is_global_set()).cloned().collect();
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for name in names {
-        command = command.mut_subcommand(name, |sub| hide(sub, &shared));
-    }
-    command
+    command.mut_subcommands(|sub| hide(sub, &shared))
 }
 
 /// The script that makes a shell complete the command line.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "walcat", &mut script);
+    clap_complete::generate(shell, &mut without_file_names(Cli::command()), "walcat", &mut script);
     script
 }
 
+/// Shells offer the names of files for every value of which they do not know that it is none.
+fn without_file_names(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|option| match option.get_value_hint() {
+        ValueHint::Unknown if option.get_action().takes_values() => option.value_hint(ValueHint::Other),
+        _ => option,
+    });
+    command.mut_subcommands(without_file_names)
+}
+
 /// clap hands global options down to subcommands, but not over one of the same name: the hidden ones are there first.
-fn hide(mut command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for name in names {
-        command = command.mut_subcommand(name, |sub| hide(sub, shared));
-    }
+fn hide(command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
+    let command = command.mut_subcommands(|sub| hide(sub, shared));
     command.args(shared.iter().cloned().map(|option| option.hide(true)))
 }
 
@@ -252,7 +254,7 @@ pub struct SlotAdvanceArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = SEE_ALSO,
-    override_usage = "walcat pub create [OPTIONS] <NAME> {--all-tables | --table T | --schema S}"
+    override_usage = "walcat pub create [OPTIONS] <NAME> {--all-tables|--table T|--schema S}"
 )]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 pub struct PublicationCreateArgs {
