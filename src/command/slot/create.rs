@@ -149,7 +149,7 @@ impl Watch<'_> {
                 let error = self.error(reason);
                 Err(match awaited {
                     Some(awaited) => {
-                        error.with_detail(format!("It waits for {awaited}.")).with_remedy(awaited.remedy())
+                        error.with_detail(format!("It waited for {awaited}.")).with_remedy(awaited.remedy())
                     }
                     None => error,
                 })

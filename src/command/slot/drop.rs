@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long `--force` tries: a consumer that reconnects may take the slot again and again.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+const UNDEFINED_OBJECT: &str = "42704";
+const OBJECT_IN_USE: &str = "55006";
+
 /// Drops the slots, or none if one of them is not there.
 pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> {
     let mut session = connect::sql(settings)?;
@@ -38,19 +41,21 @@ pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> 
 /// Ends whoever holds the slot, until it can be dropped.
 fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) -> Result<()> {
     let start = Instant::now();
+    let mut ended = false;
     loop {
         let patience = PATIENCE.saturating_sub(start.elapsed());
         if let Some(pid) = slots::find(client, name)?.and_then(|slot| slot.active_pid) {
             let holder = sessions::find(client, pid)?;
-            let ended = sessions::terminate(client, pid, patience);
-            if ended.map_err(|error| refusal::explain(error, &server.user))?
-                && let Some(holder) = holder
-            {
+            ended =
+                sessions::terminate(client, pid, patience).map_err(|error| refusal::explain(error, &server.user))?;
+            if let Some(holder) = holder.filter(|_| ended) {
                 talk.info(&format!("ended {holder}, which held slot \"{name}\""));
             }
         }
         match slots::drop(client, name) {
-            Err(error) if error.sqlstate() == "55006" && !patience.is_zero() => {}
+            // A temporary slot went with its session.
+            Err(error) if error.sqlstate() == UNDEFINED_OBJECT && ended => return Ok(()),
+            Err(error) if error.sqlstate() == OBJECT_IN_USE && !patience.is_zero() => {}
             Err(error) => return Err(in_use(client, server, name, error)),
             Ok(()) => return Ok(()),
         }
@@ -63,7 +68,7 @@ fn missing(client: &mut Client, name: &str) -> Error {
 }
 
 fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Error {
-    let in_use = error.sqlstate() == "55006";
+    let in_use = error.sqlstate() == OBJECT_IN_USE;
     let explained = slots::explain(client, server, name, &act(name), error);
     if in_use { explained.with_remedy(format!("walcat slot drop --force {name}")) } else { explained }
 }
