@@ -24,7 +24,12 @@ pub struct Cli {
 impl Cli {
     /// Reads the command line of this process. If it is wrong, or asks for help, says so and exits.
     pub fn from_command_line() -> Cli {
-        let matches = command().get_matches();
+        let matches = command().try_get_matches().unwrap_or_else(|error| {
+            if error.use_stderr() {
+                eprint!("walcat: ");
+            }
+            error.exit()
+        });
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }

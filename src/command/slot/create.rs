@@ -65,7 +65,7 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
 }
 
 /// What the server would refuse with an error about its syntax, or do otherwise than is meant.
-fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
+pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
     let act = format!("create slot \"{}\"", new.name);
     server.require_decoding(&act)?;
     if server.in_recovery {
@@ -95,28 +95,41 @@ pub fn create(
     thread::scope(|scope| {
         let (sender, done) = channel();
         scope.spawn(move || sender.send(slots::create(&mut session, new)));
-        let watch = Watch { settings, talk, name: new.name, start: Instant::now() };
-        watch.until_done(&done, timeout, stop, pid)
+        Watch::new(settings, talk, new.name).until_done(&done, timeout, stop, pid)
     })
 }
 
-/// Waits for a slot to be created.
-struct Watch<'a> {
+/// Watches the creation of a slot, and says what it waits for if that takes long.
+pub struct Watch<'a> {
     settings: &'a Settings,
     talk: &'a Talk,
     name: &'a str,
     start: Instant,
+    next_report: Duration,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    /// The creation of the slot `name` begins.
+    pub fn new(settings: &'a Settings, talk: &'a Talk, name: &'a str) -> Watch<'a> {
+        Watch { settings, talk, name, start: Instant::now(), next_report: SILENCE }
+    }
+
+    /// Time goes by: reports if it is time to.
+    pub fn tick(&mut self) {
+        let elapsed = self.start.elapsed();
+        if elapsed >= self.next_report {
+            self.next_report = elapsed * 2;
+            self.report();
+        }
+    }
+
     fn until_done(
-        &self,
+        &mut self,
         done: &Receiver<Result<Lsn>>,
         timeout: Option<Duration>,
         stop: &Stop,
         pid: i32,
     ) -> Result<Lsn> {
-        let mut next_report = SILENCE;
         loop {
             match done.recv_timeout(TICK) {
                 Ok(result) => return result,
@@ -131,10 +144,7 @@ impl Watch<'_> {
                 let reason = format!("gave up after {} s, as it waits for running transactions", timeout.as_secs_f64());
                 return self.give_up(done, pid, &reason);
             }
-            if elapsed >= next_report {
-                next_report = elapsed * 2;
-                self.report();
-            }
+            self.tick();
         }
     }
 

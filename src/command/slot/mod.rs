@@ -5,7 +5,7 @@ mod create;
 mod drop;
 mod list;
 
-pub use create::create;
+pub use create::{Watch, create, require};
 
 use crate::cli::SlotCommand;
 use crate::command::Talk;

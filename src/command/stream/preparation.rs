@@ -4,12 +4,13 @@
 use super::options;
 use super::{Plan, Plugin};
 use crate::catalog::publications::{self, Contents, NewPublication};
+use crate::catalog::refusal;
 use crate::catalog::server::Server;
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::catalog::table_spec::TableSpec;
 use crate::catalog::{shell_word, tables};
 use crate::cli::{Format, StreamArgs};
-use crate::command::Talk;
+use crate::command::{Talk, slot};
 use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::filter::{Filter, Operations};
@@ -109,7 +110,11 @@ impl<'a> Preparation<'a> {
     pub fn create_temporary(&mut self, connection: &mut Connection, plan: &Plan, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
         let two_phase = self.args.kind.two_phase;
-        let mut patience = || if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let mut watch = slot::Watch::new(self.settings, &self.talk, &plan.slot);
+        let mut patience = || {
+            watch.tick();
+            if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
         connection.create_temporary_slot(&plan.slot, &plugin, two_phase, &mut patience)?;
         Ok(())
     }
@@ -218,11 +223,14 @@ impl<'a> Preparation<'a> {
         Ok(())
     }
 
-    fn create_slot(&mut self, name: &str, _stop: &Stop) -> Result<()> {
+    fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
         let kind = &self.args.kind;
         let new = NewSlot { name, plugin: &plugin, two_phase: kind.two_phase, failover: kind.failover };
-        let point = slots::create(session(&mut self.session, self.settings)?, &new)?;
+        slot::require(&self.server, &new)?;
+        let session = connect::sql(self.settings)?;
+        let point = slot::create(session, self.settings, &self.talk, &new, self.args.timeout, stop)
+            .map_err(|error| refusal::explain(error, &self.server.user))?;
         self.talk.info(&format!("created slot \"{name}\" with plugin {plugin}, consistent at {point}"));
         Ok(())
     }
