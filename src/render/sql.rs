@@ -34,6 +34,13 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends what is SQL already, as the name of a type.
+pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
+    for c in text.chars() {
+        if is_dangerous(c) { write_unicode("\\", "\\+", 4, 6, c, out) } else { write_char(c, out) }
+    }
+}
+
 /// Appends a value as a string literal: `'it''s'`, `E'a\nb'`.
 pub(super) fn write_literal(text: &[u8], out: &mut Vec<u8>) {
     if text.iter().all(|byte| matches!(byte, b' '..=b'~' if *byte != b'\'')) {

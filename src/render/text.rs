@@ -23,7 +23,7 @@
 //! misread: characters that would move the cursor, forge a line or turn the direction of writing appear as escapes in `E'...'`
 //! and `U&"..."`, and so do bytes that are not UTF-8.
 
-use super::sql::{write_identifier, write_literal};
+use super::sql::{write_identifier, write_literal, write_sql};
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
 use crate::value::Types;
@@ -167,8 +167,7 @@ impl Text {
             out.push(b' ');
             write_identifier(column.name.as_bytes(), out);
             out.push(b' ');
-            // A type's name is SQL already, but it may hold anything between double quotes.
-            out.extend_from_slice(crate::error::printable(&super::type_name(column, &self.types)).as_bytes());
+            write_sql(&super::type_name(column, &self.types), out);
             write_word(column.key, b" KEY", out);
         }
     }
