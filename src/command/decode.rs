@@ -3,7 +3,7 @@
 use super::{Talk, is_colored, print_settings};
 use crate::cli::{DecodeArgs, TalkOptions};
 use crate::decode::capture::{Capture, CaptureError, Plugin};
-use crate::decode::{DecodeError, Decoder};
+use crate::decode::{self, DecodeError, Decoder};
 use crate::error::{Error, Result};
 use crate::render::Printer;
 use crate::value::{NoCatalog, Types};
@@ -88,11 +88,7 @@ fn print_all<W: Write>(
     let mut decoder = match capture.plugin()? {
         None => return Ok(()),
         Some(Plugin::Pgoutput) => Decoder::pgoutput(),
-        Some(Plugin::Wal2json) => {
-            return Err(Ended::Error(Error::new(
-                "could not decode the capture: it is wal2json's, and only pgoutput can be read",
-            )));
-        }
+        Some(Plugin::Wal2json) => Decoder::wal2json(Box::new(decode::NoCatalog)),
     };
     loop {
         if lines.waiting.len() >= BLOCK || capture.must_read() && !lines.waiting.is_empty() {
