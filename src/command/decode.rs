@@ -120,3 +120,115 @@ impl From<DecodeError> for Ended {
         Ended::Error(Error::new(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+    use serde_json::Value;
+
+    const PGOUTPUT: &[u8] = include_bytes!("../../tests/captures/pgoutput-1.bin");
+    const STREAMED: &[u8] = include_bytes!("../../tests/captures/pgoutput-2.bin");
+    const WAL2JSON: &[u8] = include_bytes!("../../tests/captures/wal2json.bin");
+
+    /// What `walcat decode` with these options prints of the capture, and the error that ends it.
+    fn decode(capture: &[u8], options: &[&str]) -> (String, Option<String>) {
+        let cli = Cli::try_parse_from(["walcat", "-q", "decode"].iter().chain(options)).unwrap();
+        let Command::Decode(args) = cli.command else { unreachable!("decode was asked for") };
+        let settings = print_settings(&args.print, true, false).unwrap().unwrap();
+        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+        let mut lines = Lines { waiting: Vec::new(), stdout: Vec::new() };
+        let error = match print_all(capture, printer, &mut lines, Talk::new(&cli.talk)) {
+            Err(Ended::Error(error)) => Some(error.to_string()),
+            _ => None,
+        };
+        assert!(lines.write().is_ok());
+        (String::from_utf8(lines.stdout).unwrap(), error)
+    }
+
+    fn events(capture: &[u8], options: &[&str]) -> Vec<Value> {
+        let (lines, error) = decode(capture, options);
+        assert_eq!(error, None);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn both_plugins_tell_the_same() {
+        // What wal2json does not say is in the README: truncate's flags, NaN, TOASTed values left alone; and one row it spoils.
+        let comparable = |event: &Value| {
+            let text = event.to_string();
+            let spoilt = event["table"] == "a \"quoted\" table" || event["op"] == "undecodable";
+            !spoilt
+                && !text.contains("everything_kept")
+                && event["op"] != "truncate"
+                && event.get("unchanged").is_none()
+        };
+        let changes = |capture| {
+            let mut events = events(capture, &[]);
+            events.retain(|event| comparable(event) && event["after"]["full_name"] != "longest");
+            // Only the connection knows where a change of pgoutput lies.
+            events.iter_mut().for_each(|event| drop(event.as_object_mut().unwrap().remove("lsn")));
+            events
+        };
+        let of_pgoutput = changes(PGOUTPUT);
+        assert_eq!(of_pgoutput.len(), 31);
+        assert_eq!(of_pgoutput, changes(WAL2JSON));
+    }
+
+    #[test]
+    fn filters_choose() {
+        let chosen =
+            events(PGOUTPUT, &["--table", "public.users:update,delete", "--table", "by_*", "--op", "delete,insert"]);
+        let chosen: Vec<String> = chosen.iter().map(|event| format!("{} {}", event["op"], event["table"])).collect();
+        assert_eq!(
+            chosen,
+            ["\"delete\" \"users\"", "\"insert\" \"by_index\"", "\"delete\" \"by_index\"", "\"delete\" \"users\""]
+        );
+        let messages = events(PGOUTPUT, &["--op", "message"]);
+        let messages: Vec<&Value> = messages.iter().map(|event| &event["content"]).collect();
+        assert_eq!(messages, ["with\"out\nend", "within", ""]);
+    }
+
+    #[test]
+    fn damage_ends_what_was_good_until_then() {
+        let (json, text) = (&["--include", "transactions"], &["--format", "text"]);
+        for (capture, options, step) in [(PGOUTPUT, json, 7), (STREAMED, text, 7), (WAL2JSON, json, 31)] {
+            let (whole, error) = decode(capture, options);
+            assert_eq!(error, None);
+            for end in (0..capture.len()).step_by(step) {
+                let (lines, error) = decode(&capture[..end], options);
+                // Where the last message lacks no more than its end can be doubtful; only what is before it must be right.
+                let last = lines.trim_end().rfind('\n').map_or(0, |end| end + 1);
+                let sure = if error.is_some() { lines.len() } else { last };
+                assert!(whole.starts_with(&lines[..sure]), "cut at {end}");
+                let offset =
+                    error.as_ref().and_then(|error| error.split("at byte ").nth(1)?.split(':').next()?.parse().ok());
+                assert!(
+                    error.is_none() || offset.is_some_and(|offset: usize| offset <= end),
+                    "cut at {end}: {error:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_capture_has_no_events() {
+        assert_eq!(decode(b"", &[]), (String::new(), None));
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut lines = Lines { waiting: b"{}\n".to_vec(), stdout: Gone };
+        assert!(lines.write().or_else(Ended::into_result).is_ok());
+    }
+}

@@ -161,10 +161,8 @@ impl Text {
     fn relation(&self, relation: &Relation, out: &mut Vec<u8>) {
         self.paint.write(&self.paint.other, b"RELATION ", out);
         write_table_name(relation, out);
-        out.push(b' ');
         for (index, column) in relation.columns.iter().enumerate() {
-            write_word(index > 0, b",", out);
-            out.push(b' ');
+            out.extend_from_slice(if index == 0 { b"  " } else { b", " });
             write_identifier(column.name.as_bytes(), out);
             out.push(b' ');
             write_sql(&super::type_name(column, &self.types), out);
