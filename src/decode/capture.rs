@@ -2,7 +2,7 @@
 //!
 //! Messages of pgoutput are binary and may hold line ends, so they have to be read to know where they end. Used by `decode`.
 
-use super::pgoutput::message::{AbortForm, Message, Rows};
+use super::pgoutput::message::{AbortForm, Envelope, Rows};
 use super::reader::{self, DecodeError};
 use serde::de::IgnoredAny;
 use std::fmt;
@@ -193,13 +193,13 @@ fn locate_binary(pending: &[u8], input_ended: bool, in_block: bool, rows: &mut R
     if pending.first() == Some(&b'A') && pending.len() <= SHORT_ABORT && !input_ended {
         return Ok(Located::Partial(SHORT_ABORT + 1));
     }
-    let form = AbortForm::Known(pending.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
-    match reader::prefix(pending, |reader| Message::read(reader, in_block, form, rows)) {
-        Ok((message, length)) => match pending.get(length) {
+    let form = AbortForm::WithPosition(pending.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
+    match reader::prefix(pending, |reader| Envelope::read(reader, in_block, form, rows)) {
+        Ok((envelope, length)) => match pending.get(length) {
             Some(b'\n') => Ok(Located::Whole(length)),
             None if input_ended => Ok(Located::Whole(length)),
             None => Ok(Located::Partial(length + 1)),
-            Some(_) => Err(DecodeError::new(message.name(), "end", length, "a line end expected behind the message")),
+            Some(_) => Err(DecodeError::new(envelope.name, "end", length, "a line end expected behind the message")),
         },
         Err(error) => match error.needed() {
             Some(needed) if !input_ended => Ok(Located::Partial(needed)),

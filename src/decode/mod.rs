@@ -6,6 +6,8 @@
 pub mod capture;
 mod pgoutput;
 mod reader;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod wal2json;
 
@@ -56,17 +58,19 @@ impl Decoder {
     ///
     /// On an error nothing of the message has reached `sink`. Messages of wal2json that are wrong are no errors but
     /// [`Body::Undecodable`](crate::event::Body::Undecodable).
-    pub fn decode<F>(&mut self, lsn: Option<Lsn>, message: &[u8], sink: F) -> Result<ControlFlow<()>, DecodeError>
+    pub fn decode<F>(&mut self, lsn: Option<Lsn>, message: &[u8], mut sink: F) -> Result<ControlFlow<()>, DecodeError>
     where
         F: FnMut(&Event<'_>) -> ControlFlow<()>,
     {
         let lsn = lsn.filter(|lsn| lsn.is_valid());
         match &mut self.plugin {
-            Plugin::Pgoutput(pgoutput) => pgoutput.decode(lsn, message, sink),
-            Plugin::Wal2json(wal2json) => Ok(wal2json.decode(lsn, message, sink)),
+            Plugin::Pgoutput(pgoutput) => pgoutput.decode(lsn, message, &mut sink),
+            Plugin::Wal2json(wal2json) => Ok(wal2json.decode(lsn, message, &mut sink)),
         }
     }
 }
+
+type Sink<'s> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 's;
 
 /// Fills in TOASTed values that an update left alone where the old row has them.
 fn fill_unchanged(old: &[Span], new: &mut [Span]) {

@@ -6,7 +6,8 @@
 //! What begins something may come at any time: `pg_recvlogical` appends to the same file after a lost connection, and the server
 //! sends what it had not finished once more from its begin.
 
-use crate::event::{End, Transaction};
+use crate::event::{Body, End, Event, Transaction};
+use crate::lsn::Lsn;
 use std::collections::HashMap;
 
 /// The transactions that have begun and not ended.
@@ -50,6 +51,22 @@ impl Transactions {
         (self.place != Place::Outside).then_some(&self.current.transaction)
     }
 
+    /// What happens in the transaction at hand, but is no change.
+    pub fn event<'a>(&'a self, lsn: Option<Lsn>, body: Body<'a>) -> Event<'a> {
+        Event { lsn, transaction: self.current(), subxid: None, seq: None, body }
+    }
+
+    /// The change at hand, which gets its number. `xid` is that of its (sub)transaction, if it is known.
+    pub fn change<'a>(&'a mut self, lsn: Option<Lsn>, xid: Option<u32>, body: Body<'a>) -> Event<'a> {
+        let seq = self.next_seq();
+        Event { seq, subxid: self.subtransaction(xid), ..self.event(lsn, body) }
+    }
+
+    /// The number that a change bears, where it is not that of the transaction itself.
+    pub fn subtransaction(&self, xid: Option<u32>) -> Option<u32> {
+        xid.filter(|_| self.current().is_some_and(|transaction| transaction.xid != xid))
+    }
+
     /// The number of the change at hand, and counts it. `None` outside of any transaction.
     pub fn next_seq(&mut self) -> Option<u64> {
         if self.place == Place::Outside {
@@ -74,13 +91,8 @@ impl Transactions {
         self.current.transaction.origin = Some(origin);
     }
 
-    /// The transaction at hand is over.
-    pub fn end(&mut self) {
-        self.place = Place::Outside;
-    }
-
-    /// The server speaks of another transaction: what was open comes once more.
-    pub fn abandon(&mut self) {
+    /// The transaction at hand is over, or comes once more later.
+    pub fn leave(&mut self) {
         self.place = Place::Outside;
     }
 
@@ -101,14 +113,16 @@ impl Transactions {
         self.place = Place::Outside;
     }
 
-    /// The streamed transaction `xid`, as it ends: it is no longer kept.
-    pub fn end_streamed(&mut self, xid: u32, end: End) -> Transaction {
-        let known = self.streamed.remove(&xid).unwrap_or_default().transaction;
-        Transaction { xid: Some(xid), end, ..known }
+    /// The streamed transaction `xid`, which goes on.
+    pub fn streamed(&mut self, xid: u32) -> &Transaction {
+        let open = self.streamed.entry(xid).or_default();
+        open.transaction.xid = Some(xid);
+        &open.transaction
     }
 
-    /// The streamed transaction `xid`, which goes on.
-    pub fn streamed(&self, xid: u32) -> Option<&Transaction> {
-        self.streamed.get(&xid).map(|open| &open.transaction)
+    /// The streamed transaction `xid`, which is over and no longer kept.
+    pub fn end_streamed(&mut self, xid: u32) -> Transaction {
+        let open = self.streamed.remove(&xid).unwrap_or_default();
+        Transaction { xid: Some(xid), ..open.transaction }
     }
 }

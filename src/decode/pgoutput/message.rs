@@ -11,19 +11,43 @@ use crate::event::{Column, Relation, ReplicaIdentity, Span};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 
-/// One message. The values of rows go to the [`Row`]s that the caller lends.
+/// One message, with what many have in common.
+#[derive(Debug)]
+pub(in crate::decode) struct Envelope<'a> {
+    /// The manual's name of the message.
+    pub name: &'static str,
+    /// The (sub)transaction of a change in a stream block.
+    pub xid: Option<u32>,
+    /// Where the field behind `xid` lies.
+    pub offset: usize,
+    pub message: Message<'a>,
+}
+
+/// The rest of a message.
 #[derive(Debug)]
 pub(in crate::decode) enum Message<'a> {
+    Change(Change<'a>),
+    Boundary(Boundary<'a>),
+    Relation(Relation),
+    Origin { name: &'a [u8] },
+    Type,
+}
+
+/// A change, or a logical decoding message. The values of rows go to the [`Rows`] that the caller lends.
+#[derive(Debug)]
+pub(in crate::decode) enum Change<'a> {
+    Insert { relation: u32 },
+    Update { relation: u32, old: Option<Old> },
+    Delete { relation: u32, old: Old },
+    Truncate { cascade: bool, restart_identity: bool, relations: &'a [[u8; 4]] },
+    Message { transactional: bool, lsn: Lsn, prefix: &'a [u8], content: &'a [u8] },
+}
+
+/// Where a transaction, or a part of one, begins or ends.
+#[derive(Debug)]
+pub(in crate::decode) enum Boundary<'a> {
     Begin { final_lsn: Lsn, commit_time: PgTime, xid: u32 },
     Commit { commit_lsn: Lsn, end_lsn: Lsn },
-    Origin { name: &'a [u8] },
-    Relation { xid: Option<u32>, relation: Relation },
-    Type,
-    Insert { xid: Option<u32>, relation: u32 },
-    Update { xid: Option<u32>, relation: u32, old: Option<Old> },
-    Delete { xid: Option<u32>, relation: u32, old: Old },
-    Truncate { xid: Option<u32>, cascade: bool, restart_identity: bool, relations: &'a [[u8; 4]] },
-    Logical { xid: Option<u32>, transactional: bool, lsn: Lsn, prefix: &'a [u8], content: &'a [u8] },
     BeginPrepare { prepare_lsn: Lsn, prepare_time: PgTime, xid: u32, gid: &'a [u8] },
     Prepare { prepare_lsn: Lsn, end_lsn: Lsn, gid: &'a [u8] },
     CommitPrepared { commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime, xid: u32, gid: &'a [u8] },
@@ -55,92 +79,59 @@ pub(in crate::decode) enum Old {
     Full,
 }
 
-/// Where the values of a row lie in its message. Reused from row to row.
+/// The values of a row. Reused from row to row.
 #[derive(Debug, Default)]
 pub(in crate::decode) struct Row {
-    /// The offset of the column count, for errors.
+    /// Where the number of columns lies in the message.
     pub offset: usize,
+    /// Where the values do.
     pub spans: Vec<Span>,
 }
 
-/// The rows of a message: only the one that it tells of is filled.
+/// The rows of a message, of which only those count that it has.
 #[derive(Debug, Default)]
 pub(in crate::decode) struct Rows {
     pub old: Row,
     pub new: Row,
 }
 
-/// How the message at hand is to be read.
+/// Which form a Stream Abort has.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::decode) enum AbortForm {
-    /// From the message's length: with position and time if there is anything behind the numbers.
+    /// The message's length tells: with position and time if there is anything behind the numbers.
     ByLength,
-    /// With position and time (`true`) or not, as the caller found out.
-    Known(bool),
+    /// The caller found out.
+    WithPosition(bool),
 }
 
-impl<'a> Message<'a> {
+impl<'a> Envelope<'a> {
     /// Reads one message. `in_block`: does it stand between Stream Start and Stream Stop?
-    pub fn read(reader: &mut Reader<'a>, in_block: bool, form: AbortForm, rows: &mut Rows) -> Result<Message<'a>> {
+    pub fn read(reader: &mut Reader<'a>, in_block: bool, form: AbortForm, rows: &mut Rows) -> Result<Envelope<'a>> {
         let tag = reader.u8("tag")?;
-        reader.set_message(name(tag).ok_or_else(|| reader.unknown_byte("tag", tag))?);
+        let name = name(tag).ok_or_else(|| reader.unknown_byte("tag", tag))?;
+        reader.set_message(name);
         let xid = match in_block && matches!(tag, b'R' | b'Y' | b'I' | b'U' | b'D' | b'T' | b'M') {
             true => Some(reader.u32("transaction number")?),
             false => None,
         };
-        match tag {
-            b'I' => insert(reader, xid, &mut rows.new),
-            b'U' => update(reader, xid, rows),
-            b'D' => delete(reader, xid, &mut rows.old),
-            b'B' => begin(reader),
-            b'C' => commit(reader),
+        let offset = reader.offset();
+        let message = match tag {
+            b'I' => insert(reader, &mut rows.new).map(Message::Change),
+            b'U' => update(reader, rows).map(Message::Change),
+            b'D' => delete(reader, &mut rows.old).map(Message::Change),
+            b'T' => truncate(reader).map(Message::Change),
+            b'M' => logical_message(reader).map(Message::Change),
+            b'R' => relation(reader),
             b'O' => origin(reader),
-            b'R' => relation(reader, xid),
             b'Y' => type_(reader),
-            b'T' => truncate(reader, xid),
-            b'M' => logical(reader, xid),
-            b'b' => begin_prepare(reader),
-            b'P' => prepare(reader),
-            b'K' => commit_prepared(reader),
-            b'r' => rollback_prepared(reader),
-            b'S' => stream_start(reader),
-            b'E' => Ok(Message::StreamStop),
-            b'c' => stream_commit(reader),
-            b'A' => stream_abort(reader, form),
-            b'p' => stream_prepare(reader),
-            _ => Err(reader.unknown_byte("tag", tag)),
-        }
-    }
-
-    /// The message's name in the manual.
-    pub fn name(&self) -> &'static str {
-        let tag = match self {
-            Message::Begin { .. } => b'B',
-            Message::Commit { .. } => b'C',
-            Message::Origin { .. } => b'O',
-            Message::Relation { .. } => b'R',
-            Message::Type => b'Y',
-            Message::Insert { .. } => b'I',
-            Message::Update { .. } => b'U',
-            Message::Delete { .. } => b'D',
-            Message::Truncate { .. } => b'T',
-            Message::Logical { .. } => b'M',
-            Message::BeginPrepare { .. } => b'b',
-            Message::Prepare { .. } => b'P',
-            Message::CommitPrepared { .. } => b'K',
-            Message::RollbackPrepared(_) => b'r',
-            Message::StreamStart { .. } => b'S',
-            Message::StreamStop => b'E',
-            Message::StreamCommit { .. } => b'c',
-            Message::StreamAbort { .. } => b'A',
-            Message::StreamPrepare { .. } => b'p',
-        };
-        name(tag).unwrap_or("unknown")
+            _ => boundary(reader, tag, form).map(Message::Boundary),
+        }?;
+        Ok(Envelope { name, xid, offset, message })
     }
 }
 
 /// The manual's name of the message with this tag; `None` if there is none.
-pub(in crate::decode) fn name(tag: u8) -> Option<&'static str> {
+fn name(tag: u8) -> Option<&'static str> {
     Some(match tag {
         b'B' => "Begin",
         b'C' => "Commit",
@@ -165,9 +156,26 @@ pub(in crate::decode) fn name(tag: u8) -> Option<&'static str> {
     })
 }
 
+fn boundary<'a>(reader: &mut Reader<'a>, tag: u8, form: AbortForm) -> Result<Boundary<'a>> {
+    match tag {
+        b'B' => begin(reader),
+        b'C' => commit(reader),
+        b'b' => begin_prepare(reader),
+        b'P' => prepare(reader),
+        b'K' => commit_prepared(reader),
+        b'r' => rollback_prepared(reader),
+        b'S' => stream_start(reader),
+        b'E' => Ok(Boundary::StreamStop),
+        b'c' => stream_commit(reader),
+        b'A' => stream_abort(reader, form),
+        b'p' => stream_prepare(reader),
+        _ => Err(reader.unknown_byte("tag", tag)),
+    }
+}
+
 // B  final_lsn:8 commit_time:8 xid:4
-fn begin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
-    Ok(Message::Begin {
+fn begin<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
+    Ok(Boundary::Begin {
         final_lsn: reader.lsn("final LSN")?,
         commit_time: reader.time("commit time")?,
         xid: reader.u32("transaction number")?,
@@ -175,11 +183,11 @@ fn begin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // C  flags:1 commit_lsn:8 end_lsn:8 commit_time:8
-fn commit<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn commit<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
     let (commit_lsn, end_lsn) = (reader.lsn("commit LSN")?, reader.lsn("end LSN")?);
     reader.time("commit time")?;
-    Ok(Message::Commit { commit_lsn, end_lsn })
+    Ok(Boundary::Commit { commit_lsn, end_lsn })
 }
 
 // O  origin_lsn:8 name:text
@@ -189,7 +197,7 @@ fn origin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // R  xid?:4 relation:4 schema:text table:text replica_identity:1 columns:2 (key:1 name:text type:4 modifier:4)*
-fn relation<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     let oid = reader.u32("relation")?;
     let schema = match reader.string("schema")? {
         b"" => "pg_catalog".to_owned(),
@@ -214,7 +222,7 @@ fn relation<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>
         });
     }
     let replica_identity = Some(replica_identity);
-    Ok(Message::Relation { xid, relation: Relation { index: 0, oid, schema, table, replica_identity, columns } })
+    Ok(Message::Relation(Relation { index: 0, oid, schema, table, replica_identity, columns }))
 }
 
 // Y  xid?:4 type:4 schema:text name:text
@@ -226,17 +234,17 @@ fn type_<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // I  xid?:4 relation:4 'N' new:row
-fn insert<'a>(reader: &mut Reader<'a>, xid: Option<u32>, new: &mut Row) -> Result<Message<'a>> {
+fn insert<'a>(reader: &mut Reader<'a>, new: &mut Row) -> Result<Change<'a>> {
     let relation = reader.u32("relation")?;
     match reader.u8("row kind")? {
         b'N' => row(reader, new)?,
         other => return Err(reader.unknown_byte("row kind", other)),
     }
-    Ok(Message::Insert { xid, relation })
+    Ok(Change::Insert { relation })
 }
 
 // U  xid?:4 relation:4 ('K' old:row | 'O' old:row)? 'N' new:row
-fn update<'a>(reader: &mut Reader<'a>, xid: Option<u32>, rows: &mut Rows) -> Result<Message<'a>> {
+fn update<'a>(reader: &mut Reader<'a>, rows: &mut Rows) -> Result<Change<'a>> {
     let relation = reader.u32("relation")?;
     let mut kind = reader.u8("row kind")?;
     let old = match kind {
@@ -252,11 +260,11 @@ fn update<'a>(reader: &mut Reader<'a>, xid: Option<u32>, rows: &mut Rows) -> Res
         b'N' => row(reader, &mut rows.new)?,
         other => return Err(reader.unknown_byte("row kind", other)),
     }
-    Ok(Message::Update { xid, relation, old })
+    Ok(Change::Update { relation, old })
 }
 
 // D  xid?:4 relation:4 ('K' | 'O') old:row
-fn delete<'a>(reader: &mut Reader<'a>, xid: Option<u32>, old_row: &mut Row) -> Result<Message<'a>> {
+fn delete<'a>(reader: &mut Reader<'a>, old_row: &mut Row) -> Result<Change<'a>> {
     let relation = reader.u32("relation")?;
     let old = match reader.u8("row kind")? {
         b'K' => Old::Key,
@@ -264,7 +272,7 @@ fn delete<'a>(reader: &mut Reader<'a>, xid: Option<u32>, old_row: &mut Row) -> R
         other => return Err(reader.unknown_byte("row kind", other)),
     };
     row(reader, old_row)?;
-    Ok(Message::Delete { xid, relation, old })
+    Ok(Change::Delete { relation, old })
 }
 
 // row  columns:2 ('n' | 'u' | 't' value:bytes)*
@@ -295,27 +303,27 @@ fn binary_value(reader: &Reader<'_>) -> DecodeError {
 }
 
 // T  xid?:4 relations:4 flags:1 relation:4*
-fn truncate<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+fn truncate<'a>(reader: &mut Reader<'a>) -> Result<Change<'a>> {
     let count = reader.u32("relation count")? as usize;
     let flags = reader.u8("flags")?;
     let (relations, _) = reader.bytes("relations", count.saturating_mul(4))?.as_chunks();
-    Ok(Message::Truncate { xid, cascade: flags & 1 != 0, restart_identity: flags & 2 != 0, relations })
+    Ok(Change::Truncate { cascade: flags & 1 != 0, restart_identity: flags & 2 != 0, relations })
 }
 
 // M  xid?:4 flags:1 lsn:8 prefix:text content:bytes
-fn logical<'a>(reader: &mut Reader<'a>, xid: Option<u32>) -> Result<Message<'a>> {
+fn logical_message<'a>(reader: &mut Reader<'a>) -> Result<Change<'a>> {
     let transactional = reader.u8("flags")? & 1 != 0;
     let lsn = reader.lsn("LSN")?;
     let prefix = reader.string("prefix")?;
     let length = reader.u32("content length")? as usize;
-    Ok(Message::Logical { xid, transactional, lsn, prefix, content: reader.bytes("content", length)? })
+    Ok(Change::Message { transactional, lsn, prefix, content: reader.bytes("content", length)? })
 }
 
 // b  prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
-fn begin_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn begin_prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     let prepare_lsn = reader.lsn("prepare LSN")?;
     reader.lsn("end LSN")?;
-    Ok(Message::BeginPrepare {
+    Ok(Boundary::BeginPrepare {
         prepare_lsn,
         prepare_time: reader.time("prepare time")?,
         xid: reader.u32("transaction number")?,
@@ -324,18 +332,18 @@ fn begin_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // P  flags:1 prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
-fn prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
     let (prepare_lsn, end_lsn) = (reader.lsn("prepare LSN")?, reader.lsn("end LSN")?);
     reader.time("prepare time")?;
     reader.u32("transaction number")?;
-    Ok(Message::Prepare { prepare_lsn, end_lsn, gid: reader.string("gid")? })
+    Ok(Boundary::Prepare { prepare_lsn, end_lsn, gid: reader.string("gid")? })
 }
 
 // K  flags:1 commit_lsn:8 end_lsn:8 commit_time:8 xid:4 gid:text
-fn commit_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn commit_prepared<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
-    Ok(Message::CommitPrepared {
+    Ok(Boundary::CommitPrepared {
         commit_lsn: reader.lsn("commit LSN")?,
         end_lsn: reader.lsn("end LSN")?,
         commit_time: reader.time("commit time")?,
@@ -345,9 +353,9 @@ fn commit_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // r  flags:1 prepare_end_lsn:8 end_lsn:8 prepare_time:8 rollback_time:8 xid:4 gid:text
-fn rollback_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn rollback_prepared<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
-    Ok(Message::RollbackPrepared(RollbackPrepared {
+    Ok(Boundary::RollbackPrepared(RollbackPrepared {
         prepare_end_lsn: reader.lsn("prepare end LSN")?,
         end_lsn: reader.lsn("end LSN")?,
         prepare_time: reader.time("prepare time")?,
@@ -358,15 +366,15 @@ fn rollback_prepared<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // S  xid:4 first:1
-fn stream_start<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
-    Ok(Message::StreamStart { xid: reader.u32("transaction number")?, first: reader.u8("first segment")? == 1 })
+fn stream_start<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
+    Ok(Boundary::StreamStart { xid: reader.u32("transaction number")?, first: reader.u8("first segment")? == 1 })
 }
 
 // c  xid:4 flags:1 commit_lsn:8 end_lsn:8 commit_time:8
-fn stream_commit<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn stream_commit<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     let xid = reader.u32("transaction number")?;
     reader.u8("flags")?;
-    Ok(Message::StreamCommit {
+    Ok(Boundary::StreamCommit {
         xid,
         commit_lsn: reader.lsn("commit LSN")?,
         end_lsn: reader.lsn("end LSN")?,
@@ -375,23 +383,23 @@ fn stream_commit<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 }
 
 // A  xid:4 subxid:4 (abort_lsn:8 abort_time:8)?      the latter only with streaming = parallel
-fn stream_abort<'a>(reader: &mut Reader<'a>, form: AbortForm) -> Result<Message<'a>> {
+fn stream_abort<'a>(reader: &mut Reader<'a>, form: AbortForm) -> Result<Boundary<'a>> {
     let (xid, subxid) = (reader.u32("transaction number")?, reader.u32("subtransaction number")?);
     let long = match form {
         AbortForm::ByLength => !reader.rest().is_empty(),
-        AbortForm::Known(long) => long,
+        AbortForm::WithPosition(long) => long,
     };
     let abort = match long {
         true => Some((reader.lsn("abort LSN")?, reader.time("abort time")?)),
         false => None,
     };
-    Ok(Message::StreamAbort { xid, subxid, abort })
+    Ok(Boundary::StreamAbort { xid, subxid, abort })
 }
 
 // p  flags:1 prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
-fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
+fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
-    Ok(Message::StreamPrepare {
+    Ok(Boundary::StreamPrepare {
         prepare_lsn: reader.lsn("prepare LSN")?,
         end_lsn: reader.lsn("end LSN")?,
         prepare_time: reader.time("prepare time")?,

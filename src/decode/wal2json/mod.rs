@@ -10,6 +10,7 @@ mod unescape;
 
 pub use table::{CatalogColumn, NoCatalog, RelationCatalog};
 
+use super::Sink;
 use super::transaction::{Place, Transactions};
 use crate::event::{Body, Cell, End, Event, Relation, Span, Transaction, Tuple};
 use crate::lsn::Lsn;
@@ -46,21 +47,15 @@ impl Wal2json {
     }
 
     /// See [`Decoder::decode`](super::Decoder::decode).
-    pub fn decode<F>(&mut self, lsn: Option<Lsn>, bytes: &[u8], mut sink: F) -> ControlFlow<()>
-    where
-        F: FnMut(&Event<'_>) -> ControlFlow<()>,
-    {
-        match self.try_decode(lsn, bytes, &mut sink) {
+    pub fn decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> ControlFlow<()> {
+        match self.try_decode(lsn, bytes, sink) {
             Ok(flow) => flow,
-            Err(reason) => self.undecodable(lsn, bytes, &reason, &mut sink),
+            Err(reason) => self.undecodable(lsn, bytes, &reason, sink),
         }
     }
 
     /// On an error nothing has reached the sink.
-    fn try_decode<F>(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut F) -> Result<ControlFlow<()>, String>
-    where
-        F: FnMut(&Event<'_>) -> ControlFlow<()>,
-    {
+    fn try_decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> Result<ControlFlow<()>, String> {
         let message = simdutf8::basic::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         self.object.read(message).map_err(|error| error.to_string())?;
         match self.object.action {
@@ -81,7 +76,7 @@ impl Wal2json {
         if let Some(origin) = transaction.origin {
             self.transactions.set_origin(origin);
         }
-        sink(&Event { lsn, transaction: self.transactions.current(), subxid: None, seq: None, body: Body::Begin })
+        sink(&self.transactions.event(lsn, Body::Begin))
     }
 
     fn commit(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
@@ -90,21 +85,18 @@ impl Wal2json {
         let transaction = Some(self.transactions.current().unwrap_or(&self.lone));
         let body = Body::Commit { end_lsn: next_lsn };
         let flow = sink(&Event { lsn, transaction, subxid: None, seq: None, body });
-        self.transactions.end();
+        self.transactions.leave();
         flow
     }
 
     /// A row, or a truncated table.
-    fn change<F>(
+    fn change(
         &mut self,
         lsn: Option<Lsn>,
         message: &str,
         lacks: Lacks,
-        sink: &mut F,
-    ) -> Result<ControlFlow<()>, String>
-    where
-        F: FnMut(&Event<'_>) -> ControlFlow<()>,
-    {
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;
         let name = |piece: Option<Piece>| str::from_utf8(piece.map_or(b"", |piece| object.text(message, piece)));
         let (schema, table) = (name(object.schema).unwrap_or_default(), name(object.table).unwrap_or_default());
@@ -156,13 +148,13 @@ impl Wal2json {
     }
 
     fn undecodable(&mut self, lsn: Option<Lsn>, content: &[u8], reason: &str, sink: &mut Sink<'_>) -> ControlFlow<()> {
-        let seq = if is_change(content) { self.transactions.next_seq() } else { None };
         let body = Body::Undecodable { reason, content };
-        sink(&Event { lsn, transaction: self.transactions.current(), subxid: None, seq, body })
+        match is_change(content) {
+            true => sink(&self.transactions.change(lsn, None, body)),
+            false => sink(&self.transactions.event(lsn, body)),
+        }
     }
 }
-
-type Sink<'s> = dyn FnMut(&Event<'_>) -> ControlFlow<()> + 's;
 
 /// Begin and commit tell all of their transaction; changes do not tell its end.
 fn transaction(object: &Object) -> Transaction {
