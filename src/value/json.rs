@@ -3,7 +3,7 @@
 //! The check knows no limit of depth or length, as PostgreSQL allows thousands of levels and numbers of any length. It
 //! neither recurses nor looks at what the values mean.
 
-use super::scalar::number_prefix;
+use super::scalar::skip_number;
 use super::string::{is_utf8, unescaped_prefix, write_base64};
 use super::writer::Misfit;
 
@@ -14,10 +14,9 @@ pub(super) fn write_json(text: &[u8], nesting: &mut Vec<u8>, out: &mut Vec<u8>) 
         return Ok(());
     }
     nesting.clear();
-    Cursor { rest: text, line_breaks: false }
-        .document(nesting)
-        .ok_or(Misfit)
-        .map(|line_breaks| if line_breaks { append_on_one_line(text, out) } else { out.extend_from_slice(text) })
+    Cursor { rest: text }.document(nesting).ok_or(Misfit)?;
+    append_on_one_line(text, out);
+    Ok(())
 }
 
 /// Line breaks of a valid document lie between its tokens, never in a string.
@@ -34,79 +33,72 @@ fn append_on_one_line(text: &[u8], out: &mut Vec<u8>) {
 /// What is still to be checked.
 struct Cursor<'a> {
     rest: &'a [u8],
-    line_breaks: bool,
 }
 
 impl Cursor<'_> {
-    /// Is it one JSON value and nothing else? If so, says whether there are line breaks.
-    fn document(mut self, nesting: &mut Vec<u8>) -> Option<bool> {
+    /// Is it one JSON value and nothing else?
+    fn document(mut self, nesting: &mut Vec<u8>) -> Option<()> {
         loop {
-            if !self.value(nesting)? {
-                continue;
-            }
-            while let Some(closing) = nesting.last() {
-                match self.token()? {
-                    b',' if *closing == b'}' => self.key()?,
-                    b',' => {}
-                    byte if byte == *closing => {
-                        nesting.pop();
+            match self.token()? {
+                b'"' => self.string()?,
+                b'{' => match self.token()? {
+                    b'}' => {}
+                    b'"' => {
+                        nesting.push(b'}');
+                        self.key()?;
                         continue;
                     }
                     _ => return None,
+                },
+                b'[' => {
+                    self.skip_blanks();
+                    match self.rest {
+                        [b']', rest @ ..] => self.rest = rest,
+                        _ => {
+                            nesting.push(b']');
+                            continue;
+                        }
+                    }
                 }
-                break;
+                b't' => self.rest = self.rest.strip_prefix(b"rue")?,
+                b'f' => self.rest = self.rest.strip_prefix(b"alse")?,
+                b'n' => self.rest = self.rest.strip_prefix(b"ull")?,
+                first => self.number(first)?,
             }
-            if nesting.is_empty() {
+            loop {
                 self.skip_blanks();
-                return self.rest.is_empty().then_some(self.line_breaks);
+                let Some(closing) = nesting.last() else { return self.rest.is_empty().then_some(()) };
+                let (byte, rest) = self.rest.split_first()?;
+                self.rest = rest;
+                if byte == closing {
+                    nesting.pop();
+                } else if *byte != b',' {
+                    return None;
+                } else {
+                    if *closing == b'}' {
+                        if self.token()? != b'"' {
+                            return None;
+                        }
+                        self.key()?;
+                    }
+                    break;
+                }
             }
         }
     }
 
-    /// Takes a scalar, an empty object or an empty array (true), or goes into one that is not empty (false).
-    fn value(&mut self, nesting: &mut Vec<u8>) -> Option<bool> {
-        self.skip_blanks();
-        match *self.rest.first()? {
-            b'"' => self.string()?,
-            b'{' => {
-                self.advance(1)?;
-                self.skip_blanks();
-                if *self.rest.first()? != b'}' {
-                    nesting.push(b'}');
-                    self.key()?;
-                    return Some(false);
-                }
-                self.advance(1)?;
-            }
-            b'[' => {
-                self.advance(1)?;
-                self.skip_blanks();
-                if *self.rest.first()? != b']' {
-                    nesting.push(b']');
-                    return Some(false);
-                }
-                self.advance(1)?;
-            }
-            b't' => self.rest = self.rest.strip_prefix(b"true")?,
-            b'f' => self.rest = self.rest.strip_prefix(b"false")?,
-            b'n' => self.rest = self.rest.strip_prefix(b"null")?,
-            _ => self.advance(number_prefix(self.rest)?)?,
-        }
-        Some(true)
-    }
-
-    /// Takes the key of an object and its colon.
+    /// Takes the key of an object behind its opening quote, and its colon.
+    #[inline]
     fn key(&mut self) -> Option<()> {
-        self.skip_blanks();
         self.string()?;
         (self.token()? == b':').then_some(())
     }
 
-    /// Takes a string.
+    /// Takes a string behind its opening quote.
+    #[inline]
     fn string(&mut self) -> Option<()> {
-        self.rest = self.rest.strip_prefix(b"\"")?;
         loop {
-            self.advance(unescaped_prefix(self.rest))?;
+            self.rest = self.rest.get(unescaped_prefix(self.rest)..)?;
             self.rest = match self.rest {
                 [b'"', rest @ ..] => {
                     self.rest = rest;
@@ -119,7 +111,15 @@ impl Cursor<'_> {
         }
     }
 
+    /// Takes a number behind its first byte.
+    #[inline]
+    fn number(&mut self, first: u8) -> Option<()> {
+        self.rest = skip_number(first, self.rest)?;
+        Some(())
+    }
+
     /// Takes the next byte behind blanks.
+    #[inline]
     fn token(&mut self) -> Option<u8> {
         self.skip_blanks();
         let (byte, rest) = self.rest.split_first()?;
@@ -129,16 +129,9 @@ impl Cursor<'_> {
 
     #[inline]
     fn skip_blanks(&mut self) {
-        while let [byte @ (b' ' | b'\t' | b'\n' | b'\r'), rest @ ..] = self.rest {
-            self.line_breaks |= matches!(byte, b'\n' | b'\r');
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
-    }
-
-    #[inline]
-    fn advance(&mut self, by: usize) -> Option<()> {
-        self.rest = self.rest.get(by..)?;
-        Some(())
     }
 }
 

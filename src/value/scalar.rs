@@ -6,19 +6,21 @@ use super::writer::Misfit;
 /// Appends a number as it is if JSON has it, else as a string.
 #[inline]
 pub(super) fn write_number(text: &[u8], out: &mut Vec<u8>) {
-    match number_prefix(text) {
-        Some(length) if length == text.len() => out.extend_from_slice(text),
+    match text.split_first().and_then(|(first, rest)| skip_number(*first, rest)) {
+        Some([]) => out.extend_from_slice(text),
         _ => write_string(text, out),
     }
 }
 
-/// How many bytes from the first on are a JSON number; `None` if they do not begin one.
+/// What is behind the JSON number that begins with `first` and goes on with `text`.
 #[inline]
-pub(super) fn number_prefix(text: &[u8]) -> Option<usize> {
-    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
-    let mut rest = match unsigned {
-        [b'0', rest @ ..] => rest,
-        _ => skip_digits(unsigned)?,
+pub(super) fn skip_number(first: u8, text: &[u8]) -> Option<&[u8]> {
+    let (first, text) =
+        if first == b'-' { text.split_first().map(|(first, text)| (*first, text))? } else { (first, text) };
+    let mut rest = match first {
+        b'0' => text,
+        b'1'..=b'9' => skip_any_digits(text),
+        _ => return None,
     };
     if let [b'.', fraction @ ..] = rest {
         rest = skip_digits(fraction)?;
@@ -26,14 +28,24 @@ pub(super) fn number_prefix(text: &[u8]) -> Option<usize> {
     if let [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] = rest {
         rest = skip_digits(exponent)?;
     }
-    Some(text.len() - rest.len())
+    Some(rest)
+}
+
+#[inline]
+fn skip_any_digits(mut text: &[u8]) -> &[u8] {
+    while let [b'0'..=b'9', rest @ ..] = text {
+        text = rest;
+    }
+    text
 }
 
 /// What is behind at least one digit.
 #[inline]
 fn skip_digits(text: &[u8]) -> Option<&[u8]> {
-    let digits = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    if digits == 0 { None } else { text.get(digits..) }
+    match text {
+        [b'0'..=b'9', rest @ ..] => Some(skip_any_digits(rest)),
+        _ => None,
+    }
 }
 
 /// Appends a Boolean.
@@ -51,6 +63,59 @@ pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 /// JSON has a `T` for the blank, and a zone always has minutes.
 #[inline]
 pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    // Nearly all have a year of four digits, and a zone of whole hours.
+    if let Some((moment, rest)) = text.split_first_chunk::<19>()
+        && is_moment(moment)
+    {
+        let minutes = match skip_fraction(rest) {
+            Some([]) if !zoned => Some(&b"\""[..]),
+            Some([b'+' | b'-', a, b]) if zoned && digits([a, b]) => Some(&b":00\""[..]),
+            _ => None,
+        };
+        if let Some(minutes) = minutes {
+            out.reserve(text.len() + 5);
+            out.push(b'"');
+            let start = out.len();
+            out.extend_from_slice(text);
+            if let Some(blank) = out.get_mut(start + 10) {
+                *blank = b'T';
+            }
+            out.extend_from_slice(minutes);
+            return Ok(());
+        }
+    }
+    write_any_timestamp(text, zoned, out)
+}
+
+/// Is it `YYYY-MM-DD HH:MM:SS`?
+#[inline]
+fn is_moment(text: &[u8; 19]) -> bool {
+    matches_digits(text.first_chunk(), b"0000-00-")
+        && matches_digits(text.get(8..16).and_then(<[u8]>::first_chunk), b"00 00:00")
+        && matches_digits(text.last_chunk(), b"00:00:00")
+}
+
+/// Has the text digits where the pattern has zeros, and the same bytes elsewhere? All eight at once.
+#[inline]
+fn matches_digits(text: Option<&[u8; 8]>, pattern: &[u8; 8]) -> bool {
+    // Bytes that differ by no more than this from the pattern do not reach the high bit.
+    let spare = pattern.map(|byte| if byte == b'0' { 0x7f - 9 } else { 0x7f });
+    let Some(text) = text else { return false };
+    let difference = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*pattern);
+    let sum = difference.wrapping_add(u64::from_le_bytes(spare));
+    (difference | sum) & 0x8080_8080_8080_8080 == 0
+}
+
+/// What is behind a fraction of a second; `None` if it has no digits.
+#[inline]
+fn skip_fraction(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [b'.', fraction @ ..] => skip_digits(fraction),
+        _ => Some(text),
+    }
+}
+
+fn write_any_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
     if matches!(text, b"infinity" | b"-infinity") {
         write_string(text, out);
         return Ok(());
@@ -66,9 +131,6 @@ pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Re
         None if !zoned => (time, &b""[..]),
         _ => return Err(Misfit),
     };
-    if !is_date(date) || !is_time(time) {
-        return Err(Misfit);
-    }
     let minutes = match zone {
         [] => &b""[..],
         [_, a, b] if digits([a, b]) => b":00",
@@ -76,24 +138,21 @@ pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Re
         [_, a, b, b':', c, d, b':', e, f] if digits([a, b, c, d, e, f]) => b"",
         _ => return Err(Misfit),
     };
-    out.reserve(text.len() + 8);
+    if !is_date(date) || !is_time(time) {
+        return Err(Misfit);
+    }
     out.push(b'"');
-    out.extend_from_slice(date);
-    out.push(b'T');
-    out.extend_from_slice(time);
-    out.extend_from_slice(zone);
-    out.extend_from_slice(minutes);
-    out.extend_from_slice(era);
+    for part in [date, b"T", time, zone, minutes, era] {
+        out.extend_from_slice(part);
+    }
     Ok(())
 }
 
-#[inline]
 fn split(text: &[u8], at: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(text.iter().position(|byte| at(*byte))?)
 }
 
 /// A year of at least four digits, month and day.
-#[inline]
 fn is_date(text: &[u8]) -> bool {
     match text {
         [year @ .., b'-', a, b, b'-', c, d] => year.len() >= 4 && digits(year) && digits([a, b, c, d]),
@@ -102,13 +161,11 @@ fn is_date(text: &[u8]) -> bool {
 }
 
 /// Hours, minutes and seconds, perhaps with a fraction.
-#[inline]
 fn is_time(text: &[u8]) -> bool {
     match text {
-        [a, b, b':', c, d, b':', e, f, rest @ ..] if digits([a, b, c, d, e, f]) => match rest {
-            [b'.', fraction @ ..] => !fraction.is_empty() && digits(fraction),
-            rest => rest.is_empty(),
-        },
+        [a, b, b':', c, d, b':', e, f, rest @ ..] => {
+            digits([a, b, c, d, e, f]) && skip_fraction(rest).is_some_and(<[u8]>::is_empty)
+        }
         _ => false,
     }
 }
@@ -208,6 +265,18 @@ mod tests {
             let mut out = Vec::new();
             write_timestamp(text.as_bytes(), zoned, &mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), format!("\"{json}\""));
+        }
+    }
+
+    #[test]
+    fn digits_are_told_from_every_other_byte() {
+        for place in 0..8 {
+            for byte in 0..=255 {
+                let mut text = *b"12:34-56";
+                text[place] = byte;
+                let expected = if matches!(place, 2 | 5) { byte == b"12:34-56"[place] } else { byte.is_ascii_digit() };
+                assert_eq!(matches_digits(Some(&text), b"00:00-00"), expected, "{byte} at {place}");
+            }
         }
     }
 

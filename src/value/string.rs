@@ -83,26 +83,39 @@ pub(super) fn unescaped_prefix(text: &[u8]) -> usize {
 
 const LOW_BITS: u64 = u64::MAX / 255;
 const HIGH_BITS: u64 = LOW_BITS << 7;
+const BLANKS: u64 = LOW_BITS * b' ' as u64;
 
 /// Looks at eight bytes at a time: `marks` sets the high bit of the bytes that it looks for. It may also set that of bytes
 /// behind the first of them, as carries do.
 #[inline(always)]
 fn prefix_without(text: &[u8], marks: impl Fn(u64) -> u64) -> usize {
-    let (words, tail) = text.as_chunks::<8>();
+    let (words, _) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let found = marks(u64::from_le_bytes(*word));
         if found != 0 {
             return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    // The rest is filled up with a byte that is never looked for.
-    let mut word = [b' '; 8];
-    for (to, from) in word.iter_mut().zip(tail) {
-        *to = *from;
-    }
-    match marks(u64::from_le_bytes(word)) {
+    // The rest, together with bytes before it that are known to hold nothing.
+    let (start, word) = match (text.last_chunk::<8>(), text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(last), ..) => (text.len() - 8, u64::from_le_bytes(*last)),
+        // At most seven bytes: two halves that overlap. What is marked in the second half alone lies behind the first.
+        (None, Some(first), Some(last)) => {
+            let first = u64::from(u32::from_le_bytes(*first));
+            if marks(first | BLANKS << 32) & (u64::MAX >> 32) != 0 {
+                (0, first | BLANKS << 32)
+            } else {
+                (text.len() - 4, u64::from(u32::from_le_bytes(*last)) | BLANKS << 32)
+            }
+        }
+        _ => {
+            let byte = |index: usize| text.get(index).copied().unwrap_or(b' ');
+            (0, u64::from_le_bytes([byte(0), byte(1), byte(2), b' ', b' ', b' ', b' ', b' ']))
+        }
+    };
+    match marks(word) {
         0 => text.len(),
-        found => words.len() * 8 + found.trailing_zeros() as usize / 8,
+        found => start + found.trailing_zeros() as usize / 8,
     }
 }
 
