@@ -37,6 +37,7 @@ mod documentation;
 mod generated;
 mod harness;
 mod imports;
+mod slot;
 mod values;
 mod walsender;
 // One line a module: connection, slot, publication, stream, values, ... each owner adds its own.

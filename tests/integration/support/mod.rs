@@ -9,7 +9,7 @@ mod server;
 
 pub use database::Database;
 pub use program::{Finished, Running, run, spawn};
-pub use server::{Options, Server, server};
+pub use server::{Options, Server, Stop, server};
 
 use std::time::{Duration, Instant};
 
