@@ -51,13 +51,18 @@ pub fn show(wire: &mut Wire, name: &str, patience: Patience<'_>) -> Result<Strin
     row.into_iter().next().flatten().ok_or_else(|| incomprehensible(&act, "SHOW"))
 }
 
-/// The command that creates a temporary slot, for the grammar of this server.
+/// The command that creates a temporary slot, for the grammar of this server. That of version 14 does not know two-phase slots,
+/// but its SQL does.
 pub fn create_temporary_slot(name: &str, plugin: &str, two_phase: bool, server_version: u32) -> Result<String> {
     let options = match (server_version >= 15_00_00, two_phase) {
         (true, false) => "(SNAPSHOT 'nothing')",
         (true, true) => "(SNAPSHOT 'nothing', TWO_PHASE)",
         (false, false) => "NOEXPORT_SNAPSHOT",
-        (false, true) => "NOEXPORT_SNAPSHOT TWO_PHASE",
+        (false, true) => {
+            let (name, plugin) = (quote_sql(name)?, quote_sql(plugin)?);
+            let function = "pg_catalog.pg_create_logical_replication_slot";
+            return Ok(format!("SELECT slot_name, lsn FROM {function}({name}, {plugin}, true, true)"));
+        }
     };
     let (name, plugin) = (quote_identifier(name)?, quote_identifier(plugin)?);
     Ok(format!("CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {plugin} {options}"))
@@ -65,7 +70,7 @@ pub fn create_temporary_slot(name: &str, plugin: &str, two_phase: bool, server_v
 
 /// The consistent point in the answer to CREATE_REPLICATION_SLOT.
 pub fn consistent_point(act: &str, row: Option<Row>) -> Result<Lsn> {
-    // slot_name | consistent_point | snapshot_name | output_plugin
+    // slot_name | consistent_point | snapshot_name | output_plugin; by SQL the first two
     let point = row.and_then(|row| row.into_iter().nth(1)).flatten();
     let point = point.and_then(|point| point.parse().ok());
     point.ok_or_else(|| incomprehensible(act, "CREATE_REPLICATION_SLOT"))
@@ -157,6 +162,11 @@ fn quote_literal(text: &str) -> Result<String> {
     }
 }
 
+/// As SQL reads it, whatever `standard_conforming_strings` says.
+fn quote_sql(text: &str) -> Result<String> {
+    Ok(format!("E{}", quote_literal(&text.replace('\\', r"\\"))?))
+}
+
 fn unspeakable(text: &str, reason: &str) -> Error {
     Error::usage(format!("could not send {text:?} to the server: {reason}"))
 }
@@ -184,6 +194,11 @@ mod tests {
     }
 
     #[test]
+    fn quotes_for_sql() {
+        assert_eq!(quote_sql(r"a\'b").unwrap(), r"E'a\\''b'");
+    }
+
+    #[test]
     fn refuses_what_the_grammar_cannot_say() {
         assert!(start_replication("s\"", Lsn(1), &[]).is_err());
         assert!(start_replication("s\0", Lsn(1), &[]).is_err());
@@ -197,7 +212,10 @@ mod tests {
         let slot = |two_phase, version| create_temporary_slot("s", "pgoutput", two_phase, version).unwrap();
         let head = "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL \"pgoutput\" ";
         assert_eq!(slot(false, 14_00_23), format!("{head}NOEXPORT_SNAPSHOT"));
-        assert_eq!(slot(true, 14_00_23), format!("{head}NOEXPORT_SNAPSHOT TWO_PHASE"));
+        assert_eq!(
+            slot(true, 14_00_23),
+            "SELECT slot_name, lsn FROM pg_catalog.pg_create_logical_replication_slot(E's', E'pgoutput', true, true)"
+        );
         assert_eq!(slot(false, 15_00_18), format!("{head}(SNAPSHOT 'nothing')"));
         assert_eq!(slot(true, 18_00_04), format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)"));
     }
