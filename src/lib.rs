@@ -10,7 +10,7 @@
 //! | printing | `render` | `event`, `value`, `filter` |
 //! | values | `value` | `error` |
 //! | decoding | `decode` | `event` |
-//! | catalogs | `catalog` | `connect`, `value` (the shapes of types), `lsn`, `error` |
+//! | catalogs | `catalog` | `connect`, `value` (the shapes of types), `decode` (the columns of tables), `lsn`, `error` |
 //! | replication | `walsender` | `connect` |
 //! | connections | `connect` | `error` |
 //! | bytes out | `output` | `event::Position`, `lsn`, `error` |

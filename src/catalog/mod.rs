@@ -3,8 +3,10 @@
 //! Every statement names `pg_catalog` and takes its values as parameters, so that no `search_path` and no name can turn it
 //! into another. Columns that come and go with the server's version are read through `to_jsonb`, which has what is there.
 
+mod on_demand;
 pub mod publications;
 pub mod refusal;
+pub mod relations;
 pub mod replica_identity;
 pub mod server;
 pub mod sessions;

@@ -1,19 +1,11 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
+use super::on_demand::OnDemand;
 use crate::connect::server_error;
 use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
 use postgres::{Client, Row};
 use std::ops::DerefMut;
-use std::time::{Duration, Instant};
-
-/// How long a connection is kept for the next look-up. Tables tend to be announced in bursts; an older connection may be dead
-/// without anyone knowing, and waiting for it would hold up the stream.
-const KEPT: Duration = Duration::from_secs(5);
-
-/// How long after a failure to connect the next attempt is made, so that a catalog that cannot be had holds up the stream
-/// only now and then.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// The types asked for and all that they consist of. `kind` is what `json_categorize_type` (PostgreSQL's `json.c`, since
 /// version 17 `jsonfuncs.c`) goes by: domains count as what they are over, only true arrays as arrays; and hstore is the
@@ -74,42 +66,21 @@ const LOOK_UP: &str = "
 
 /// Looks types up on a connection of its own, which it opens when it is asked first.
 pub struct SqlTypes<C> {
-    connect: Box<dyn FnMut() -> Result<C>>,
-    /// The connection, and when it was last of use.
-    open: Option<(C, Instant)>,
-    /// Why it could not be opened, and when.
-    failed: Option<(String, Instant)>,
+    connection: OnDemand<C>,
 }
 
 impl<C: DerefMut<Target = Client>> SqlTypes<C> {
     /// Asks over connections that `connect` opens.
     pub fn new(connect: impl FnMut() -> Result<C> + 'static) -> SqlTypes<C> {
-        SqlTypes { connect: Box::new(connect), open: None, failed: None }
-    }
-
-    fn connection(&mut self) -> Result<C> {
-        if let Some((connection, used)) = self.open.take()
-            && used.elapsed() < KEPT
-            && !connection.is_closed()
-        {
-            return Ok(connection);
-        }
-        if let Some((reason, at)) = &self.failed
-            && at.elapsed() < PAUSE
-        {
-            return Err(Error::new(reason.clone()));
-        }
-        let connection = (self.connect)();
-        self.failed = connection.as_ref().err().map(|error| (error.to_string(), Instant::now()));
-        connection
+        SqlTypes { connection: OnDemand::new(connect) }
     }
 }
 
 impl<C: DerefMut<Target = Client>> TypeCatalog for SqlTypes<C> {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
-        let mut connection = self.connection()?;
+        let mut connection = self.connection.take()?;
         let rows = connection.query(LOOK_UP, &[&oids]).map_err(failed)?;
-        self.open = Some((connection, Instant::now()));
+        self.connection.keep(connection);
         rows.iter().map(|row| entry(row).map_err(failed)).collect()
     }
 }

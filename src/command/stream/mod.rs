@@ -11,11 +11,12 @@ mod reconnect;
 mod session;
 mod statistics;
 
+use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
 use crate::cli::{Format, StreamArgs};
 use crate::command::{Talk, print_settings};
 use crate::connect::{self, Settings};
-use crate::decode::{Decoder, NoCatalog};
+use crate::decode::Decoder;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
@@ -115,7 +116,10 @@ fn deliver(
 ) -> Result<Delivery> {
     let decoder = match plan.plugin {
         Plugin::Pgoutput => Some(Decoder::pgoutput()),
-        Plugin::Wal2json => Some(Decoder::wal2json(Box::new(NoCatalog))),
+        Plugin::Wal2json => {
+            let relations = SqlRelations::new(connector(settings), move |text| talk.warning(text));
+            Some(Decoder::wal2json(Box::new(relations)))
+        }
         Plugin::Other(_) => None,
     };
     let form = match (print_settings(&args.print, args.messages, color)?, decoder) {

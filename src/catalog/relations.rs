@@ -1,0 +1,66 @@
+//! The columns of tables: the catalog behind [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
+
+use super::on_demand::OnDemand;
+use super::{column, failed};
+use crate::decode::{CatalogColumn, RelationCatalog};
+use crate::error::Result;
+use crate::event::Column;
+use postgres::{Client, Row};
+use std::ops::DerefMut;
+
+/// The columns as wal2json would send them, with the modifier in the type's name.
+const LOOK_UP: &str = "
+    SELECT
+        attribute.attname,
+        attribute.atttypid,
+        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod),
+        coalesce(attribute.attnum = ANY (index.indkey), false),
+        attribute.attlen = -1 AND attribute.attstorage <> 'p'
+    FROM pg_catalog.pg_attribute AS attribute
+    JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    LEFT JOIN pg_catalog.pg_index AS index ON index.indrelid = class.oid AND index.indisprimary
+    WHERE namespace.nspname = $1 AND class.relname = $2 AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    ORDER BY attribute.attnum";
+
+/// Looks tables up on a connection of its own, which it opens when it is asked first.
+pub struct SqlRelations<C> {
+    connection: OnDemand<C>,
+    warn: Box<dyn FnMut(&str)>,
+    warned: bool,
+}
+
+impl<C: DerefMut<Target = Client>> SqlRelations<C> {
+    /// Asks over connections that `connect` opens. `warn` hears of the first failure.
+    pub fn new(connect: impl FnMut() -> Result<C> + 'static, warn: impl FnMut(&str) + 'static) -> SqlRelations<C> {
+        SqlRelations { connection: OnDemand::new(connect), warn: Box::new(warn), warned: false }
+    }
+
+    fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
+        let mut connection = self.connection.take()?;
+        let rows = connection.query(LOOK_UP, &[&schema, &table]).map_err(failed("look up the columns of a table"))?;
+        self.connection.keep(connection);
+        rows.iter().map(catalog_column).collect()
+    }
+}
+
+impl<C: DerefMut<Target = Client>> RelationCatalog for SqlRelations<C> {
+    fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>> {
+        match self.look_up(schema, table) {
+            Ok(columns) if columns.is_empty() => None,
+            Ok(columns) => Some(columns),
+            Err(error) => {
+                if !std::mem::replace(&mut self.warned, true) {
+                    (self.warn)(&format!("{error}; values that an update left alone may go unnamed"));
+                }
+                None
+            }
+        }
+    }
+}
+
+fn catalog_column(row: &Row) -> Result<CatalogColumn> {
+    let (name, type_oid, type_name, key) = (column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?);
+    let toastable = column(row, 4)?;
+    Ok(CatalogColumn { column: Column { name, type_oid, type_name, type_modifier: -1, key }, toastable })
+}
