@@ -175,3 +175,214 @@ impl ServerCertVerifier for Verifier {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+        KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    };
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::pem::PemObject;
+    use std::time::Duration;
+
+    /// Noon of a day in 2024: certificates are valid from 2020 to 2030 unless a test says otherwise.
+    const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_718_625_600));
+
+    struct Authority {
+        issuer: Issuer<'static, KeyPair>,
+        certificate: CertificateDer<'static>,
+    }
+
+    impl Authority {
+        fn new(name: &str) -> Authority {
+            let mut params = params(&[], name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            let key = KeyPair::generate().unwrap();
+            let certificate = params.self_signed(&key).unwrap().der().clone();
+            Authority { issuer: Issuer::new(params, key), certificate }
+        }
+
+        fn sign(&self, params: &CertificateParams) -> CertificateDer<'static> {
+            params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().clone()
+        }
+
+        fn revoke(&self, serial: u64, until: i32) -> CertificateRevocationListDer<'static> {
+            let list = CertificateRevocationListParams {
+                this_update: date_time_ymd(2021, 1, 1),
+                next_update: date_time_ymd(until, 1, 1),
+                crl_number: SerialNumber::from(1),
+                issuing_distribution_point: None,
+                revoked_certs: vec![RevokedCertParams {
+                    serial_number: SerialNumber::from(serial),
+                    revocation_time: date_time_ymd(2021, 1, 1),
+                    reason_code: None,
+                    invalidity_date: None,
+                }],
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            list.signed_by(&self.issuer).unwrap().der().clone()
+        }
+    }
+
+    fn params(names: &[&str], common_name: &str) -> CertificateParams {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2030, 1, 1);
+        params.serial_number = Some(SerialNumber::from(7));
+        params
+    }
+
+    /// What the verifier says of a certificate for a host; without a host the name does not matter.
+    fn judge(
+        root: &CertificateDer<'static>,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
+        certificate: &CertificateDer<'_>,
+        host: Option<&str>,
+    ) -> Result<(), String> {
+        let provider = Arc::new(default_provider());
+        let chain = Chain::new(vec![root.clone()], revoked, &provider).unwrap();
+        let verification = match host {
+            Some(host) => Verification::ChainAndName(chain, host.to_owned()),
+            None => Verification::Chain(chain),
+        };
+        let ignored = ServerName::try_from("ignored.test").unwrap();
+        let verdict = Verifier::new(verification, &provider).verify_server_cert(certificate, &[], &ignored, &[], NOW);
+        verdict.map(|_| ()).map_err(|error| super::super::reason(&std::io::Error::other(error)).unwrap())
+    }
+
+    #[track_caller]
+    fn accepted(verdict: Result<(), String>) {
+        assert_eq!(verdict, Ok(()));
+    }
+
+    #[track_caller]
+    fn refused(verdict: Result<(), String>, reason: &str) {
+        let error = verdict.unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn the_chain_must_lead_to_a_root() {
+        let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+        let certificate = ours.sign(&params(&["db.test"], "server"));
+        accepted(judge(&ours.certificate, vec![], &certificate, None));
+        refused(judge(&theirs.certificate, vec![], &certificate, None), "unknown certificate authority");
+        let namesake = Authority::new("ours");
+        assert!(judge(&namesake.certificate, vec![], &certificate, None).is_err());
+    }
+
+    #[test]
+    fn the_host_must_be_in_the_certificate() {
+        let authority = Authority::new("ca");
+        let judge = |names: &[&str], common_name: &str, host: &str| {
+            judge(&authority.certificate, vec![], &authority.sign(&params(names, common_name)), Some(host))
+        };
+        accepted(judge(&["db.test"], "x", "db.test"));
+        accepted(judge(&["db.test"], "x", "DB.Test"));
+        accepted(judge(&["other.test", "db.test"], "x", "db.test"));
+        accepted(judge(&["*.test"], "x", "db.test"));
+        accepted(judge(&["10.0.0.1"], "x", "10.0.0.1"));
+        accepted(judge(&["::1"], "x", "0:0:0:0:0:0:0:1"));
+        accepted(judge(&[], "db.test", "db.test"));
+        accepted(judge(&[], "*.test", "db.test"));
+        accepted(judge(&["10.0.0.1"], "db.test", "db.test"));
+        accepted(judge(&["under_score.test"], "x", "under_score.test"));
+        refused(
+            judge(&["db.test"], "x", "localhost"),
+            "server certificate for \"db.test\" does not match host name \"localhost\"",
+        );
+        for (names, common_name, host) in [
+            (&["*.test"][..], "x", "a.db.test"),
+            (&["*.test"], "x", "test"),
+            (&["*.test"], "x", ".test"),
+            (&["db.test"], "localhost", "localhost"),
+            (&["db.test"], "x", "db.test.evil"),
+            (&["10.0.0.1"], "x", "10.0.0.2"),
+            (&["10.0.0.1"], "10.0.0.2", "10.0.0.2"),
+            (&["d*.test"], "x", "db.test"),
+        ] {
+            refused(judge(names, common_name, host), "does not match host name");
+        }
+    }
+
+    #[test]
+    fn the_certificate_must_be_valid_today() {
+        let authority = Authority::new("ca");
+        let mut late = params(&["db.test"], "x");
+        late.not_after = date_time_ymd(2023, 1, 1);
+        refused(judge(&authority.certificate, vec![], &authority.sign(&late), None), "has expired");
+        let mut early = params(&["db.test"], "x");
+        early.not_before = date_time_ymd(2025, 1, 1);
+        refused(judge(&authority.certificate, vec![], &authority.sign(&early), None), "not valid yet");
+    }
+
+    #[test]
+    fn revoked_certificates_are_refused() {
+        let authority = Authority::new("ca");
+        let certificate = authority.sign(&params(&["db.test"], "x"));
+        let judge = |list| judge(&authority.certificate, vec![list], &certificate, None);
+        accepted(judge(authority.revoke(8, 2030)));
+        refused(judge(authority.revoke(7, 2030)), "is revoked");
+        refused(judge(authority.revoke(8, 2022)), "revocation list has expired");
+        refused(judge(Authority::new("other").revoke(8, 2030)), "no certificate revocation list tells");
+    }
+
+    #[test]
+    fn a_self_signed_certificate_can_be_its_own_root() {
+        let own = |is_ca: IsCa, until: i32| {
+            let mut params = params(&[], "db.test");
+            params.is_ca = is_ca;
+            params.not_after = date_time_ymd(until, 1, 1);
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        };
+        for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+            let certificate = own(is_ca.clone(), 2030);
+            accepted(judge(&certificate, vec![], &certificate, Some("db.test")));
+            refused(judge(&certificate, vec![], &certificate, Some("other.test")), "does not match");
+            let namesake = own(is_ca, 2030);
+            assert!(judge(&certificate, vec![], &namesake, None).is_err());
+        }
+        let expired = own(IsCa::Ca(BasicConstraints::Unconstrained), 2023);
+        refused(judge(&expired, vec![], &expired, None), "has expired");
+    }
+
+    #[test]
+    fn certificates_of_version_1_are_as_good() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/certificates/");
+        let read = |name: &str| CertificateDer::from_pem_file(format!("{data}{name}")).unwrap();
+        let (root, certificate) = (read("root.crt"), read("version1.crt"));
+        accepted(judge(&root, vec![], &certificate, Some("localhost")));
+        refused(judge(&root, vec![], &certificate, Some("other.test")), "does not match");
+        refused(
+            judge(&Authority::new("root.test").certificate, vec![], &certificate, None),
+            "unknown certificate authority",
+        );
+        let mut forged = certificate.to_vec();
+        let last = forged.len() - 1;
+        forged[last] ^= 1;
+        refused(judge(&root, vec![], &CertificateDer::from(forged), None), "unknown certificate authority");
+    }
+
+    #[test]
+    fn damaged_certificates_are_refused_and_nothing_worse() {
+        let authority = Authority::new("ca");
+        let certificate = authority.sign(&params(&["db.test"], "x"));
+        for length in 0..certificate.len() {
+            let cut = CertificateDer::from(certificate[..length].to_vec());
+            assert!(judge(&authority.certificate, vec![], &cut, Some("db.test")).is_err());
+        }
+        for at in 0..certificate.len() {
+            let mut bytes = certificate.to_vec();
+            bytes[at] ^= 0x55;
+            assert!(
+                judge(&authority.certificate, vec![], &CertificateDer::from(bytes), Some("db.test")).is_err(),
+                "{at}"
+            );
+        }
+    }
+}
