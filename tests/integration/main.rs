@@ -33,6 +33,7 @@
 mod support;
 
 mod command_line;
+mod connection;
 mod documentation;
 mod generated;
 mod harness;

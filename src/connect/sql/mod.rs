@@ -168,7 +168,7 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
                 Some(refused) => Refusal::Other(refusal_of_negotiation(attempt, refused)),
                 None => tls::refusal(attempt, error),
             },
-            _ => Refusal::Other(broken(attempt, error)),
+            _ => broken(attempt, error),
         };
     }
     let why = source.map(ToString::to_string).unwrap_or_default();
@@ -177,7 +177,7 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
         "unsupported authentication method" | "unsupported SASL mechanism" => {
             let method = heard.and_then(Heard::unsupported_authentication);
             let method = method.unwrap_or_else(|| "a way of".to_owned());
-            attempt.permanent(format!("the server asks for {method} authentication, which walcat does not support"))
+            attempt.permanent(format!("the server asks for {method} authentication, which walcat does not have"))
         }
         "server did not use channel binding" => {
             attempt.permanent("channel binding is required, but the server did not use it")
@@ -188,11 +188,11 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
 }
 
 /// The connection broke after the handshake. With TLS 1.3 that is when the server says what it thinks of the client's certificate.
-fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Error {
+fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
     match (refused(error), tls::reason(error)) {
-        (Some(refused), _) => refusal_of_negotiation(attempt, refused),
-        (None, Some(reason)) => attempt.permanent(reason),
-        (None, None) => attempt.lost(error),
+        (Some(refused), _) => Refusal::Other(refusal_of_negotiation(attempt, refused)),
+        (None, Some(_)) => tls::refusal(attempt, error),
+        (None, None) => Refusal::Other(attempt.lost(error)),
     }
 }
 
@@ -204,6 +204,6 @@ fn refusal_of_negotiation(attempt: &Attempt<'_>, refused: &Refused) -> Error {
     let error = attempt.permanent(refused);
     match refused {
         Refused::NoTls => error.with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf"),
-        Refused::Error | Refused::NotPostgres => error,
+        Refused::Error | Refused::Answer(_) | Refused::NotPostgres => error,
     }
 }

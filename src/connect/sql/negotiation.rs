@@ -44,17 +44,23 @@ pub enum Refused {
     NoTls,
     /// The server answers with an error, which must not be shown: anyone could have sent it.
     Error,
+    /// The server answers with what PostgreSQL never says there.
+    Answer(u8),
     /// The server's first words are not those of PostgreSQL.
     NotPostgres,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Refused::NoTls => "server does not support SSL, but SSL was required",
-            Refused::Error => "server sent an error response during SSL exchange",
-            Refused::NotPostgres => "received invalid response: this does not seem to be a PostgreSQL server",
-        })
+        match self {
+            Refused::NoTls => f.write_str("the server does not support TLS, but sslmode requires it"),
+            Refused::Error => f.write_str("the server answered the request for TLS with an error"),
+            Refused::Answer(byte) => {
+                let answer = byte.escape_ascii();
+                write!(f, "the server answered the request for TLS with \"{answer}\": is it a PostgreSQL server?")
+            }
+            Refused::NotPostgres => f.write_str("the server does not speak PostgreSQL's protocol"),
+        }
     }
 }
 
@@ -95,7 +101,7 @@ impl Negotiator {
             b'N' if self.encryption == Encryption::IfOffered => Ok(false),
             b'N' => Err(io::Error::other(Refused::NoTls)),
             b'E' => Err(io::Error::other(Refused::Error)),
-            _ => Err(io::Error::other(Refused::NotPostgres)),
+            answer => Err(io::Error::other(Refused::Answer(answer))),
         }
     }
 }
@@ -222,9 +228,10 @@ impl Heard {
             10 => {
                 let names = rest.split(|byte| *byte == 0).take_while(|name| !name.is_empty());
                 let names: Vec<_> = names.map(String::from_utf8_lossy).collect();
-                (!names.iter().any(|name| name.starts_with("SCRAM-SHA-256"))).then(|| names.join(" or "))
+                (!names.iter().any(|name| name.starts_with("SCRAM-SHA-256")))
+                    .then(|| format!("SASL ({})", names.join(", ")))
             }
-            kind => Some(format!("unknown ({kind})")),
+            kind => Some(format!("unknown (number {kind})")),
         }
     }
 }
@@ -256,9 +263,9 @@ mod tests {
         assert_eq!(name(b"R\0\0\0\x08\0\0\0\x03"), None);
         assert_eq!(name(b"R\0\0\0\x08\0\0\0\x07").as_deref(), Some("GSSAPI"));
         assert_eq!(name(b"R\0\0\0\x08\0\0\0\x09").as_deref(), Some("SSPI"));
-        assert_eq!(name(b"R\0\0\0\x15\0\0\0\x0aOAUTHBEARER\0\0").as_deref(), Some("OAUTHBEARER"));
+        assert_eq!(name(b"R\0\0\0\x15\0\0\0\x0aOAUTHBEARER\0\0").as_deref(), Some("SASL (OAUTHBEARER)"));
         assert_eq!(name(b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0"), None);
-        assert_eq!(name(b"R\0\0\0\x08\0\0\0\x63").as_deref(), Some("unknown (99)"));
+        assert_eq!(name(b"R\0\0\0\x08\0\0\0\x63").as_deref(), Some("unknown (number 99)"));
         assert_eq!(name(b"R\0\0\0\x08\0\0"), None);
         assert_eq!(name(b"E\0\0\0\x08abcd"), None);
     }

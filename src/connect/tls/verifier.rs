@@ -341,7 +341,7 @@ mod tests {
             params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
         };
         for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
-            let certificate = own(is_ca.clone(), 2030);
+            let certificate = own(is_ca, 2030);
             accepted(judge(&certificate, vec![], &certificate, Some("db.test")));
             refused(judge(&certificate, vec![], &certificate, Some("other.test")), "does not match");
             let namesake = own(is_ca, 2030);

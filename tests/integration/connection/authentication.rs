@@ -1,0 +1,118 @@
+//! Passwords, how they are asked for, and what is said when they are wrong.
+
+use super::fixture::*;
+use crate::support::*;
+use std::io::Write;
+use std::process::Command;
+use walcat::error::Kind;
+
+#[test]
+fn each_way_of_authentication_works() {
+    connects(&fixture().conninfo("trusted", ""));
+    for role in ["clear", "md5", "scram"] {
+        for mode in ["disable", "require"] {
+            connects(&fixture().with_password(role, &format!("sslmode={mode}")));
+        }
+    }
+}
+
+#[test]
+fn wrong_passwords_are_told_with_server_and_role() {
+    for role in ["clear", "md5", "scram"] {
+        let errors = refused(
+            &fixture().conninfo(role, "password=wrong hostaddr=127.0.0.1"),
+            &[
+                "could not connect to server at \"localhost\" (127.0.0.1), port ",
+                &format!("password authentication failed for user \"{role}\" (SQLSTATE 28P01)"),
+            ],
+        );
+        assert!(errors.iter().all(|error| error.kind() == Kind::Permanent));
+    }
+}
+
+#[test]
+fn channel_binding_is_used_as_demanded() {
+    for binding in ["disable", "prefer", "require"] {
+        connects(&fixture().with_password("scram", &format!("sslmode=require channel_binding={binding}")));
+    }
+    connects(&fixture().with_password("scram", "sslmode=disable channel_binding=prefer"));
+    refused(&fixture().with_password("scram", "sslmode=disable channel_binding=require"), &["channel binding"]);
+    for role in ["clear", "md5"] {
+        refused(&fixture().with_password(role, "sslmode=require channel_binding=require"), &["channel binding"]);
+    }
+    refused(&fixture().conninfo("trusted", "sslmode=require channel_binding=require"), &["channel binding"]);
+}
+
+#[test]
+fn missing_rights_are_told() {
+    refused(&fixture().conninfo("rejected", ""), &["pg_hba.conf rejects", "(SQLSTATE 28000)"]);
+    refused(&fixture().conninfo("nobody", ""), &["no pg_hba.conf entry", "\"nobody\""]);
+    let errors = refused(
+        &fixture().conninfo("trusted", "dbname=nowhere"),
+        &["database \"nowhere\" does not exist (SQLSTATE 3D000)"],
+    );
+    assert!(errors.iter().all(|error| error.kind() == Kind::Permanent));
+}
+
+#[test]
+fn without_a_password_and_a_terminal_the_ways_to_give_one_are_named() {
+    for options in [&[][..], &["-w"]] {
+        let run = run(walcat(&["-d", &fixture().conninfo("scram", ""), "slot", "list"]).args(options));
+        run.exited(1);
+        for words in ["could not connect to server", "asks for a password", "try: PGPASSWORD", "~/.pgpass"] {
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_password_is_asked_for_on_the_terminal_once_and_without_echo() {
+    for options in ["", "-W"] {
+        let finished = on_a_terminal(options, &fixture().conninfo("scram", ""), PASSWORD);
+        let shown = finished.succeeded().text();
+        assert_eq!(shown.matches("Password for user scram:").count(), 1, "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_typed_wrong_is_told() {
+    let finished = on_a_terminal("", &fixture().conninfo("scram", ""), "wrong");
+    assert!(
+        finished.exited(1).text().contains("password authentication failed for user \"scram\""),
+        "{}",
+        finished.text()
+    );
+}
+
+#[test]
+fn nobody_is_asked_where_a_password_is_known_or_unwanted() {
+    let finished = on_a_terminal("", &fixture().with_password("scram", ""), "");
+    assert!(!finished.succeeded().text().contains("Password for"), "{}", finished.text());
+    let finished = on_a_terminal("-w", &fixture().conninfo("scram", ""), "");
+    assert!(!finished.exited(1).text().contains("Password for"), "{}", finished.text());
+    // With -W the typed one wins over that of the conninfo string.
+    let finished = on_a_terminal("-W", &fixture().conninfo("scram", "password=wrong"), PASSWORD);
+    assert!(finished.succeeded().text().contains("Password for"), "{}", finished.text());
+}
+
+/// Runs `slot list` on a terminal of its own and types a line as soon as nothing that is typed is shown; an empty one is not typed.
+fn on_a_terminal(options: &str, conninfo: &str, typed: &str) -> Finished {
+    let program = env!("CARGO_BIN_EXE_walcat");
+    let command_line = format!("tty; exec {program} -d \"$CONNINFO\" {options} slot list");
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &command_line, "/dev/null"]).env_clear();
+    script.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    script.env("HOME", "/nonexistent").env("SHELL", "/bin/sh").env("CONNINFO", conninfo);
+    let mut running = spawn(&mut script);
+    let mut stdin = running.take_stdin();
+    let terminal = running.line();
+    if !typed.is_empty() {
+        wait_until("the echo to be off", || {
+            let stty = Command::new("stty").args(["-F", terminal.trim(), "-a"]).output().unwrap();
+            String::from_utf8_lossy(&stty.stdout).contains("-echo ").then_some(())
+        });
+        writeln!(stdin, "{typed}").unwrap();
+    }
+    running.wait()
+}
