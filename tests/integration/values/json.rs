@@ -11,6 +11,13 @@ pub enum Token {
     Word(String),
 }
 
+impl Token {
+    /// The token of a string with this value.
+    pub fn string(value: &str) -> Token {
+        Token::String(value.encode_utf16().collect())
+    }
+}
+
 /// The tokens of a valid JSON text.
 pub fn tokens(json: &str) -> Vec<Token> {
     let mut tokens = Vec::new();

@@ -62,14 +62,27 @@ CREATE FUNCTION v.piped_out(v.piped) RETURNS cstring LANGUAGE internal IMMUTABLE
 CREATE TYPE v.piped (INPUT = v.piped_in, OUTPUT = v.piped_out, LIKE = text, DELIMITER = '|');
 CREATE DOMAIN v.piped_domain AS v.piped;
 
--- What the server itself makes of every change.
+-- What the server itself makes of every change: as JSON, and each value as the output of its type.
 CREATE TABLE public.expected (
-    id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text, before json, after json
+    id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text,
+    before json, after json, before_text json, after_text json
 );
+CREATE FUNCTION public.texts(id int, v anyelement) RETURNS json LANGUAGE sql AS $$
+    SELECT pg_catalog.json_build_object(
+        'id', id::text,
+        'v', CASE pg_catalog.num_nulls(v) WHEN 0 THEN pg_catalog.format('%s', v) END
+    )
+$$;
 CREATE FUNCTION public.expect() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before_text json;
+    after_text json;
 BEGIN
-    INSERT INTO public.expected (relation, operation, before, after)
-    VALUES (TG_TABLE_NAME, pg_catalog.lower(TG_OP), pg_catalog.row_to_json(OLD), pg_catalog.row_to_json(NEW));
+    IF TG_OP <> 'INSERT' THEN before_text := public.texts(OLD.id, OLD.v); END IF;
+    IF TG_OP <> 'DELETE' THEN after_text := public.texts(NEW.id, NEW.v); END IF;
+    INSERT INTO public.expected (relation, operation, before, after, before_text, after_text)
+    VALUES (TG_TABLE_NAME, pg_catalog.lower(TG_OP), pg_catalog.row_to_json(OLD), pg_catalog.row_to_json(NEW),
+            before_text, after_text);
     RETURN NULL;
 END
 $$;
