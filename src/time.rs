@@ -2,7 +2,7 @@
 //!
 //! The wire, the events and the status reports use [`PgTime`]; this is the only module that knows the calendar.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use std::fmt;
 
 /// Microseconds since 2000-01-01 00:00:00 UTC (`TimestampTz` in `datatype/timestamp.h`).
@@ -24,24 +24,54 @@ impl PgTime {
         (time.to_utc() - epoch()).num_microseconds().map(PgTime)
     }
 
-    /// As the server prints a `timestamptz` in UTC under `datestyle = ISO`: `2026-11-20 09:23:34.946212+00`.
-    pub fn to_sql(self) -> String {
-        self.format("%Y-%m-%d %H:%M:%S%.6f+00")
+    /// Appends it as [`Display`](fmt::Display) prints it, without a detour over a `String`.
+    pub fn append_iso(self, out: &mut Vec<u8>) {
+        self.append(b'T', "+00:00", out);
     }
 
-    fn format(self, pattern: &str) -> String {
+    /// Appends it as the server prints a `timestamptz` in UTC under `datestyle = ISO`: `2026-11-20 09:23:34.946212+00`.
+    pub fn append_sql(self, out: &mut Vec<u8>) {
+        self.append(b' ', "+00", out);
+    }
+
+    fn append(self, separator: u8, zone: &str, out: &mut Vec<u8>) {
         // Every i64 of microseconds lies within chrono's calendar, which ends in the year 262142, or it is garbage.
-        match epoch().checked_add_signed(TimeDelta::microseconds(self.0)) {
-            Some(time) => time.format(pattern).to_string(),
-            None => self.0.to_string(),
+        let Some(time) = epoch().checked_add_signed(TimeDelta::microseconds(self.0)) else {
+            return out.extend_from_slice(self.0.to_string().as_bytes());
+        };
+        match u32::try_from(time.year()) {
+            Ok(year @ ..=9999) => append_digits(year, 4, out),
+            _ => out.extend_from_slice(time.format("%Y").to_string().as_bytes()),
         }
+        for (before, digits) in [
+            (b'-', time.month()),
+            (b'-', time.day()),
+            (separator, time.hour()),
+            (b':', time.minute()),
+            (b':', time.second()),
+        ] {
+            out.push(before);
+            append_digits(digits, 2, out);
+        }
+        out.push(b'.');
+        append_digits(time.nanosecond() / 1000, 6, out);
+        out.extend_from_slice(zone.as_bytes());
+    }
+}
+
+/// Appends the last `count` digits of `number`.
+fn append_digits(number: u32, count: u32, out: &mut Vec<u8>) {
+    for digit in (0..count).rev() {
+        out.push(b'0' + (number / 10u32.pow(digit) % 10) as u8);
     }
 }
 
 /// ISO 8601 in UTC with six digits of a second: `2026-11-20T09:23:34.946212+00:00`.
 impl fmt::Display for PgTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.format("%Y-%m-%dT%H:%M:%S%.6f+00:00"))
+        let mut text = Vec::new();
+        self.append_iso(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
     }
 }
 
@@ -53,11 +83,19 @@ fn epoch() -> DateTime<Utc> {
 mod tests {
     use super::*;
 
+    fn sql(time: PgTime) -> String {
+        let mut text = Vec::new();
+        time.append_sql(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
     #[test]
     fn prints_iso_8601() {
         assert_eq!(PgTime(0).to_string(), "2000-01-01T00:00:00.000000+00:00");
         assert_eq!(PgTime(848_395_414_946_212).to_string(), "2026-11-19T09:23:34.946212+00:00");
-        assert_eq!(PgTime(-1).to_sql(), "1999-12-31 23:59:59.999999+00");
+        assert_eq!(sql(PgTime(-1)), "1999-12-31 23:59:59.999999+00");
+        assert_eq!(sql(PgTime(252_455_616_000_000_000)), "+10000-01-01 00:00:00.000000+00");
+        assert_eq!(sql(PgTime(-63_113_904_000_000_001)), "-0001-12-31 23:59:59.999999+00");
     }
 
     #[test]
@@ -71,7 +109,7 @@ mod tests {
     fn reads_what_the_server_prints() {
         assert_eq!(PgTime::parse("2000-01-01 00:00:00+00"), Some(PgTime(0)));
         assert_eq!(PgTime::parse("2000-01-01 05:30:00.5+05:30"), Some(PgTime(500_000)));
-        assert_eq!(PgTime::parse("2019-12-29 04:58:34.806671-03").unwrap().to_sql(), "2019-12-29 07:58:34.806671+00");
+        assert_eq!(sql(PgTime::parse("2019-12-29 04:58:34.806671-03").unwrap()), "2019-12-29 07:58:34.806671+00");
         assert_eq!(PgTime::parse("yesterday"), None);
     }
 }

@@ -47,7 +47,6 @@ use crate::time::PgTime;
 use crate::value::{Kind, Types, Writer, write_string};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::io::Write;
 
 /// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and copied from then on.
 pub(super) struct Ndjson {
@@ -530,8 +529,9 @@ fn write_lsn(key: &str, lsn: Option<Lsn>, out: &mut Vec<u8>) {
 fn write_time(key: &str, time: Option<PgTime>, out: &mut Vec<u8>) {
     if let Some(time) = time {
         out.extend_from_slice(key.as_bytes());
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "\"{time}\"");
+        out.push(b'"');
+        time.append_iso(out);
+        out.push(b'"');
     }
 }
 

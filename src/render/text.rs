@@ -313,7 +313,7 @@ fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
     }
     if let Some(time) = time {
         out.extend_from_slice(b"  ");
-        out.extend_from_slice(time.to_sql().as_bytes());
+        time.append_sql(out);
     }
     write_lsn(lsn, out);
 }

@@ -1,0 +1,118 @@
+//! No row may cost an allocation: decoding and printing reuse what the first rows have allocated.
+
+mod messages;
+
+use messages::{Column, ORDERS};
+use std::ops::ControlFlow;
+use walcat::decode::Decoder;
+use walcat::event::Event;
+use walcat::filter::Filter;
+use walcat::lsn::Lsn;
+use walcat::render::{Format, Include, PrintSettings, Printed, Printer, Values};
+use walcat::value::{NoCatalog, Types};
+
+/// Decoder, printer and the buffer between it and the output, which the stream loop empties as this does.
+struct Pipeline {
+    decoder: Decoder,
+    printer: Printer,
+    out: Vec<u8>,
+    changes: usize,
+}
+
+impl Pipeline {
+    fn new(format: Format, include: Include) -> Pipeline {
+        let settings = PrintSettings { format, values: Values::Json, include, filter: Filter::everything() };
+        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+        Pipeline { decoder: Decoder::pgoutput(), printer, out: Vec::with_capacity(1 << 20), changes: 0 }
+    }
+
+    fn feed(&mut self, message: &[u8]) {
+        let Pipeline { decoder, printer, out, changes } = self;
+        let sink = |event: &Event<'_>| {
+            *changes += usize::from(printer.print(event, out) == Printed::Change);
+            ControlFlow::Continue(())
+        };
+        assert!(decoder.decode(Some(Lsn(0x16B_3748)), message, sink).is_ok());
+        if self.out.len() > 1 << 19 {
+            self.out.clear();
+        }
+    }
+
+    /// How many allocations `messages` cost once the same have passed before.
+    fn allocations(&mut self, messages: &[Vec<u8>]) -> u64 {
+        messages.iter().for_each(|message| self.feed(message));
+        allocation_counter::measure(|| messages.iter().for_each(|message| self.feed(message))).count_total
+    }
+}
+
+const EVERYTHING: Include =
+    Include { transactions: true, key: true, types: true, columns: true, relations: true, changed: true, origin: true };
+
+fn orders(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+    let change = |number| match number % 3 {
+        0 => messages::insert(&messages::order(number)),
+        1 => messages::update(&messages::order(number), &messages::order(number + 1)),
+        _ => messages::delete(&messages::order(number)),
+    };
+    numbers.map(change).collect()
+}
+
+#[test]
+fn rows_cost_no_allocation() {
+    for (format, include) in [
+        (Format::Json, Include::default()),
+        (Format::Json, EVERYTHING),
+        (Format::Text { color: false }, Include::default()),
+        (Format::Text { color: true }, Include::default()),
+    ] {
+        let mut pipeline = Pipeline::new(format, include);
+        pipeline.feed(&messages::begin(742));
+        pipeline.feed(&messages::relation("orders", b'f', &ORDERS));
+        assert_eq!(pipeline.allocations(&orders(1..1001)), 0, "{format:?} {include:?}");
+        assert_eq!(pipeline.changes, 2000);
+    }
+}
+
+#[test]
+fn no_kind_of_value_costs_an_allocation() {
+    // Number of a type, and a value of it: bool, "char", name, bytea, oid, float8, uuid, json, date, time, timetz, timestamp,
+    // interval, inet, int4range, int4[], text[], int2vector, and a text to be escaped.
+    let values: [(u32, &str); 19] = [
+        (16, "t"),
+        (18, "x"),
+        (19, "name"),
+        (17, "\\x00ff"),
+        (26, "16385"),
+        (701, "-1.5e-300"),
+        (2950, "12345678-1234-1234-1234-123456789abc"),
+        (114, "{\"a\":\n[1, 2.50, {\"b\": null}]}"),
+        (1082, "infinity"),
+        (1083, "09:23:34.5"),
+        (1266, "09:23:34.5+05:30"),
+        (1114, "0044-03-15 00:00:00 BC"),
+        (1186, "1 mon -02:00:00"),
+        (869, "10.0.0.1/8"),
+        (3904, "[1,5)"),
+        (1007, "[0:1]={{1,NULL},{3,4}}"),
+        (1009, "{a,\"b \\\"c\\\"\",NULL}"),
+        (22, "1 2 3"),
+        (25, "quote \" back \\ slash \u{1} end\nü"),
+    ];
+    let columns: Vec<Column> = values.iter().map(|(type_oid, _)| ("value", *type_oid, false)).collect();
+    let row: Vec<String> = values.iter().map(|(_, value)| (*value).to_owned()).collect();
+    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    pipeline.feed(&messages::begin(742));
+    pipeline.feed(&messages::relation("values", b'd', &columns));
+    assert_eq!(pipeline.allocations(&vec![messages::insert(&row); 100]), 0);
+}
+
+#[test]
+fn no_transaction_costs_an_allocation() {
+    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    pipeline.feed(&messages::begin(742));
+    pipeline.feed(&messages::relation("orders", b'f', &ORDERS));
+    pipeline.feed(&messages::commit());
+    let transaction = |(xid, change)| [messages::begin(xid), change, messages::commit()];
+    let transactions: Vec<Vec<u8>> = (743..).zip(orders(1..101)).flat_map(transaction).collect();
+    assert_eq!(pipeline.allocations(&transactions), 0);
+}
