@@ -4,6 +4,8 @@ use crate::support::*;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -437,4 +439,84 @@ fn walsender_cancels_through_tls() {
     drop(blocker);
     db.wait_for("SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'cancelled'");
     assert!(guarded.server.log().contains("canceling statement due to user request"));
+}
+
+/// A port that answers the first bytes of each connection with this, and hangs up.
+fn answering(answer: &'static [u8]) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1000]);
+            let _ = stream.write_all(answer);
+            // Else unread bytes would make the kernel cut the answer off.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    port
+}
+
+#[test]
+fn walsender_recognizes_what_is_no_server() {
+    for (answer, mode, reason) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n"[..],
+            "require",
+            "answered the request for TLS with \"H\": is it a PostgreSQL server?",
+        ),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n",
+            "prefer",
+            "answered the request for TLS with \"H\": is it a PostgreSQL server?",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\n", "disable", "the server does not speak PostgreSQL's protocol"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "require", "the server does not speak TLS as it should"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "prefer", "the server does not speak PostgreSQL's protocol"),
+        // Nobody in between may slip in a message before encryption begins.
+        (b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", "require", "the server does not speak TLS as it should"),
+        (b"E\0\0\0\x10VFATAL\0Mlie\0\0", "require", "the server answered the request for TLS with an error"),
+        (b"N", "require", "the server does not support TLS, but sslmode requires it"),
+    ] {
+        let port = answering(answer);
+        let conninfo = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}");
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop).unwrap_err();
+        assert!(error.to_string().contains(reason), "{mode}: {error}");
+        assert_eq!(error.kind(), Kind::Permanent, "{error}");
+    }
+    for mode in ["require", "prefer", "disable"] {
+        let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}", answering(b""));
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop).unwrap_err();
+        assert!(error.to_string().contains("server closed the connection unexpectedly"), "{error}");
+        assert_eq!(error.kind(), Kind::Transient);
+    }
+}
+
+#[test]
+fn walsender_finds_the_server_that_is_wanted() {
+    let primary = Server::start(Options::default());
+    let standby = primary.standby(&[]);
+    let sockets = |server: &Server| server.socket_directory().display().to_string();
+    let to = |hosts: &str, ports: &str, wanted: &str| {
+        let conninfo = format!("host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs={wanted}");
+        Connection::open(&resolve(&conninfo, Voice::default()), &session())
+    };
+    let hosts = format!("/nowhere,{},{}", sockets(&primary), sockets(&standby));
+    let ports = format!("1,{},{}", primary.port(), standby.port());
+    for (wanted, in_recovery) in [
+        ("any", "off"),
+        ("read-write", "off"),
+        ("primary", "off"),
+        ("read-only", "on"),
+        ("standby", "on"),
+        ("prefer-standby", "on"),
+    ] {
+        let connection = to(&hosts, &ports, wanted).unwrap();
+        assert_eq!(connection.parameter("in_hot_standby"), Some(in_recovery), "{wanted}");
+    }
+    let alone = (sockets(&primary), primary.port().to_string());
+    to(&alone.0, &alone.1, "prefer-standby").unwrap();
+    let error = to(&alone.0, &alone.1, "standby").map(drop).unwrap_err();
+    assert!(error.to_string().ends_with("server is not in hot standby mode"), "{error}");
 }
