@@ -39,6 +39,8 @@ mod generated;
 mod harness;
 mod imports;
 mod slot;
+mod stream;
+mod stream_errors;
 mod values;
 mod walsender;
 // One line a module: connection, slot, publication, stream, values, ... each owner adds its own.

@@ -21,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
 use crate::output::{Existing, Output};
-use crate::render::Printer;
+use crate::render::{PrintSettings, Printer};
 use crate::stop::Stop;
 use crate::value::Types;
 use crate::walsender::{Connection, SessionSettings};
@@ -78,6 +78,8 @@ enum Ended {
 /// Streams as the command line says.
 pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) -> Result<()> {
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let print = print_settings(&args.print, args.messages, color)?;
+    options::check(args)?;
     let mut preparation = Preparation::new(args, settings, talk)?;
     let stop = Stop::install()?;
     preparation.check()?;
@@ -87,7 +89,7 @@ pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) 
         return Ok(());
     }
     let plan = preparation.plan(deadline)?;
-    let delivery = deliver(args, settings, &plan, output, resume, talk, color)?;
+    let delivery = deliver(args, settings, &plan, print, (output, resume), talk)?;
     Stream { args, settings, preparation, plan, stop, talk, delivery, resume }.run()
 }
 
@@ -109,10 +111,9 @@ fn deliver(
     args: &StreamArgs,
     settings: &Rc<Settings>,
     plan: &Plan,
-    output: Output,
-    resume: Option<Position>,
+    print: Option<PrintSettings>,
+    (output, resume): (Output, Option<Position>),
     talk: Talk,
-    color: bool,
 ) -> Result<Delivery> {
     let decoder = match plan.plugin {
         Plugin::Pgoutput => Some(Decoder::pgoutput()),
@@ -122,7 +123,7 @@ fn deliver(
         }
         Plugin::Other(_) => None,
     };
-    let form = match (print_settings(&args.print, args.messages, color)?, decoder) {
+    let form = match (print, decoder) {
         (None, decoder) => Form::Raw { decoder, last: None, resume_after: None },
         (_, None) => {
             return Err(Error::new(format!("could not stream from slot \"{}\": no decoder for it", plan.slot)));

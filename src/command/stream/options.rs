@@ -8,6 +8,21 @@ use crate::error::{Error, Result};
 /// Options of the output plugin, by name; `None` is an option without value.
 pub type Options = Vec<(String, Option<String>)>;
 
+/// Refuses words that make no sense together, before anything is asked of a server.
+pub fn check(args: &StreamArgs) -> Result<()> {
+    for option in &args.option {
+        parse(option)?;
+    }
+    let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::Json;
+    if args.streaming != Streaming::Off && resumes {
+        return Err(Error::usage(
+            "could not use --streaming with --file: what has not committed has no place to go on from",
+        )
+        .with_remedy("--no-resume, which appends without going on where the file ends"));
+    }
+    Ok(())
+}
+
 /// What the plugin is told, for this server. The user's own options win, except where the decoder would lose its footing.
 pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], version: Version) -> Result<Options> {
     let own: Options = args.option.iter().map(|option| parse(option)).collect::<Result<_>>()?;

@@ -64,6 +64,7 @@ impl<'a> Preparation<'a> {
                 None => return Err(slots::missing(client, name, &act)),
             }
         }
+        self.check_two_phase()?;
         self.check_plugin()?;
         self.check_publications()?;
         self.warn_of_start();
@@ -157,6 +158,18 @@ impl<'a> Preparation<'a> {
             "pgoutput" => Plugin::Pgoutput,
             "wal2json" => Plugin::Wal2json,
             _ => Plugin::Other(self.plugin_name()),
+        }
+    }
+
+    fn check_two_phase(&self) -> Result<()> {
+        match &self.slot {
+            Some(slot) if self.args.kind.two_phase && !slot.two_phase => {
+                let act = self.act();
+                Err(Error::new(format!("could not {act}: it does not decode transactions when they are prepared"))
+                    .with_detail("Whether a slot does is decided when it is created.")
+                    .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)))
+            }
+            _ => Ok(()),
         }
     }
 
