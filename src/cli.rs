@@ -399,7 +399,7 @@ pub struct StreamArgs {
 
     /// Show logical messages
     ///
-    /// Those of pg_logical_emit_message(). pgoutput sends them only when asked, wal2json always.
+    /// Those of pg_logical_emit_message(). --op message does so too.
     #[arg(long)]
     pub messages: bool,
 

@@ -38,6 +38,7 @@ mod documentation;
 mod generated;
 mod harness;
 mod imports;
+mod manners;
 mod slot;
 mod stream;
 mod stream_errors;

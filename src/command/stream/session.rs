@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
                 self.hand_on()?;
                 self.report(false)?;
             }
-            if self.delivery.at_boundary() && self.stop.take_reopen() {
+            if self.rotation_is_due() {
                 self.rotate()?;
             }
             if self.delivery.output.is_file() && self.delivery.output.waiting() >= FILE_BLOCK {
@@ -163,7 +163,8 @@ impl<'a> Session<'a> {
 
     /// Does what is due.
     fn attend(&mut self) -> Result<Option<Ended>> {
-        if self.stop.requested() {
+        // Where there is no file to open anew, SIGHUP says that the terminal is gone.
+        if self.stop.requested() || !self.delivery.output.is_file() && self.stop.take_reopen() {
             return Ok(Some(Ended::Interrupted));
         }
         let now = Instant::now();
@@ -174,7 +175,7 @@ impl<'a> Session<'a> {
         if !self.delivery.output.is_file() && self.hand_on()? == Written::Closed {
             return Ok(Some(Ended::ReaderGone));
         }
-        if self.delivery.at_boundary() && self.stop.take_reopen() {
+        if self.rotation_is_due() {
             self.rotate()?;
         }
         if self.sync_due().is_some_and(|due| now >= due) {
@@ -243,6 +244,10 @@ impl<'a> Session<'a> {
         self.delivery.count_durable();
         self.clock.synced = Instant::now();
         Ok(())
+    }
+
+    fn rotation_is_due(&self) -> bool {
+        self.delivery.output.is_file() && self.delivery.at_boundary() && self.stop.take_reopen()
     }
 
     /// Log rotation: everything so far is safe in the old file and confirmed before the new one is opened.

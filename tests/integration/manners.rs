@@ -1,0 +1,107 @@
+//! What a pipe, a signal or a closed descriptor does to `stream`.
+
+use crate::support::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use std::process::{Command, Stdio};
+
+/// A database with a table, a publication and a slot named like it.
+fn shop(name: &str) -> Database<'static> {
+    let db = Database::create(name);
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, name text); CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    db
+}
+
+fn stream(db: &Database<'_>, more: &[&str]) -> Command {
+    let mut command = db.walcat(&["stream", "--slot", db.name(), "--publication", "p"]);
+    command.args(more);
+    command
+}
+
+/// Starts a shell that runs walcat on the left side of this pipe, and prints walcat's exit status on its stderr.
+fn left_of_pipe(db: &Database<'_>, right: &str) -> Running {
+    let script = format!(r#"{{ "$@"; echo "status $?" >&2; }} | {right}"#);
+    let walcat = stream(db, &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "sh"]).arg(walcat.get_program()).args(walcat.get_args()).env_clear();
+    shell.envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    spawn(&mut shell)
+}
+
+#[test]
+fn a_signal_ends_an_idle_stream_cleanly() {
+    for (name, signal) in [("interrupt", Signal::INT), ("terminate", Signal::TERM), ("hang_up", Signal::HUP)] {
+        let db = shop(&format!("a_signal_ends_an_idle_stream_cleanly_{name}"));
+        let mut running = spawn(&mut stream(&db, &[]));
+        db.sql("INSERT INTO t VALUES (1)");
+        assert_eq!(running.json()["after"]["id"], 1);
+        running.signal(signal);
+        let finished = running.wait();
+        assert_eq!(&*finished.succeeded().stderr, "", "{name}");
+        let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
+        assert_eq!(again.succeeded().text(), "", "{name}: what was confirmed comes again");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let db = shop("a_reader_that_leaves_is_no_failure");
+    let mut running = left_of_pipe(&db, "head -n 1");
+    db.sql("INSERT INTO t VALUES (1)");
+    assert!(running.line().contains("\"id\":1"));
+    db.sql("INSERT INTO t VALUES (2)");
+    let finished = running.wait();
+    assert_eq!(finished.stderr, "status 0\n");
+    db.wait_for(&format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
+    assert_eq!(again.succeeded().json().last().unwrap()["after"]["id"], 2, "what nobody read is gone");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let db = shop("a_second_interrupt_ends_at_once");
+    db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 10000) i");
+    // Nobody reads the pipe, so the first Ctrl-C has to wait.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let gauge = writer.try_clone().unwrap();
+    let mut child = stream(&db, &[]).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("a full pipe", || {
+        let mut room = [PollFd::new(&gauge, PollFlags::OUT)];
+        (poll(&mut room, Some(&Timespec::default())).unwrap() == 0).then_some(())
+    });
+    let pid = rustix::process::Pid::from_child(&child);
+    wait_until("the end of the program", || {
+        rustix::process::kill_process(pid, Signal::INT).unwrap();
+        child.try_wait().unwrap()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(reader);
+}
+
+#[test]
+fn a_full_disk_ends_the_stream_and_loses_nothing() {
+    let db = shop("a_full_disk_ends_the_stream_and_loses_nothing");
+    db.sql("INSERT INTO t VALUES (1)");
+    for arguments in [&["--until-now"][..], &["--until-now", "--file", "/dev/full"]] {
+        let mut command = stream(&db, arguments);
+        command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("No space left on device"), "{stderr}");
+    }
+    let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
+    assert_eq!(again.succeeded().json()[0]["after"]["id"], 1);
+}
+
+#[test]
+fn a_closed_stderr_changes_nothing() {
+    let db = shop("a_closed_stderr_changes_nothing");
+    db.sql("INSERT INTO t VALUES (1)");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = stream(&db, &["--until-now", "--stats", "-v"]).stderr(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1);
+}
