@@ -10,6 +10,10 @@ use std::path::PathBuf;
 
 /// The SQLSTATE of a server whose pg_hba.conf does not let us in this way: with or without encryption it may.
 const INVALID_AUTHORIZATION: &str = "28000";
+/// The SQLSTATE of a wrong password.
+const INVALID_PASSWORD: &str = "28P01";
+/// The SQLSTATE of a database that is not there.
+const UNKNOWN_DATABASE: &str = "3D000";
 
 /// One try to open a connection.
 pub struct Attempt<'a> {
@@ -192,14 +196,37 @@ fn encrypted_or_not<S>(
             Err(Refusal::PasswordNeeded) => return Err(attempt.permanent("no password supplied")),
             Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => error,
             Err(Refusal::Other(error)) if error.sqlstate() == INVALID_AUTHORIZATION => error,
-            Err(Refusal::Tls(error) | Refusal::Other(error)) => return Err(error.after(&failures)),
+            Err(Refusal::Tls(error) | Refusal::Other(error)) => return Err(explained(&attempt, error).after(&failures)),
         };
         if failures.last().is_none_or(|last: &Error| last.to_string() != error.to_string()) {
             failures.push(error);
         }
     }
     let last = failures.pop().unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
-    Err(last.after(&failures))
+    Err(last.with_remedy(hba_remedy(settings, endpoint)).after(&failures))
+}
+
+/// Adds what the user may not know about a refusal by the server.
+fn explained(attempt: &Attempt<'_>, error: Error) -> Error {
+    let Attempt { settings, host, password, .. } = attempt;
+    match error.sqlstate() {
+        INVALID_AUTHORIZATION => error.with_remedy(hba_remedy(settings, &attempt.endpoint)),
+        INVALID_PASSWORD if password.is_some() && *password == host.password.as_ref() => {
+            error.with_detail("The password comes from the password file.")
+        }
+        UNKNOWN_DATABASE => error.with_remedy("-d with the name of a database that is there"),
+        _ => error,
+    }
+}
+
+/// Also replication connections of the logical kind go by the database's name: the keyword `replication` does not let them in.
+fn hba_remedy(settings: &Settings, endpoint: &Endpoint) -> String {
+    let (kind, from) = match endpoint {
+        Endpoint::Unix(_) => ("local", ""),
+        Endpoint::Tcp(_) => ("host", " YOUR-ADDRESS/32"),
+    };
+    let (dbname, user) = (&settings.dbname, &settings.user);
+    format!("a line in the server's pg_hba.conf, as: {kind} {dbname} {user}{from} scram-sha-256")
 }
 
 /// Why the server is not of the kind that is wanted; `None` if it is.

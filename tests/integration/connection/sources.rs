@@ -89,6 +89,7 @@ fn the_password_file_is_used_unless_others_can_read_it() {
     run(command().env("PGPASSFILE", home.join("elsewhere"))).succeeded();
     let wrong = run(command().env("HOME", &home).env("PGUSER", "clear"));
     assert!(wrong.exited(1).stderr.contains("password authentication failed"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("DETAIL:  The password comes from the password file."), "{}", wrong.stderr);
 
     fs::set_permissions(home.join(".pgpass"), fs::Permissions::from_mode(0o644)).unwrap();
     let ignored = run(command().env("HOME", &home));
