@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use walcat::cli::{Cli, Command, ConnectionOptions};
 use walcat::command::{self, Talk, is_colored};
-use walcat::connect::{Given, Prompt, Remark, Settings, Voice};
+use walcat::connect::{Given, Prompt, Remark, Settings, Voice, hide_password};
 use walcat::error::{Error, Kind};
 
 fn main() -> ExitCode {
     let cli = Cli::from_command_line();
+    cli.connection.dbname.as_deref().map(hide_password);
     colored::control::set_override(is_colored(&cli.talk, io::stderr().is_terminal()));
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ mod environment;
 mod parameter;
 mod passfile;
 mod password;
+mod process_title;
 mod resolve;
 mod service;
 mod sql;
@@ -14,6 +15,7 @@ pub mod tls;
 
 pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
 pub use environment::Environment;
+pub use process_title::hide_password;
 pub use resolve::Given;
 pub use sql::{Session, server_error, sql};
 

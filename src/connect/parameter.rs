@@ -83,6 +83,22 @@ impl Parameters {
         known.is_some()
     }
 
+    /// Takes a value out.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
+    /// A conninfo string of them all.
+    pub fn to_conninfo(&self) -> String {
+        let quoted = self.0.iter().map(|(name, value)| {
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{name}='{value}'")
+        });
+        let pairs: Vec<_> = quoted.collect();
+        // Without any it must still not be taken for the name of a database; this one has no meaning here.
+        if pairs.is_empty() { "client_encoding=''".to_owned() } else { pairs.join(" ") }
+    }
+
     /// Sets what is not set yet from parameters of lower rank.
     pub fn complete(&mut self, lower: Parameters) {
         for (name, value) in lower.0 {

@@ -5,6 +5,7 @@ use super::conninfo;
 use super::environment::Environment;
 use super::parameter::{Parameters, choose, number};
 use super::passfile::PasswordFile;
+use super::process_title;
 use super::service;
 use super::{
     Address, ChannelBinding, Host, Keepalives, Prompt, Remark, Roots, Secret, Settings, SslMode, TargetSessionAttrs,
@@ -93,6 +94,7 @@ fn gather(given: &Given, environment: &Environment) -> Result<Parameters> {
         Some(text) if conninfo::is_conninfo(text) => conninfo::parse(text)?,
         _ => Parameters::default(),
     };
+    process_title::restore_password(&mut parameters, |name| environment.variable(name));
     let name = given.dbname.as_ref().filter(|text| !conninfo::is_conninfo(text));
     let options =
         [("dbname", name), ("host", given.host.as_ref()), ("port", given.port.as_ref()), ("user", given.user.as_ref())];

@@ -45,7 +45,8 @@ fn channel_binding_is_used_as_demanded() {
 
 #[test]
 fn missing_rights_are_told() {
-    refused(&fixture().conninfo("rejected", ""), &["pg_hba.conf rejects", "(SQLSTATE 28000)"]);
+    let hba_line = "try: a line in the server's pg_hba.conf, as: host postgres rejected ";
+    refused(&fixture().conninfo("rejected", ""), &["pg_hba.conf rejects", "(SQLSTATE 28000)", hba_line]);
     refused(&fixture().conninfo("nobody", ""), &["no pg_hba.conf entry", "\"nobody\""]);
     let errors = refused(
         &fixture().conninfo("trusted", "dbname=nowhere"),
@@ -68,7 +69,7 @@ fn without_a_password_and_a_terminal_the_ways_to_give_one_are_named() {
 #[test]
 fn the_password_is_asked_for_on_the_terminal_once_and_without_echo() {
     for options in ["", "-W"] {
-        let finished = on_a_terminal(options, &fixture().conninfo("scram", ""), PASSWORD);
+        let finished = on_a_terminal(&format!("{options} slot list"), &fixture().conninfo("scram", ""), PASSWORD);
         let shown = finished.succeeded().text();
         assert_eq!(shown.matches("Password for user scram:").count(), 1, "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
@@ -76,8 +77,34 @@ fn the_password_is_asked_for_on_the_terminal_once_and_without_echo() {
 }
 
 #[test]
+fn both_connections_of_a_stream_share_what_is_typed() {
+    fixture().server.client("postgres").batch_execute("CREATE PUBLICATION typed").unwrap();
+    let finished = on_a_terminal("stream --publication typed --until-now", &fixture().conninfo("scram", ""), PASSWORD);
+    let shown = finished.succeeded().text();
+    assert_eq!(shown.matches("Password for user scram:").count(), 1, "{shown}");
+}
+
+#[test]
+fn the_list_of_processes_shows_no_password() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for dbname in
+        [format!("postgresql://u:s3cret@127.0.0.1:{port}/d"), format!("host=127.0.0.1 port={port} password=s3cret")]
+    {
+        let mut command = walcat(&["slot", "list"]);
+        let running = spawn(command.arg(format!("--dbname={dbname}")).env("PGUSER", "u"));
+        // Once it connects, nothing of the command line can be seen that cannot be seen later.
+        let _connection = listener.accept().unwrap();
+        let seen = std::fs::read(format!("/proc/{}/cmdline", running.pid())).unwrap();
+        let seen = String::from_utf8_lossy(&seen);
+        assert!(seen.contains("127.0.0.1") && !seen.contains("s3cret"), "{seen}");
+    }
+    run(&mut walcat(&["-d", &fixture().with_password("scram", ""), "slot", "list"])).succeeded();
+}
+
+#[test]
 fn what_is_typed_wrong_is_told() {
-    let finished = on_a_terminal("", &fixture().conninfo("scram", ""), "wrong");
+    let finished = on_a_terminal("slot list", &fixture().conninfo("scram", ""), "wrong");
     assert!(
         finished.exited(1).text().contains("password authentication failed for user \"scram\""),
         "{}",
@@ -87,19 +114,19 @@ fn what_is_typed_wrong_is_told() {
 
 #[test]
 fn nobody_is_asked_where_a_password_is_known_or_unwanted() {
-    let finished = on_a_terminal("", &fixture().with_password("scram", ""), "");
+    let finished = on_a_terminal("slot list", &fixture().with_password("scram", ""), "");
     assert!(!finished.succeeded().text().contains("Password for"), "{}", finished.text());
-    let finished = on_a_terminal("-w", &fixture().conninfo("scram", ""), "");
+    let finished = on_a_terminal("-w slot list", &fixture().conninfo("scram", ""), "");
     assert!(!finished.exited(1).text().contains("Password for"), "{}", finished.text());
     // With -W the typed one wins over that of the conninfo string.
-    let finished = on_a_terminal("-W", &fixture().conninfo("scram", "password=wrong"), PASSWORD);
+    let finished = on_a_terminal("-W slot list", &fixture().conninfo("scram", "password=wrong"), PASSWORD);
     assert!(finished.succeeded().text().contains("Password for"), "{}", finished.text());
 }
 
-/// Runs `slot list` on a terminal of its own and types a line as soon as nothing that is typed is shown; an empty one is not typed.
-fn on_a_terminal(options: &str, conninfo: &str, typed: &str) -> Finished {
+/// Runs the program on a terminal of its own and types a line as soon as nothing that is typed is shown; an empty one is not typed.
+fn on_a_terminal(arguments: &str, conninfo: &str, typed: &str) -> Finished {
     let program = env!("CARGO_BIN_EXE_walcat");
-    let command_line = format!("tty; exec {program} -d \"$CONNINFO\" {options} slot list");
+    let command_line = format!("tty; exec {program} -d \"$CONNINFO\" {arguments}");
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command_line, "/dev/null"]).env_clear();
     script.env("PATH", std::env::var_os("PATH").unwrap_or_default());
