@@ -57,26 +57,30 @@ fn is_space(c: char) -> bool {
 
 /// Takes a value, quoted or not, off the front.
 fn take_value(text: &str) -> Result<(String, &str)> {
-    let quoted = text.starts_with('\'');
+    let (quoted, mut chars) = match text.strip_prefix('\'') {
+        Some(rest) => (true, rest.chars()),
+        None => (false, text.chars()),
+    };
     let mut value = String::new();
-    let mut chars = text.char_indices().skip(usize::from(quoted));
-    while let Some((at, c)) = chars.next() {
-        match c {
+    loop {
+        let rest = chars.as_str();
+        match chars.next() {
             // A backslash at the very end stands for nothing.
-            '\\' => value.extend(chars.next().map(|(_, escaped)| escaped)),
-            '\'' if quoted => return Ok((value, &text[at + 1..])),
-            c if !quoted && is_space(c) => return Ok((value, &text[at..])),
-            c => value.push(c),
+            Some('\\') => value.extend(chars.next()),
+            Some('\'') if quoted => return Ok((value, chars.as_str())),
+            Some(c) if !quoted && is_space(c) => return Ok((value, rest)),
+            Some(c) => value.push(c),
+            None if quoted => return Err(invalid("unterminated quoted string")),
+            None => return Ok((value, "")),
         }
     }
-    if quoted { Err(invalid("unterminated quoted string")) } else { Ok((value, "")) }
 }
 
 /// Reads `[user[:password]@][host[:port],...][/dbname][?name=value&...]`.
 fn parse_uri(text: &str) -> Result<Parameters> {
     let mut parameters = Parameters::default();
-    let (credentials, rest) = match text.find(['@', '/']) {
-        Some(at) if text[at..].starts_with('@') => (&text[..at], &text[at + 1..]),
+    let (credentials, rest) = match text.split_once('@') {
+        Some((credentials, rest)) if !credentials.contains('/') => (credentials, rest),
         _ => ("", text),
     };
     // Behind this a further "@" is most likely that of a password with a raw special character.
@@ -108,9 +112,9 @@ fn take_hosts(text: &str) -> Result<(String, String, &str)> {
         (host, rest) = take_host(rest)?;
         hosts += host;
         if let Some(after) = rest.strip_prefix(':') {
-            let end = after.find(['/', '?', ',']).unwrap_or(after.len());
-            ports += &after[..end];
-            rest = &after[end..];
+            let port;
+            (port, rest) = after.split_at(after.find(['/', '?', ',']).unwrap_or(after.len()));
+            ports += port;
         }
         match rest.strip_prefix(',') {
             Some(after) => rest = after,

@@ -107,6 +107,13 @@ fn the_systems_authorities_do_not_know_ours() {
 }
 
 #[test]
+fn the_systems_authorities_are_used_when_asked_for() {
+    let mut command = walcat(&["-d", &fixture().conninfo("trusted", "sslrootcert=system"), "slot", "list"]);
+    run(command.env("SSL_CERT_FILE", fixture().file("root.crt"))).succeeded();
+    run(command.env("SSL_CERT_FILE", fixture().file("theirs.crt"))).exited(1);
+}
+
+#[test]
 fn revoked_certificates_are_refused() {
     let verify = "sslmode=verify-full sslrootcert={}/root.crt";
     refused(&fixture().conninfo("trusted", &format!("{verify} sslcrl={{}}/revoked.crl")), &["certificate is revoked"]);
