@@ -135,10 +135,13 @@ impl Types {
         let mut kinds = Kinds { entries: &entries, built: HashMap::new(), open: HashSet::new() };
         let mut gone = Vec::new();
         for oid in oids {
-            if !entries.contains_key(oid) {
+            if entries.contains_key(oid) {
+                self.kinds.insert(*oid, kinds.build(*oid).0);
+            } else if !self.kinds.contains_key(oid) {
+                // What was known of a type that has gone since is still good for its last values.
+                self.kinds.insert(*oid, Kind::Text);
                 gone.push(*oid);
             }
-            self.kinds.insert(*oid, kinds.build(*oid).0);
         }
         self.warn_once(&gone, warn, "the catalog does not have it");
     }
