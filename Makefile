@@ -5,7 +5,7 @@ DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo test test-all lint man install
+.PHONY: build demo test test-all bench lint man install
 
 build:
 	cargo build --release
@@ -20,6 +20,10 @@ test:
 # Every supported version: binaries that the machine does not have come from npm into a cache folder.
 test-all:
 	scripts/test all
+
+# Side by side with pg_recvlogical. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
+bench:
+	scripts/bench $(WORKLOADS)
 
 lint:
 	cargo fmt --check
