@@ -377,7 +377,7 @@ fn slot_list_measures_lag() {
     db.sql("SELECT pg_create_physical_replication_slot('unused')");
     db.run(&["slot", "list", "--max-lag", "1MB"]).succeeded();
     db.sql("SELECT pg_create_physical_replication_slot('reserved', true)");
-    db.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
+    db.sql("SELECT pg_logical_emit_message(true, 'test', repeat('x', 3000000))");
     let slot = listed(&db, "lagging");
     let behind = |column: &str| {
         let query = "SELECT pg_current_wal_lsn() - $ FROM pg_replication_slots WHERE slot_name = 'lagging'";

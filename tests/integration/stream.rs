@@ -109,7 +109,9 @@ fn a_temporary_slot_leaves_nothing_behind() {
     db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t");
     let slots = format!("SELECT count(*) FROM pg_replication_slots WHERE database = '{}'", db.name());
     let mut stream = spawn(&mut db.walcat(&["stream", "--publication", "p"]));
-    db.wait_for(&slots.replace("count(*)", "count(*) FILTER (WHERE active AND temporary) = 1"));
+    db.wait_for(
+        &slots.replace("count(*)", "count(*) FILTER (WHERE temporary AND confirmed_flush_lsn IS NOT NULL) = 1"),
+    );
     db.sql("INSERT INTO t VALUES (1)");
     assert_eq!(stream.json()["after"], json!({"id": 1}));
     stream.interrupt().exited(0);
@@ -178,7 +180,7 @@ fn raw_is_what_pg_recvlogical_writes() {
         let ours_options = if *plugin == "pgoutput" { &["--publication", "p"] } else { options };
         let stream = ["stream", "-S", db.name(), "--format", "raw", "-E", &end, "-f", file];
         db.run(&[&stream, ours_options].concat()).succeeded();
-        let mut recvlogical = std::process::Command::new(db.server().programs().join("pg_recvlogical"));
+        let mut recvlogical = std::process::Command::new(db.server().client_program("pg_recvlogical"));
         recvlogical.args(["-d", db.name(), "-S", &other, "--start", "--no-loop", "-E", &end, "-f"]).arg(&theirs);
         recvlogical.args(options).env("PGHOST", db.server().socket_directory());
         recvlogical.env("PGPORT", db.server().port().to_string()).env("PGUSER", "postgres");
@@ -298,6 +300,7 @@ fn logical_messages_are_shown_on_request() {
          INSERT INTO users VALUES (2); COMMIT",
     );
     db.value("SELECT pg_logical_emit_message(false, 'bin', '\\x00ff'::bytea)::text");
+    db.sql("CREATE TABLE committed ()"); // which flushes the WAL, as the message does not
     let without = events(&db, &["--peek"]);
     assert_eq!(
         without.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(),

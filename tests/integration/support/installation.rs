@@ -48,6 +48,13 @@ impl Installation {
         command
     }
 
+    /// Where a client program is, of this server or another.
+    pub fn client_program(&self, name: &str) -> PathBuf {
+        let places = std::iter::once(self.programs.clone()).chain(candidates());
+        let found = places.map(|directory| directory.join(name)).find(|program| program.exists());
+        found.unwrap_or_else(|| panic!("found no {name}: {INSTALL}"))
+    }
+
     /// Makes the command run as the server does.
     pub fn run_as_owner(&self, command: &mut Command) {
         command

@@ -286,9 +286,9 @@ impl Server {
         self.directory.join("data")
     }
 
-    /// Where the server's programs are: `pg_recvlogical`, if the installation has it.
-    pub fn programs(&self) -> &'static Path {
-        installation().programs()
+    /// A client program: the server's own, or, as not every package has them, of another server on this machine.
+    pub fn client_program(&self, name: &str) -> PathBuf {
+        installation().client_program(name)
     }
 
     fn log_file(&self) -> PathBuf {
