@@ -224,3 +224,190 @@ fn locate_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result
         _ => Ok(Located::Whole(pending.len())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Captures from real servers: `tests/captures/record.sh` makes them.
+    const CAPTURES: [(&str, &[u8]); 6] = [
+        ("pgoutput-1", include_bytes!("../../tests/captures/pgoutput-1.bin")),
+        ("pgoutput-2", include_bytes!("../../tests/captures/pgoutput-2.bin")),
+        ("pgoutput-3", include_bytes!("../../tests/captures/pgoutput-3.bin")),
+        ("pgoutput-4", include_bytes!("../../tests/captures/pgoutput-4.bin")),
+        ("wal2json", include_bytes!("../../tests/captures/wal2json.bin")),
+        ("wal2json-plain", include_bytes!("../../tests/captures/wal2json-plain.bin")),
+    ];
+
+    /// Hands out at most so many bytes at a time.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..count])
+        }
+    }
+
+    /// All messages with their offsets, and the error that ends them.
+    fn messages(input: impl Read) -> (Vec<(u64, Vec<u8>)>, Option<String>) {
+        let mut capture = Capture::new(input);
+        let mut messages = Vec::new();
+        loop {
+            match capture.next_message() {
+                Ok(Some(message)) => {
+                    let message = message.to_vec();
+                    messages.push((capture.message_offset(), message));
+                }
+                Ok(None) => return (messages, None),
+                Err(error) => return (messages, Some(error.to_string())),
+            }
+        }
+    }
+
+    fn binary(bytes: &[u8]) -> (Vec<Vec<u8>>, Option<String>) {
+        let (found, error) = messages(bytes);
+        (found.into_iter().map(|(_, message)| message).collect(), error)
+    }
+
+    #[test]
+    fn the_messages_are_the_capture() {
+        for (name, capture) in CAPTURES {
+            let (found, error) = messages(capture);
+            assert_eq!(error, None, "{name}");
+            let mut whole = Vec::new();
+            for (offset, message) in &found {
+                assert_eq!(*offset, whole.len() as u64, "{name}");
+                whole.extend_from_slice(message);
+                whole.push(b'\n');
+            }
+            assert_eq!(whole, capture, "{name}");
+            assert!(found.len() > 50, "{name}");
+            for step in [1, 7, 1000] {
+                assert_eq!(messages(Drip(capture, step)).0, found, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_byte_tells_the_plugin() {
+        for (name, capture) in CAPTURES {
+            let expected = if name.starts_with("wal2json") { Plugin::Wal2json } else { Plugin::Pgoutput };
+            assert_eq!(Capture::new(capture).plugin().unwrap(), Some(expected), "{name}");
+        }
+        assert_eq!(Capture::new(&b""[..]).plugin().unwrap(), None);
+        assert_eq!(messages(&b""[..]), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_capture_cut_anywhere_yields_what_is_before_the_cut() {
+        for (name, capture) in CAPTURES {
+            let (whole, _) = messages(capture);
+            for length in 0..capture.len() {
+                let (mut found, error) = messages(&capture[..length]);
+                // A Stream Abort cut where its other form ends is one of that form.
+                let count = found.len();
+                if let Some((_, last)) = found.last_mut().filter(|(_, last)| last[0] == b'A' && last.len() == 9) {
+                    last.clone_from(&whole[count - 1].1);
+                }
+                assert_eq!(found, whole[..found.len()], "{name} cut at {length}");
+                // Only the last line end may be missing without an error.
+                let end = found.last().map_or(0, |(offset, message)| *offset as usize + message.len() + 1);
+                assert_eq!(error.is_none(), length <= end, "{name} cut at {length}: {error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_of_errors_count_from_the_begin() {
+        let mut damaged = CAPTURES[0].1.to_vec();
+        let (found, _) = messages(&damaged[..]);
+        let (offset, _) = found[10];
+        damaged[offset as usize] = b'?';
+        let (before, error) = messages(&damaged[..]);
+        assert_eq!(before, found[..10]);
+        let expected = format!("could not decode unknown message: field \"tag\" at byte {offset}: '?' is unknown");
+        assert_eq!(error, Some(expected));
+    }
+
+    #[test]
+    fn a_line_end_stands_behind_each_message() {
+        let (found, error) = binary(b"E\nE\nEE\n");
+        assert_eq!(found, [b"E", b"E"]);
+        let expected =
+            "could not decode Stream Stop message: field \"end\" at byte 5: a line end expected behind the message";
+        assert_eq!(error.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn both_forms_of_stream_abort_are_told_apart() {
+        let short = [b"A".as_slice(), &[0, 0, 0, 10, 0, 0, 0, 11]].concat();
+        let long = [short.as_slice(), &[0, 0, 0, 0, 10, 10, 10, 10], &[10; 8]].concat();
+        let capture = [&short, &long, &short, &long].map(|message| [message, &b"\n"[..]].concat()).concat();
+        assert_eq!(binary(&capture), (vec![short.clone(), long.clone(), short.clone(), long.clone()], None));
+        assert_eq!(binary(&capture[..capture.len() - 1]).0.len(), 4);
+        assert_eq!(binary(&short), (vec![short.clone()], None));
+        let (found, error) = messages(Drip(&capture, 1));
+        assert_eq!((found.len(), error), (4, None));
+    }
+
+    #[test]
+    fn line_ends_in_values_end_no_message() {
+        let message = b"M\0\0\0\0\0\0\0\x0a\x0aa\nb\0\0\0\0\x03\n\n\n";
+        let capture = [message, &b"\n"[..], message, b"\n"].concat();
+        assert_eq!(binary(&capture), (vec![message.to_vec(), message.to_vec()], None));
+    }
+
+    #[test]
+    fn the_last_line_must_be_whole() {
+        let (found, error) = binary(b"{\"action\":\"B\"}\n{\"action\":\"C\"}");
+        assert_eq!((found.len(), error), (2, None));
+        let (found, error) = binary(b"{\"action\":\"B\"}\n{\"action\":\"C\"");
+        assert_eq!(found.len(), 1);
+        let expected =
+            "could not decode wal2json message: field \"line\" at byte 28: the input ends in the middle of it";
+        assert_eq!(error.as_deref(), Some(expected));
+        // What is wrong within a line is the decoder's business.
+        assert_eq!(binary(b"{\n\n}x\n{]").0.len(), 4);
+    }
+
+    #[test]
+    fn memory_follows_what_comes_not_what_is_claimed() {
+        let claim = b"I\0\0\0\x01N\0\x01t\xff\xff\xff\xff".chain(io::repeat(7).take(3 << 20));
+        let mut capture = Capture::new(claim);
+        let error = capture.next_message().unwrap_err().to_string();
+        assert!(error.contains("4294967295 bytes expected, 3145728 left"), "{error}");
+        assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20), "{}", capture.buffer.capacity());
+        let mut capture = Capture::new(b"{".chain(io::repeat(b'x').take(3 << 20)));
+        assert!(capture.next_message().is_ok());
+        assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20));
+        let many = b"E\n".repeat(1 << 20);
+        let mut capture = Capture::new(&many[..]);
+        while capture.next_message().unwrap().is_some() {}
+        assert_eq!(capture.buffer.capacity(), CHUNK);
+    }
+
+    #[test]
+    fn it_says_when_it_has_to_wait() {
+        let mut capture = Capture::new(Drip(b"E\nE\nM\0", 4));
+        assert!(capture.must_read());
+        capture.next_message().unwrap();
+        assert!(!capture.must_read());
+        capture.next_message().unwrap();
+        assert!(capture.must_read());
+        assert!(capture.next_message().is_err());
+    }
+
+    #[test]
+    fn an_unreadable_input_is_an_error() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let (found, error) = messages((&b"E\n"[..]).chain(Broken));
+        assert_eq!(found, [(0, b"E".to_vec())]);
+        assert_eq!(error.as_deref(), Some("could not read the capture: the disk is gone"));
+    }
+}

@@ -5,6 +5,8 @@
 
 mod object;
 mod table;
+#[cfg(test)]
+mod tests;
 mod type_name;
 mod unescape;
 
@@ -206,12 +208,12 @@ fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) 
 /// Is a message that cannot be decoded a change within a transaction, so that it counts? All else in it comes after this.
 fn is_change(message: &[u8]) -> bool {
     const ACTION: &[u8] = b"{\"action\":\"";
-    match message.strip_prefix(ACTION).and_then(<[u8]>::first) {
-        Some(b'M') => {
+    match message.strip_prefix(ACTION) {
+        Some([b'M', b'"', ..]) => {
             let head = memchr::memmem::find(message, b"\"prefix\":").and_then(|end| message.get(..end));
             memchr::memmem::find(head.unwrap_or(message), b"\"transactional\":true").is_some()
         }
-        Some(action) => matches!(action, b'I' | b'U' | b'D' | b'T'),
-        None => false,
+        Some([b'I' | b'U' | b'D' | b'T', b'"', ..]) => true,
+        _ => false,
     }
 }
