@@ -116,3 +116,35 @@ fn no_transaction_costs_an_allocation() {
     let transactions: Vec<Vec<u8>> = (743..).zip(orders(1..101)).flat_map(transaction).collect();
     assert_eq!(pipeline.allocations(&transactions), 0);
 }
+
+#[test]
+fn rows_of_wal2json_cost_no_allocation() {
+    let column = |name: &str, type_name: &str, type_oid: u32, value: &str| {
+        format!(r#"{{"name":"{name}","type":"{type_name}","typeoid":{type_oid},"value":{value}}}"#)
+    };
+    let row = |number: u64| {
+        let id = column("id", "integer", 23, &number.to_string());
+        let note = column("note", "text", 25, r#""quote \" back \\ line \n""#);
+        let raw = column("raw", "bytea", 17, r#""00ff""#);
+        [id, note, raw, column("ok", "boolean", 16, "true")].join(",")
+    };
+    let change = |table: &str, number: u64| {
+        let head = format!(r#""xid":742,"lsn":"0/16B3748","schema":"public","table":"{table}""#);
+        let key = r#""pk":[{"name":"id","type":"integer","typeoid":23}]"#;
+        let (old, new) = (row(number), row(number + 1));
+        let change = match number % 3 {
+            0 => format!(r#"{{"action":"I",{head},"columns":[{new}],{key}}}"#),
+            1 => format!(r#"{{"action":"U",{head},"columns":[{new}],"identity":[{old}],{key}}}"#),
+            _ => format!(r#"{{"action":"D",{head},"identity":[{old}],{key}}}"#),
+        };
+        change.into_bytes()
+    };
+    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    pipeline.decoder = Decoder::wal2json(Box::new(walcat::decode::NoCatalog));
+    pipeline.feed(br#"{"action":"B","xid":742,"lsn":"0/16B3748","nextlsn":"0/16B3798"}"#);
+    pipeline.feed(&change("a", 0));
+    pipeline.feed(&change("b", 0));
+    let changes: Vec<Vec<u8>> =
+        (0..1000).map(|number| change(if number % 2 == 0 { "a" } else { "b" }, number)).collect();
+    assert_eq!(pipeline.allocations(&changes), 0);
+}
