@@ -34,6 +34,7 @@ mod support;
 
 mod command_line;
 mod connection;
+mod decoding;
 mod documentation;
 mod generated;
 mod harness;

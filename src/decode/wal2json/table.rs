@@ -147,13 +147,12 @@ impl Tables {
         if message.lacks == Lacks::Nothing {
             return sent;
         }
-        if let Some(catalog) = self.catalog.columns(message.schema, message.table)
-            && let Some(shape) = completed(&sent, catalog, message.lacks)
-        {
+        let catalog = self.catalog.columns(message.schema, message.table);
+        if let Some(shape) = catalog.as_ref().and_then(|catalog| completed(&sent, catalog, message.lacks)) {
             return shape;
         }
         match known.and_then(|index| self.tables.get(index)) {
-            Some(table) if message.lacks == Lacks::Toasted => table.extended(sent),
+            Some(table) if message.lacks == Lacks::Toasted => table.reshaped(sent, catalog.as_deref()),
             _ => sent,
         }
     }
@@ -210,25 +209,42 @@ impl Table {
         fields.next().is_none()
     }
 
-    /// The `sent` columns with those of this table that an update may have lacked, if new columns just follow them as ALTER TABLE
-    /// ADD COLUMN does it; else only those that were sent.
-    fn extended(&self, sent: Vec<CatalogColumn>) -> Vec<CatalogColumn> {
+    /// The `sent` columns of an update that shows another shape, and among them those of this table that it may lack because they
+    /// are unchanged TOASTed values. `catalog` are the columns of today.
+    fn reshaped(&self, sent: Vec<CatalogColumn>, catalog: Option<&[CatalogColumn]>) -> Vec<CatalogColumn> {
         let mut shape = Vec::new();
-        let mut sent_rest = sent.as_slice();
+        let mut sent = sent.as_slice();
+        let today = |name: &str| catalog.map(|columns| columns.iter().any(|known| known.column.name == name));
         for (column, toastable) in self.relation.columns.iter().zip(&self.toastable) {
-            match sent_rest.split_first() {
-                Some((first, rest)) if same_column(&first.column, column) => sent_rest = rest,
-                _ if *toastable => {}
-                _ => return sent,
+            if let Some(at) = sent.iter().position(|sent| sent.column.name == column.name) {
+                let (until, rest) = sent.split_at(at + 1);
+                shape.extend_from_slice(until);
+                sent = rest;
+                continue;
             }
-            shape.push(CatalogColumn { column: column.clone(), toastable: *toastable });
+            let today = today(&column.name);
+            let renamed = match sent.split_first() {
+                Some((next, rest)) => {
+                    // ALTER TABLE adds columns at the end: one in the middle, or in place of one that is gone, has a new name.
+                    let new = !self.has(next) && next.column.type_oid == column.type_oid;
+                    new && today != Some(true) && (today == Some(false) || rest.iter().any(|sent| self.has(sent)))
+                }
+                None => false,
+            };
+            if renamed {
+                let (next, rest) = sent.split_at(1);
+                shape.extend_from_slice(next);
+                sent = rest;
+            } else if *toastable && today != Some(false) {
+                shape.push(CatalogColumn { column: column.clone(), toastable: *toastable });
+            }
         }
-        let is_known = |new: &CatalogColumn| shape.iter().any(|known| known.column.name == new.column.name);
-        if sent_rest.iter().any(is_known) {
-            return sent;
-        }
-        shape.extend_from_slice(sent_rest);
+        shape.extend_from_slice(sent);
         shape
+    }
+
+    fn has(&self, column: &CatalogColumn) -> bool {
+        self.relation.columns.iter().any(|known| known.name == column.column.name)
     }
 }
 
@@ -289,17 +305,18 @@ impl TableMessage<'_> {
 
 /// The catalog's columns, as far as the row can have had them: those that were `sent`, and those that it may lack.
 /// `None` if something else was sent.
-fn completed(sent: &[CatalogColumn], catalog: Vec<CatalogColumn>, lacks: Lacks) -> Option<Vec<CatalogColumn>> {
+fn completed(sent: &[CatalogColumn], catalog: &[CatalogColumn], lacks: Lacks) -> Option<Vec<CatalogColumn>> {
     let mut sent = sent.iter().peekable();
     let mut shape = Vec::new();
     for known in catalog {
         if let Some(sent) = sent.next_if(|sent| same_column(&sent.column, &known.column)) {
             // The plugin's way to write the type, so that the next row finds the same.
             let type_name = sent.column.type_name.clone();
-            let column = Column { type_name, type_oid: sent.column.type_oid, type_modifier: -1, ..known.column };
+            let column =
+                Column { type_name, type_oid: sent.column.type_oid, type_modifier: -1, ..known.column.clone() };
             shape.push(CatalogColumn { column, toastable: known.toastable });
         } else if lacks == Lacks::Anything || known.toastable {
-            shape.push(known);
+            shape.push(known.clone());
         }
     }
     sent.next().is_none().then_some(shape)

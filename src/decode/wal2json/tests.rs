@@ -252,6 +252,28 @@ fn other_columns_make_another_shape() {
 }
 
 #[test]
+fn a_renamed_column_is_no_unchanged_one() {
+    let n = |name: &str| format!(r#"{{"name":"{name}","type":"integer","typeoid":23,"value":5}}"#);
+    let whole = [id("1"), text("name", r#""Ada""#), text("bio", r#""long""#), n("n")];
+    let insert = change('I', &columns(&whole), "", ID);
+    // name is called title now, and bio did not change.
+    let update = change('U', &columns(&[id("1"), text("title", r#""Dr""#), n("n")]), &id("1"), ID);
+    assert_eq!(last(&[insert.clone(), update])[1], "1 update public.t ('1', 'Dr', unchanged, '5')");
+    let update = change('U', &columns(&[id("1"), text("title", r#""Dr""#), n("m")]), &id("1"), ID);
+    assert_eq!(
+        last(&[insert, update])[0].split_once('(').unwrap().1,
+        "id* 23:integer:-1, name 25:text:-1, \
+         bio 25:text:-1, title 25:text:-1, m 23:integer:-1)"
+    );
+    // In the catalog there is bio, but no more name: title is name, not another.
+    let whole = [id("1"), text("old", "null"), n("n"), text("bio", "null")];
+    let insert = change('I', &columns(&whole), "", ID);
+    let update = change('U', &columns(&[id("1"), text("new", r#""x""#)]), &id("1"), ID);
+    let mut decoder = Decoder::wal2json(Box::new(OneTable(std::rc::Rc::default())));
+    assert_eq!(last_of(&mut decoder, &[insert, update])[1], "1 update public.t ('1', 'x', unchanged)");
+}
+
+#[test]
 fn a_delete_has_but_the_identity() {
     let insert = change('I', &columns(&[id("1"), text("name", r#""Ada""#)]), "", ID);
     let delete = change('D', "", &id("1"), ID);
@@ -314,7 +336,7 @@ fn the_catalog_tells_what_a_first_row_lacks() {
     let ask =
         |messages: &[String]| last_of(&mut Decoder::wal2json(Box::new(OneTable(std::rc::Rc::clone(&asked)))), messages);
     let update = change('U', &columns(&[id("1"), n.clone()]), &id("1"), ID);
-    assert_eq!(ask(&[update.clone()]), [shape, "0 update public.t ('1', unchanged, '5', unchanged)"]);
+    assert_eq!(ask(std::slice::from_ref(&update)), [shape, "0 update public.t ('1', unchanged, '5', unchanged)"]);
     assert_eq!(ask(&[change('D', "", &id("1"), ID)]), [shape, "0 delete public.t ('1', absent, absent, absent)"]);
     assert_eq!(ask(&[change('T', "", "", "")]), [shape, "0 truncate public.t None None"]);
     // The row is older than the column n.
