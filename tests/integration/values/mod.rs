@@ -7,6 +7,7 @@ mod changes;
 mod encodings;
 mod json;
 mod literals;
+mod shapes;
 mod types;
 
 use crate::support::*;
@@ -130,6 +131,21 @@ fn type_name_of<'a>(plugin: &str, type_name: &'a str) -> &'a str {
     match (plugin, type_name) {
         ("wal2json", "\"char\"" | "\"bit\"") => type_name.trim_matches('"'),
         _ => type_name,
+    }
+}
+
+/// Compares the events of tables of any shape with the columns `before` and `after` that a trigger filled.
+fn compare_rows(db: &Database<'_>, lines: &[String]) {
+    let expected = "SELECT relation, operation, before::text, after::text FROM public.expected ORDER BY id";
+    let rows = db.client().query(expected, &[]).unwrap();
+    assert_eq!(lines.len(), rows.len(), "events");
+    for (line, row) in lines.iter().zip(&rows) {
+        let event: Event<'_> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!((event.table, event.op), (row.get(0), row.get(1)));
+        for (actual, expected) in [(event.before, row.get(2)), (event.after, row.get(3))] {
+            let (actual, expected): (Option<&str>, Option<&str>) = (actual.map(RawValue::get), expected);
+            assert!(actual.map(tokens) == expected.map(tokens), "{} is not {}", cut(actual), cut(expected));
+        }
     }
 }
 
