@@ -91,7 +91,8 @@ impl Slot {
         if let Some(Some(reason)) = &self.invalidation_reason {
             return Some(reason.clone());
         }
-        if self.conflicting == Some(Some(true)) {
+        // 16 says so of lost WAL too; only that takes the position.
+        if self.conflicting == Some(Some(true)) && self.restart_lsn.is_some() {
             return Some("it conflicted with recovery".to_owned());
         }
         (self.wal_status.as_deref() == Some("lost")).then(|| "the WAL it needs was removed".to_owned())
