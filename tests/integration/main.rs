@@ -32,6 +32,7 @@
 
 mod support;
 
+mod check;
 mod command_line;
 mod connection;
 mod decoding;
@@ -40,6 +41,7 @@ mod generated;
 mod harness;
 mod imports;
 mod manners;
+mod publication;
 mod slot;
 mod stream;
 mod stream_errors;

@@ -14,9 +14,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::mpsc;
 use std::thread;
 
-/// Settings that make names and values read the same whatever the role, the database or `PGOPTIONS` sets.
+/// Settings that make names and values read the same whatever the role, the database or `PGOPTIONS` sets. And no query on
+/// catalogs is worth compiling, which would take seconds.
 const PINNED: &str = "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex \
-                      -c quote_all_identifiers=off -c timezone=UTC";
+                      -c quote_all_identifiers=off -c timezone=UTC -c jit=off";
 
 /// A session for SQL: a [`postgres::Client`] whose settings are pinned.
 pub struct Session(Client);
