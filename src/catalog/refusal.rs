@@ -14,23 +14,9 @@ pub fn explain(error: Error, user: &str) -> Error {
 
 fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
     let says = |words: &str| said.contains(words);
-    let role = quoted(user);
     Some(match sqlstate {
         // insufficient_privilege
-        "42501"
-            if says("replication role") || says("replication slots") || says("WAL sender") || says("REPLICATION") =>
-        {
-            format!("as a superuser: ALTER ROLE {} REPLICATION", role)
-        }
-        "42501" if says("terminat") => format!("as a superuser: GRANT pg_signal_backend TO {}", role),
-        "42501" if says("permission denied for database ") => {
-            format!("as the owner of the database: GRANT CREATE ON DATABASE {} TO {role}", quoted(last_word(said)))
-        }
-        "42501" if says("must be owner of table ") => {
-            format!("as a superuser: ALTER TABLE {} OWNER TO {role}", quoted(last_word(said)))
-        }
-        "42501" if says("ALL TABLES") => "as a superuser, or name the tables with --table".to_owned(),
-        "42501" if says("IN SCHEMA") => "as a superuser, or name the tables with --table".to_owned(),
+        "42501" => return privilege(said, &quoted(user)),
         // A plugin that output_plugin_libraries does not list; the server's HINT says the rest.
         _ if says("may not be used as an output plugin") => {
             "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use pgoutput".to_owned()
@@ -56,7 +42,23 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
     })
 }
 
-/// The name at the end of a message, without the quotes that some versions put around it.
-fn last_word(said: &str) -> &str {
-    said.rsplit(' ').next().unwrap_or(said).trim_matches('"')
+/// What gives the role the privilege that it lacks.
+fn privilege(said: &str, role: &str) -> Option<String> {
+    let says = |words: &str| said.contains(words);
+    // Some versions put quotes around names.
+    let name = |before: &str| said.strip_prefix(before).map(|name| quoted(name.trim_matches('"')));
+    if says("replication role") || says("replication slots") || says("WAL sender") || says("REPLICATION") {
+        return Some(format!("as a superuser: ALTER ROLE {role} REPLICATION"));
+    }
+    if says("terminat") {
+        return Some(format!("as a superuser: GRANT pg_signal_backend TO {role}"));
+    }
+    if says("ALL TABLES") || says("IN SCHEMA") {
+        return Some("as a superuser, or name the tables with --table".to_owned());
+    }
+    if let Some(database) = name("permission denied for database ") {
+        return Some(format!("as the owner of the database: GRANT CREATE ON DATABASE {database} TO {role}"));
+    }
+    let owned = [("TABLE", name("must be owner of table ")), ("PUBLICATION", name("must be owner of publication "))];
+    owned.into_iter().find_map(|(kind, name)| Some(format!("as a superuser: ALTER {kind} {} OWNER TO {role}", name?)))
 }

@@ -41,6 +41,7 @@ mod generated;
 mod harness;
 mod imports;
 mod manners;
+mod privileges;
 mod publication;
 mod slot;
 mod stream;

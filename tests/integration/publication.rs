@@ -303,8 +303,6 @@ fn publication_warns_of_just_the_tables_that_cannot_be_updated() {
         let run = db.run(&[&["pub", "create", "p"], &arguments[..]].concat());
         let (warned, refused) = (warned(run.succeeded()), refused(&db));
         assert_eq!(warned, refused, "{arguments:?}: warned of the first, the second fails\n{}", run.stderr);
-        let fails = arguments.contains(&"insert,truncate") || arguments.contains(&"insert");
-        assert!(!(fails && !refused.is_empty()));
         db.run(&["pub", "drop", "p"]).succeeded();
     }
 }
