@@ -1,0 +1,127 @@
+//! What the fuzz targets do with their input. None of it may panic, and what is printed must be JSON.
+
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use walcat::connect::{Environment, Given, Prompt, Settings};
+use walcat::decode::capture::{Capture, Plugin};
+use walcat::decode::{self, Decoder};
+use walcat::filter::Filter;
+use walcat::output::checkpoint;
+use walcat::render::{Format, Include, PrintSettings, Printer, Values};
+use walcat::value::{self, Kind, Types, Writer};
+
+/// A capture of either plugin, as `walcat decode` reads it.
+pub fn pgoutput(input: &[u8]) {
+    let mut capture = Capture::new(input);
+    let Ok(Some(plugin)) = capture.plugin() else { return };
+    let mut pipeline = Pipeline::new(match plugin {
+        Plugin::Pgoutput => Decoder::pgoutput(),
+        Plugin::Wal2json => Decoder::wal2json(Box::new(decode::NoCatalog)),
+    });
+    while let Ok(Some(message)) = capture.next_message() {
+        if !pipeline.print(message) {
+            break;
+        }
+    }
+    pipeline.check();
+}
+
+/// Lines that are taken for messages of wal2json whatever they are.
+pub fn wal2json(input: &[u8]) {
+    let mut pipeline = Pipeline::new(Decoder::wal2json(Box::new(decode::NoCatalog)));
+    for message in input.split(|byte| *byte == b'\n') {
+        pipeline.print(message);
+    }
+    pipeline.check();
+}
+
+/// A value of each kind that has a structure.
+pub fn value(input: &[u8]) {
+    let texts = || Kind::array(Kind::Text, b',');
+    let row = || Kind::composite([("a", Kind::Number), ("b", texts()), ("c", Kind::Json)]);
+    let kinds = [
+        Kind::Json,
+        Kind::Hstore,
+        Kind::Vector { numbers: true },
+        texts(),
+        Kind::array(Kind::Number, b';'),
+        row(),
+        Kind::array(row(), b','),
+    ];
+    let (mut writer, mut out) = (Writer::default(), Vec::new());
+    for kind in kinds {
+        out.clear();
+        match writer.write(&kind, input, &mut out) {
+            Err(_) => assert!(out.is_empty()),
+            Ok(()) => assert_json(&out),
+        }
+    }
+}
+
+/// A conninfo string, a URI or the name of a database.
+pub fn conninfo(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let environment = Environment {
+        variables: HashMap::new(),
+        home: None,
+        user_name: || Some("fuzz".to_owned()),
+        socket_directory: "/nowhere".into(),
+        system_directories: Vec::new(),
+    };
+    let given = Given { dbname: Some(text.to_owned()), prompt: Prompt::Never, ..Given::default() };
+    let _ = Settings::resolve_in(&given, &environment);
+}
+
+/// A file that may end with events of an earlier run.
+pub fn checkpoint(input: &[u8]) {
+    let Ok(mut file) = tempfile::tempfile() else { return };
+    if file.write_all(input).is_ok()
+        && let Ok(found) = checkpoint::read(&file)
+    {
+        assert!(found.whole <= found.length && found.length == input.len() as u64);
+    }
+}
+
+struct Pipeline {
+    decoder: Decoder,
+    printer: Printer,
+    out: Vec<u8>,
+}
+
+impl Pipeline {
+    fn new(decoder: Decoder) -> Pipeline {
+        let include = Include {
+            transactions: true,
+            key: true,
+            types: true,
+            columns: true,
+            relations: true,
+            changed: true,
+            origin: true,
+        };
+        let settings =
+            PrintSettings { format: Format::Json, values: Values::Json, include, filter: Filter::everything() };
+        let printer = Printer::new(settings, Types::new(Box::new(value::NoCatalog)));
+        Pipeline { decoder, printer, out: Vec::new() }
+    }
+
+    fn print(&mut self, message: &[u8]) -> bool {
+        let Pipeline { decoder, printer, out } = self;
+        let decoded = decoder.decode(None, message, |event| {
+            printer.print(event, out);
+            ControlFlow::Continue(())
+        });
+        decoded.is_ok()
+    }
+
+    fn check(&self) {
+        self.out.split_inclusive(|byte| *byte == b'\n').for_each(assert_json);
+    }
+}
+
+fn assert_json(text: &[u8]) {
+    let parsed = serde_json::from_slice::<&RawValue>(text);
+    assert!(parsed.is_ok(), "{parsed:?}: {}", text.escape_ascii());
+}
