@@ -181,11 +181,13 @@ mod tests {
     use super::*;
     use rcgen::{
         BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-        KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+        KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
     };
     use rustls::crypto::ring::default_provider;
-    use rustls::pki_types::pem::PemObject;
     use std::time::Duration;
+    use x509_cert::der::asn1::BitString;
+    use x509_cert::der::{Decode, Encode};
+    use x509_cert::{Certificate, Version};
 
     /// Noon of a day in 2024: certificates are valid from 2020 to 2030 unless a test says otherwise.
     const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_718_625_600));
@@ -351,11 +353,21 @@ mod tests {
         refused(judge(&expired, vec![], &expired, None), "has expired");
     }
 
+    /// The same certificate as version 1 has it: without extensions.
+    fn version_1(certificate: &CertificateDer<'_>, issuer: &KeyPair) -> CertificateDer<'static> {
+        let mut certificate = Certificate::from_der(certificate).unwrap();
+        certificate.tbs_certificate.version = Version::V1;
+        certificate.tbs_certificate.extensions = None;
+        let signature = issuer.sign(&certificate.tbs_certificate.to_der().unwrap()).unwrap();
+        certificate.signature = BitString::from_bytes(&signature).unwrap();
+        CertificateDer::from(certificate.to_der().unwrap())
+    }
+
     #[test]
     fn certificates_of_version_1_are_as_good() {
-        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/certificates/");
-        let read = |name: &str| CertificateDer::from_pem_file(format!("{data}{name}")).unwrap();
-        let (root, certificate) = (read("root.crt"), read("version1.crt"));
+        let authority = Authority::new("root.test");
+        let certificate = version_1(&authority.sign(&params(&[], "localhost")), authority.issuer.key());
+        let root = authority.certificate;
         accepted(judge(&root, vec![], &certificate, Some("localhost")));
         refused(judge(&root, vec![], &certificate, Some("other.test")), "does not match");
         refused(

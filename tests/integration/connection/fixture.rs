@@ -1,10 +1,14 @@
 //! A server with TLS and every way of authentication, and the certificates around it.
 
 use crate::support::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -15,6 +19,9 @@ use tempfile::TempDir;
 use walcat::connect::{Environment, Given, Prompt, Settings, sql};
 use walcat::error::{Error, Result};
 use walcat::walsender::{Connection, SessionSettings};
+use x509_cert::der::asn1::BitString;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::{Certificate, Version};
 
 /// The password of every role that has one. No output may ever show it.
 pub const PASSWORD: &str = "pass word'\\:s3cret";
@@ -118,13 +125,14 @@ impl Fixture {
 }
 
 /// Who signs certificates.
-struct Authority {
+/// Signs certificates.
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -143,6 +151,19 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The same without extensions, as version 1 of certificates has none.
+    pub fn sign_version_1(&self, common_name: &str) -> (String, String) {
+        let (pem, key) = self.sign(&[], common_name, 1);
+        let mut certificate = Certificate::from_der(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+        certificate.tbs_certificate.version = Version::V1;
+        certificate.tbs_certificate.extensions = None;
+        let signature = self.issuer.key().sign(&certificate.tbs_certificate.to_der().unwrap()).unwrap();
+        certificate.signature = BitString::from_bytes(&signature).unwrap();
+        let text = STANDARD.encode(certificate.to_der().unwrap());
+        let lines: String = text.as_bytes().chunks(64).map(|line| format!("{}\n", line.escape_ascii())).collect();
+        (format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"), key)
     }
 
     fn revoke(&self, serial: u64) -> String {

@@ -157,15 +157,17 @@ fn both_versions_of_tls_work() {
 
 #[test]
 fn certificates_of_version_1_work() {
-    let data =
-        |name: &str| std::fs::read(format!("{}/tests/data/certificates/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let authority = Authority::new("old");
+    let (certificate, key) = authority.sign_version_1("localhost");
     let server = Server::start(Options {
         settings: &[("ssl", "on"), ("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")],
-        files: &[("server.crt", &data("version1.crt")), ("server.key", &data("version1.key"))],
+        files: &[("server.crt", certificate.as_bytes()), ("server.key", key.as_bytes())],
         ..Options::default()
     });
     let conninfo = format!("host=localhost port={} user=postgres dbname=postgres", server.port());
-    let root = format!("{}/tests/data/certificates/root.crt", env!("CARGO_MANIFEST_DIR"));
+    let file = server.home().join("root.crt");
+    std::fs::write(&file, &authority.pem).unwrap();
+    let root = file.display();
     for version in ["TLSv1.2", "TLSv1.3"] {
         connects(&format!("{conninfo} sslmode=require ssl_max_protocol_version={version}"));
         connects(&format!("{conninfo} sslmode=verify-full sslrootcert={root} ssl_max_protocol_version={version}"));
