@@ -149,7 +149,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l format -d 'How to print the list' -r -f -a "table\t'Aligned columns'
 json\t'A JSON array'"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 1 if a slot retains more WAL than this, as 512MB or 10GB' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 1 if a slot is lost or retains more WAL than this, as 512MB or 10GB' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r -f

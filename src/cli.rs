@@ -238,7 +238,7 @@ pub struct SlotListArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ListFormat::Table)]
     pub format: ListFormat,
 
-    /// Exit with 1 if a slot retains more WAL than this, as 512MB or 10GB
+    /// Exit with 1 if a slot is lost or retains more WAL than this, as 512MB or 10GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_lag: Option<u64>,
 }

@@ -1,5 +1,6 @@
 //! Who else is connected: the session that holds a slot, the transaction that a new slot waits for.
 
+use super::server::Server;
 use super::{column, failed};
 use crate::error::Result;
 use postgres::Client;
@@ -32,17 +33,19 @@ impl fmt::Display for Session {
     }
 }
 
-/// A transaction that has an xid and still runs.
+/// What a slot that is being created waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transaction {
-    /// In a session.
+pub enum Awaited {
+    /// On a standby: word from the primary which transactions run there.
+    Primary,
+    /// A transaction in a session.
     Running {
         /// Whose it is.
         session: Session,
         /// How long it runs, and when its last query began (UTC): hidden from roles without pg_read_all_stats.
         times: Option<(Duration, String)>,
     },
-    /// Prepared and not yet committed or rolled back.
+    /// A transaction that is prepared and not yet committed or rolled back.
     Prepared {
         /// Its global identifier.
         gid: String,
@@ -53,29 +56,31 @@ pub enum Transaction {
     },
 }
 
-impl Transaction {
+impl Awaited {
     /// The statement that ends it.
     pub fn remedy(&self) -> String {
         match self {
-            Transaction::Running { session, .. } => format!("end it: SELECT pg_terminate_backend({})", session.pid),
-            Transaction::Prepared { gid, .. } => {
+            Awaited::Primary => "on the primary: SELECT pg_log_standby_snapshot()".to_owned(),
+            Awaited::Running { session, .. } => format!("end it: SELECT pg_terminate_backend({})", session.pid),
+            Awaited::Prepared { gid, .. } => {
                 format!("end it: COMMIT PREPARED {0} or ROLLBACK PREPARED {0}", escape_literal(gid).trim())
             }
         }
     }
 }
 
-/// Names the transaction, with all that helps to find out why it is still there.
-impl fmt::Display for Transaction {
+/// Names it, with all that helps to find out why it is still there.
+impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Transaction::Running { session, times: Some((age, query_start)) } => {
+            Awaited::Primary => f.write_str("the primary to log which transactions run there"),
+            Awaited::Running { session, times: Some((age, query_start)) } => {
                 write!(f, "the transaction of {session}, {} old, its last query begun {query_start}", human_age(*age))
             }
-            Transaction::Running { session, times: None } => {
+            Awaited::Running { session, times: None } => {
                 write!(f, "the transaction of {session}; its age is hidden from a role without pg_read_all_stats")
             }
-            Transaction::Prepared { gid, owner, age } => {
+            Awaited::Prepared { gid, owner, age } => {
                 write!(f, "the prepared transaction \"{gid}\" of role \"{owner}\", {} old", human_age(*age))
             }
         }
@@ -92,8 +97,11 @@ pub fn find(client: &mut Client, pid: i32) -> Result<Option<Session>> {
     row.as_ref().map(session).transpose()
 }
 
-/// The oldest transaction with an xid: a slot that is being created waits for it.
-pub fn oldest_transaction(client: &mut Client) -> Result<Option<Transaction>> {
+/// What a slot that is being created waits for: the oldest transaction with an xid, or the primary.
+pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
+    if Server::ask(client)?.in_recovery {
+        return Ok(Some(Awaited::Primary));
+    }
     let query = format!(
         "SELECT {SESSION},
                 pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.xact_start),
@@ -112,11 +120,11 @@ pub fn oldest_transaction(client: &mut Client) -> Result<Option<Transaction>> {
     };
     if let Some(gid) = column(&row, 6)? {
         let owner: Option<String> = column(&row, 7)?;
-        return Ok(Some(Transaction::Prepared { gid, owner: owner.unwrap_or_default(), age: age(column(&row, 8)?) }));
+        return Ok(Some(Awaited::Prepared { gid, owner: owner.unwrap_or_default(), age: age(column(&row, 8)?) }));
     }
     let (seconds, query_start): (Option<f64>, Option<String>) = (column(&row, 4)?, column(&row, 5)?);
     let times = seconds.zip(query_start).map(|(seconds, start)| (age(Some(seconds)), start));
-    Ok(Some(Transaction::Running { session: session(&row)?, times }))
+    Ok(Some(Awaited::Running { session: session(&row)?, times }))
 }
 
 /// Ends a session and waits for its end; `false` if it is still there after that time.

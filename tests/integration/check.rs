@@ -156,6 +156,11 @@ fn check_of_a_standby() {
     let version = version.split(' ').next().unwrap();
     if major(&db) >= 16 {
         has(run.succeeded(), &format!("ok    the server is PostgreSQL {version}, a standby"));
+        has(
+            &run,
+            "warn  hot_standby_feedback is off: slots of this standby may be invalidated; \
+             try: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()",
+        );
     } else {
         has(
             run.exited(1),

@@ -425,6 +425,12 @@ fn slot_list_works_on_a_standby() {
         );
         return;
     }
+    let mut impatient = on_primary.walcat(&["slot", "create", "impatient", "--timeout", "0.3"]);
+    impatient.env("PGHOST", standby.socket_directory()).env("PGPORT", standby.port().to_string());
+    let impatient = run(&mut impatient);
+    let said = "DETAIL:  It waited for the primary to log which transactions run there.\n\
+                try: on the primary: SELECT pg_log_standby_snapshot()\n";
+    assert!(impatient.exited(1).stderr.ends_with(said), "{}", impatient.stderr);
     let mut running = spawn(&mut command);
     // The standby waits for the primary to log what runs there.
     wait_until("the slot on the standby", || {
@@ -562,4 +568,34 @@ fn slot_that_lost_its_wal_is_shown_and_explained() {
         assert!(run.exited(1).stderr.ends_with(&explained), "{}", run.stderr);
     }
     db.run(&["slot", "drop", "lost"]).succeeded();
+}
+
+#[test]
+fn slot_that_was_idle_for_too_long_is_shown() {
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "idle");
+    db.create_slot("pgoutput");
+    if major(&db) < 18 {
+        // No older server gives slots up for that.
+        assert_eq!(db.maybe_value("SELECT current_setting('idle_replication_slot_timeout', true)"), None);
+        return;
+    }
+    db.sql("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'");
+    server.reload();
+    wait_until("the slot to be given up", || {
+        // Only a checkpoint looks.
+        db.sql("SELECT pg_logical_emit_message(true, 'test', 'x')");
+        db.sql("CHECKPOINT");
+        db.maybe_value("SELECT invalidation_reason FROM pg_replication_slots")
+    });
+    assert_eq!(listed(&db, "idle")["invalidation_reason"], "idle_timeout");
+    let run = db.run(&["check", "--slot", "idle"]);
+    let said = "fail  could not stream from slot \"idle\": it is invalidated (idle_timeout); \
+                try: walcat slot drop idle && walcat slot create idle\n";
+    assert!(run.exited(1).text().contains(said), "{}", run.text());
+    assert!(
+        run.text().contains("\nok    idle_replication_slot_timeout is 1s: a slot idle for longer is lost\n"),
+        "{}",
+        run.text()
+    );
 }

@@ -22,6 +22,7 @@ pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, se
             "ALTER SYSTEM SET wal_level = logical, then restart the server",
         ),
     }
+    check_feedback(findings, session, server)?;
     check_role(findings, session, server)?;
     // Before there is one of its own.
     check_room(findings, session)?;
@@ -43,6 +44,17 @@ fn check_version(findings: &mut Findings, server: &Server) {
     } else {
         findings.ok(text);
     }
+}
+
+/// Else the primary removes rows that slots of the standby still need, and the slots are lost.
+fn check_feedback(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
+    if server.in_recovery && server::setting(session, "hot_standby_feedback")?.as_deref() == Some("off") {
+        findings.warn(
+            "hot_standby_feedback is off: slots of this standby may be invalidated",
+            "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()",
+        );
+    }
+    Ok(())
 }
 
 fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {

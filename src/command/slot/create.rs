@@ -2,7 +2,7 @@
 
 use crate::catalog::refusal;
 use crate::catalog::server::Server;
-use crate::catalog::sessions::{self, Transaction};
+use crate::catalog::sessions::{self, Awaited};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::SlotCreateArgs;
 use crate::command::{Talk, answer};
@@ -92,11 +92,16 @@ pub fn create(
 ) -> Result<Lsn> {
     let pid = sessions::own_pid(&mut session)?;
     sessions::end_with_client(&mut session);
-    thread::scope(|scope| {
-        let (sender, done) = channel();
-        scope.spawn(move || sender.send(slots::create(&mut session, new)));
-        Watch::new(settings, talk, new.name).until_done(&done, timeout, stop, pid)
-    })
+    let (sender, done) = channel();
+    let (name, plugin) = (new.name.to_owned(), new.plugin.to_owned());
+    let NewSlot { two_phase, failover, .. } = *new;
+    // Not a scoped thread: if the query cannot even be cancelled, this must not wait for it.
+    thread::spawn(move || {
+        let new = NewSlot { name: &name, plugin: &plugin, two_phase, failover };
+        // Nobody is left to be told that it took too long.
+        let _ = sender.send(slots::create(&mut session, &new));
+    });
+    Watch::new(settings, talk, new.name).until_done(&done, timeout, stop, pid)
 }
 
 /// Watches the creation of a slot, and says what it waits for if that takes long.
@@ -179,8 +184,8 @@ impl<'a> Watch<'a> {
         self.talk.info(&format!("slot \"{}\" waits for {what}", self.name));
     }
 
-    fn ask(&self) -> Result<Option<Transaction>> {
-        sessions::oldest_transaction(&mut *connect::sql(self.settings)?)
+    fn ask(&self) -> Result<Option<Awaited>> {
+        sessions::awaited(&mut *connect::sql(self.settings)?)
     }
 
     fn error(&self, reason: &str) -> Error {
