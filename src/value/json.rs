@@ -4,18 +4,24 @@
 //! neither recurses nor looks at what the values mean.
 
 use super::scalar::skip_number;
-use super::string::{is_utf8, unescaped_prefix, write_base64};
+use super::string::{is_plain, is_utf8, unescaped_prefix, write_base64};
 use super::writer::Misfit;
 
 /// Appends a document, its line breaks turned into blanks. `nesting` is a buffer to reuse.
 pub(super) fn write_json(text: &[u8], nesting: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Misfit> {
-    if !is_utf8(text) {
+    // Nearly all are ASCII without control characters: one look for all that needs more care.
+    let plain = is_plain(text);
+    if !plain && !is_utf8(text) {
         write_base64(text, out);
         return Ok(());
     }
     nesting.clear();
-    Cursor { rest: text }.document(nesting).ok_or(Misfit)?;
-    append_on_one_line(text, out);
+    is_document(text, nesting).ok_or(Misfit)?;
+    if plain {
+        out.extend_from_slice(text)
+    } else {
+        append_on_one_line(text, out)
+    }
     Ok(())
 }
 
@@ -30,108 +36,95 @@ fn append_on_one_line(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text.get(from..).unwrap_or_default());
 }
 
-/// What is still to be checked.
-struct Cursor<'a> {
-    rest: &'a [u8],
+/// Is it one JSON value and nothing else? `nesting` is empty.
+fn is_document(text: &[u8], nesting: &mut Vec<u8>) -> Option<()> {
+    let mut rest = text;
+    loop {
+        let (byte, behind) = token(rest)?;
+        rest = match byte {
+            b'"' => skip_string(behind)?,
+            b'{' => match token(behind)? {
+                (b'}', behind) => behind,
+                (b'"', key) => {
+                    nesting.push(b'}');
+                    rest = skip_key(key)?;
+                    continue;
+                }
+                _ => return None,
+            },
+            b'[' => match token(behind)? {
+                (b']', behind) => behind,
+                _ => {
+                    nesting.push(b']');
+                    rest = behind;
+                    continue;
+                }
+            },
+            b't' => behind.strip_prefix(b"rue")?,
+            b'f' => behind.strip_prefix(b"alse")?,
+            b'n' => behind.strip_prefix(b"ull")?,
+            first => skip_number(first, behind)?,
+        };
+        // Behind a value.
+        loop {
+            let Some(closing) = nesting.last() else { return skip_blanks(rest).is_empty().then_some(()) };
+            let (byte, behind) = token(rest)?;
+            rest = behind;
+            if byte == b',' {
+                if *closing == b'}' {
+                    rest = match token(rest)? {
+                        (b'"', key) => skip_key(key)?,
+                        _ => return None,
+                    };
+                }
+                break;
+            }
+            if byte != *closing {
+                return None;
+            }
+            nesting.pop();
+        }
+    }
 }
 
-impl Cursor<'_> {
-    /// Is it one JSON value and nothing else?
-    fn document(mut self, nesting: &mut Vec<u8>) -> Option<()> {
-        loop {
-            match self.token()? {
-                b'"' => self.string()?,
-                b'{' => match self.token()? {
-                    b'}' => {}
-                    b'"' => {
-                        nesting.push(b'}');
-                        self.key()?;
-                        continue;
-                    }
-                    _ => return None,
-                },
-                b'[' => {
-                    self.skip_blanks();
-                    match self.rest {
-                        [b']', rest @ ..] => self.rest = rest,
-                        _ => {
-                            nesting.push(b']');
-                            continue;
-                        }
-                    }
-                }
-                b't' => self.rest = self.rest.strip_prefix(b"rue")?,
-                b'f' => self.rest = self.rest.strip_prefix(b"alse")?,
-                b'n' => self.rest = self.rest.strip_prefix(b"ull")?,
-                first => self.number(first)?,
-            }
-            loop {
-                self.skip_blanks();
-                let Some(closing) = nesting.last() else { return self.rest.is_empty().then_some(()) };
-                let (byte, rest) = self.rest.split_first()?;
-                self.rest = rest;
-                if byte == closing {
-                    nesting.pop();
-                } else if *byte != b',' {
-                    return None;
-                } else {
-                    if *closing == b'}' {
-                        if self.token()? != b'"' {
-                            return None;
-                        }
-                        self.key()?;
-                    }
-                    break;
-                }
-            }
-        }
+/// The first byte that is not blank, and what is behind it.
+#[inline(always)]
+fn token(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        // As the server prints jsonb.
+        [byte, behind @ ..] if *byte > b' ' => Some((*byte, behind)),
+        [b' ', byte, behind @ ..] if *byte > b' ' => Some((*byte, behind)),
+        _ => skip_blanks(text).split_first().map(|(byte, behind)| (*byte, behind)),
     }
+}
 
-    /// Takes the key of an object behind its opening quote, and its colon.
-    #[inline]
-    fn key(&mut self) -> Option<()> {
-        self.string()?;
-        (self.token()? == b':').then_some(())
+#[inline(always)]
+fn skip_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = text {
+        text = rest;
     }
+    text
+}
 
-    /// Takes a string behind its opening quote.
-    #[inline]
-    fn string(&mut self) -> Option<()> {
-        loop {
-            self.rest = self.rest.get(unescaped_prefix(self.rest)..)?;
-            self.rest = match self.rest {
-                [b'"', rest @ ..] => {
-                    self.rest = rest;
-                    return Some(());
-                }
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => rest,
-                [b'\\', b'u', a, b, c, d, rest @ ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => rest,
-                _ => return None,
-            };
-        }
+/// What is behind an object's key and its colon. `text` begins behind the opening quote.
+#[inline(always)]
+fn skip_key(text: &[u8]) -> Option<&[u8]> {
+    match token(skip_string(text)?)? {
+        (b':', behind) => Some(behind),
+        _ => None,
     }
+}
 
-    /// Takes a number behind its first byte.
-    #[inline]
-    fn number(&mut self, first: u8) -> Option<()> {
-        self.rest = skip_number(first, self.rest)?;
-        Some(())
-    }
-
-    /// Takes the next byte behind blanks.
-    #[inline]
-    fn token(&mut self) -> Option<u8> {
-        self.skip_blanks();
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
-    }
-
-    #[inline]
-    fn skip_blanks(&mut self) {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
-            self.rest = rest;
-        }
+/// What is behind a string. `text` begins behind the opening quote.
+#[inline]
+fn skip_string(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        text = match text.get(unescaped_prefix(text)..)? {
+            [b'"', behind @ ..] => return Some(behind),
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind @ ..] => behind,
+            [b'\\', b'u', a, b, c, d, behind @ ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => behind,
+            _ => return None,
+        };
     }
 }
 

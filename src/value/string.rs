@@ -27,6 +27,12 @@ pub(super) fn is_utf8(text: &[u8]) -> bool {
     text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
 }
 
+/// Is it ASCII without control characters?
+#[inline]
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    prefix_without(text, |word| control(word) | word & HIGH_BITS) == text.len()
+}
+
 /// Appends UTF-8 text as the inside of a JSON string.
 pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
@@ -123,8 +129,14 @@ fn prefix_without(text: &[u8], marks: impl Fn(u64) -> u64) -> usize {
 #[inline(always)]
 fn control_quote_or_backslash(word: u64) -> u64 {
     let zero = |x: u64| x.wrapping_sub(LOW_BITS) & !x;
-    let control = word.wrapping_sub(LOW_BITS * 0x20) & !word;
-    (control | zero(word ^ (LOW_BITS * b'"' as u64)) | zero(word ^ (LOW_BITS * b'\\' as u64))) & HIGH_BITS
+    let quote_or_backslash = zero(word ^ (LOW_BITS * b'"' as u64)) | zero(word ^ (LOW_BITS * b'\\' as u64));
+    control(word) | quote_or_backslash & HIGH_BITS
+}
+
+/// Marks control characters.
+#[inline(always)]
+fn control(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS * 0x20) & !word & HIGH_BITS
 }
 
 #[cfg(test)]
