@@ -42,6 +42,7 @@ mod harness;
 mod imports;
 mod manners;
 mod privileges;
+mod protocol;
 mod publication;
 mod slot;
 mod stream;
