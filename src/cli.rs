@@ -617,7 +617,11 @@ pub enum Origin {
 /// Seconds, perhaps with a fraction.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
+    match Duration::try_from_secs_f64(seconds) {
+        // Beyond any life of a program, but within the clock's reach.
+        Ok(duration) if seconds < 1e10 => Ok(duration),
+        _ => Err("not a number of seconds".to_owned()),
+    }
 }
 
 /// A size as in postgresql.conf: a number, perhaps with a fraction, and `B`, `kB`, `MB`, `GB` or `TB` (powers of 1024).
@@ -663,7 +667,7 @@ mod tests {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
         assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
-        for bad in ["", "-1", "NaN", "inf", "x", "1e300"] {
+        for bad in ["", "-1", "NaN", "inf", "x", "1e19", "1e300"] {
             assert!(parse_seconds(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,8 @@
 
 use crate::lsn::Lsn;
 use crate::time::PgTime;
+use std::fmt;
+use std::str::FromStr;
 
 /// One thing that happened, with its place in the stream.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +212,8 @@ impl<'a> Tuple<'a> {
 /// It only grows along a stream, so a consumer needs no more to drop repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// `commit_lsn`, `prepare_lsn`, or for a message outside transactions its own `lsn`.
+    /// `commit_lsn`, `prepare_lsn`, or for a message outside transactions one less than its own `lsn`: the `lsn` of messages is where
+    /// their record ends, and there the commit record of a transaction may begin.
     pub lsn: Lsn,
     /// The place within the transaction.
     pub place: Place,
@@ -227,6 +230,42 @@ pub enum Place {
     End,
 }
 
+impl Position {
+    /// The position of a message outside transactions.
+    pub fn of_message(lsn: Lsn) -> Position {
+        Position { lsn: Lsn(lsn.0.saturating_sub(1)), place: Place::End }
+    }
+}
+
+/// As `0/16B3748 7`, with `begin` or `end` instead of a number before the first and behind the last change.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Place::Begin => write!(f, "{} begin", self.lsn),
+            Place::Change(seq) => write!(f, "{} {seq}", self.lsn),
+            Place::End => write!(f, "{} end", self.lsn),
+        }
+    }
+}
+
+/// The text is no [`Position`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct ParsePositionError;
+
+impl FromStr for Position {
+    type Err = ParsePositionError;
+
+    fn from_str(text: &str) -> Result<Position, ParsePositionError> {
+        let (lsn, place) = text.split_once(' ').ok_or(ParsePositionError)?;
+        let place = match place {
+            "begin" => Place::Begin,
+            "end" => Place::End,
+            seq => Place::Change(seq.parse().map_err(|_| ParsePositionError)?),
+        };
+        Ok(Position { lsn: lsn.parse().map_err(|_| ParsePositionError)?, place })
+    }
+}
+
 impl Event<'_> {
     /// The event's position; `None` for those that repeat in every run (relations) or have none yet (streamed changes).
     pub fn position(&self) -> Option<Position> {
@@ -241,9 +280,27 @@ impl Event<'_> {
             Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
             Body::CommitPrepared { commit_lsn, .. } => (commit_lsn, Place::End),
             Body::RollbackPrepared { .. } => (self.lsn?, Place::End),
-            Body::Message { transactional: false, .. } => (self.lsn?, Place::Begin),
+            Body::Message { transactional: false, .. } => return Some(Position::of_message(self.lsn?)),
             _ => (end?, Place::Change(self.seq?)),
         };
         Some(Position { lsn, place })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_prints_and_reads_the_same() {
+        for (text, place) in
+            [("0/16B3748 begin", Place::Begin), ("0/16B3748 7", Place::Change(7)), ("0/16B3748 end", Place::End)]
+        {
+            let position = Position { lsn: Lsn(0x16B_3748), place };
+            assert_eq!((position.to_string().as_str(), text.parse()), (text, Ok(position)));
+        }
+        for text in ["", "0/1", "0/1 ", "0/1 -1", "x 1"] {
+            assert_eq!(text.parse::<Position>(), Err(ParsePositionError), "{text:?}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Pure bookkeeping for the stream command: no I/O, no clock. A position is received together with the number of output bytes
 //! that hold everything before it; it may be confirmed once that many bytes are durable. The start of any message may be
 //! confirmed after the message before it, as the server sends transactions in the order of their commits: whatever it has not
-//! sent yet commits later. A commit message starts at the end of its commit record, so confirming it never brings it again.
+//! sent yet commits later. A commit message starts at the end of its commit record, and a message outside transactions at the end
+//! of its own, so confirming it never brings it again.
 
 use crate::lsn::Lsn;
 use std::collections::VecDeque;

@@ -47,7 +47,7 @@ const BLOCK: u64 = 64 << 10;
 pub fn read(file: &File) -> Result<Checkpoint, Unusable> {
     let length = file.metadata()?.len();
     let whole = line_end_before(file, length)?;
-    if whole < length {
+    if whole < length && !is_blank(file, whole, length)? {
         check_line_start(file, whole, length)?;
     }
     let mut end = whole;
@@ -74,6 +74,16 @@ fn line_end_before(file: &File, limit: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+/// Are there only NULs between these offsets? That is what a file system may leave of unsynced bytes when the power fails.
+fn is_blank(file: &File, start: u64, end: u64) -> io::Result<bool> {
+    for byte in BufReader::with_capacity(BLOCK as usize, Section { file, offset: start, end }).bytes() {
+        if byte? != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Is the incomplete line between these offsets the beginning of one of ours?
@@ -121,7 +131,7 @@ fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unus
         ("commit" | "prepare" | "commit_prepared", Some(end), _) => position(end, Place::End),
         ("rollback_prepared", ..) => lsn(&line.lsn)?.and_then(|lsn| position(lsn, Place::End)),
         (_, Some(end), Some(seq)) => position(end, Place::Change(seq)),
-        ("message", None, _) => lsn(&line.lsn)?.and_then(|lsn| position(lsn, Place::Begin)),
+        ("message", None, _) => lsn(&line.lsn)?.map(Position::of_message),
         _ => return Err(foreign("it names no position".to_owned())),
     })
 }
@@ -182,6 +192,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_power_failure_left_blank_is_incomplete() {
+        for (tail, whole) in [("\0\0\0", true), ("{\"op\":\"ins\0\0", true), ("\0x", false)] {
+            let found = checkpoint(format!("{INSERT}\n{tail}").as_bytes());
+            assert_eq!(found.is_ok_and(|found| found.whole as usize == INSERT.len() + 1), whole, "{tail:?}");
+        }
+    }
+
+    #[test]
     fn relations_are_passed_over() {
         let text = format!("{INSERT}\n{}", "{\"op\":\"relation\",\"schema\":\"public\"}\n".repeat(5000));
         let found = checkpoint(text.as_bytes()).unwrap();
@@ -195,7 +213,7 @@ mod tests {
             (r#"{"op":"begin","xid":1,"commit_lsn":"1/A"}"#, 0x1_0000_000A, Place::Begin),
             (r#"{"op":"commit","xid":1,"commit_lsn":"0/A"}"#, 0xA, Place::End),
             (r#"{"op":"delete","xid":1,"prepare_lsn":"0/B","seq":0}"#, 0xB, Place::Change(0)),
-            (r#"{"op":"message","lsn":"0/C","transactional":false}"#, 0xC, Place::Begin),
+            (r#"{"op":"message","lsn":"0/C","transactional":false}"#, 0xB, Place::End),
             (r#"{"op":"message","lsn":"0/C","commit_lsn":"0/D","seq":7,"transactional":true}"#, 0xD, Place::Change(7)),
         ];
         for (line, lsn, place) in cases {

@@ -7,14 +7,17 @@
 pub mod checkpoint;
 mod file;
 mod pipe;
+mod syncer;
 
 use crate::error::Result;
 use crate::event::Position;
 use rustix::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use file::OutputFile;
 use pipe::Pipe;
+use syncer::Syncer;
 
 /// Where the events go.
 pub struct Output {
@@ -71,13 +74,31 @@ impl Output {
         }))
     }
 
-    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device behaves like a pipe.
-    pub fn open(path: &Path, existing: Existing) -> Result<(Output, Option<Position>)> {
-        let opened = file::open(path, existing)?;
+    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device behaves like a pipe; a FIFO
+    /// is waited for until it has a reader: `interrupted` waits for the time it is given and says whether to give up.
+    pub fn open(
+        path: &Path,
+        existing: Existing,
+        interrupted: &dyn Fn(Duration) -> bool,
+    ) -> Result<(Output, Option<Position>)> {
+        // Whatever stands behind stdout, a socket perhaps, is already open.
+        if path == Path::new("/dev/stdout") {
+            return Ok((Output::stdout()?, None));
+        }
+        let opened = file::open(path, existing, interrupted)?;
         Ok(match opened {
             file::Opened::File(file, position) => (Output::new(Sink::File(file)), position),
             file::Opened::Pipe(fd) => (Output::new(Sink::Pipe(Pipe::new(fd, path.to_string_lossy()))), None),
         })
+    }
+
+    /// Makes ready to be appended to what was only looked at so far: cuts off an incomplete last line, and makes durable what a
+    /// killed process may have left.
+    pub fn begin(&mut self) -> Result<()> {
+        match &mut self.sink {
+            Sink::File(file) => file.begin(),
+            Sink::Pipe(_) => Ok(()),
+        }
     }
 
     fn new(sink: Sink) -> Output {
@@ -121,36 +142,82 @@ impl Output {
     pub fn write(&mut self) -> Result<Written> {
         let waiting = self.buffer.get(self.written..).unwrap_or_default();
         let (taken, outcome) = match &mut self.sink {
-            Sink::File(file) => (file.write(waiting)?, Written::All),
-            Sink::Pipe(pipe) => pipe.write(waiting)?,
+            Sink::File(file) => {
+                let (taken, outcome) = file.write(waiting);
+                (taken, outcome.map(|()| Written::All))
+            }
+            Sink::Pipe(pipe) => pipe.write(waiting),
         };
+        // Also after a failure: what was taken must not be written once more.
         self.written += taken;
         if !self.is_file() {
             self.durable = self.base + self.written as u64;
         }
         self.compact();
-        Ok(outcome)
+        outcome
     }
 
-    /// Is there anything written that is not durable?
-    pub fn wants_sync(&self) -> bool {
-        self.is_file() && self.durable < self.base + self.written as u64
+    /// How many bytes are written that are not durable.
+    pub fn unsynced(&self) -> u64 {
+        if self.is_file() { self.base + self.written as u64 - self.durable } else { 0 }
     }
 
-    /// Makes all that is written durable.
-    pub fn sync(&mut self) -> Result<()> {
+    /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a time.
+    pub fn begin_sync(&mut self) -> Result<()> {
+        let offset = self.base + self.written as u64;
         if let Sink::File(file) = &mut self.sink {
-            file.sync()?;
+            let syncer = file.syncer()?;
+            if !syncer.is_under_way() {
+                syncer.request(offset);
+            }
         }
-        self.durable = self.base + self.written as u64;
         Ok(())
     }
 
-    /// Opens the file by its name again, after the log rotation that moved the old one away. Everything must be durable.
-    /// Does nothing for an output without a name of its own. Returns whether there is a new file.
-    pub fn reopen(&mut self) -> Result<bool> {
+    /// Is the file being synced?
+    pub fn is_syncing(&self) -> bool {
+        matches!(&self.sink, Sink::File(file) if file.syncer_at_work().is_some_and(Syncer::is_under_way))
+    }
+
+    /// Becomes readable when a sync has ended.
+    pub fn bell(&self) -> Option<BorrowedFd<'_>> {
+        match &self.sink {
+            Sink::File(file) => file.syncer_at_work().map(Syncer::bell),
+            Sink::Pipe(_) => None,
+        }
+    }
+
+    /// Takes the result of a sync if there is one.
+    pub fn end_sync(&mut self) -> Result<()> {
+        if self.is_syncing()
+            && let Sink::File(file) = &mut self.sink
+            && let Some(synced) = file.syncer()?.take()
+        {
+            file.settled(synced.result)?;
+            self.durable = synced.offset;
+        }
+        Ok(())
+    }
+
+    /// Makes all that is written durable, however long it takes.
+    pub fn sync(&mut self) -> Result<()> {
+        while self.unsynced() > 0 {
+            self.begin_sync()?;
+            if let Sink::File(file) = &mut self.sink
+                && let Some(synced) = file.syncer()?.wait()
+            {
+                file.settled(synced.result)?;
+                self.durable = synced.offset;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the file by its name again, after the log rotation that moved the old one away, which ends at `last`. Everything must
+    /// be durable. Does nothing for an output without a name of its own. Returns whether there is a new file.
+    pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {
         match &mut self.sink {
-            Sink::File(file) => file.reopen(),
+            Sink::File(file) => file.reopen(last),
             Sink::Pipe(_) => Ok(false),
         }
     }

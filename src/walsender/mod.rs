@@ -120,6 +120,13 @@ impl Connection {
         command::show(&mut self.wire, name, patience)
     }
 
+    /// The first value of the first row of an SQL query, as text.
+    pub fn ask(&mut self, act: &str, query: &str) -> Result<Option<String>> {
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let row = command::query(&mut self.wire, act, query, patience)?;
+        Ok(row.and_then(|row| row.into_iter().next()).flatten())
+    }
+
     /// Creates a slot that is gone with this connection, and returns its consistent point. The server first waits for
     /// every running transaction, perhaps for hours: meanwhile `wait` is called ten times a second, and may give up; then
     /// the command is cancelled and the connection of no further use.
@@ -224,6 +231,7 @@ impl Connection {
             match received {
                 Ok(_) => {}
                 Err(error) if self.ended && error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Ok(()),
                 Err(error) => return Err(io_error(FINISH, &error)),
             }
         }

@@ -36,6 +36,7 @@ mod check;
 mod command_line;
 mod connection;
 mod decoding;
+mod delivery;
 mod documentation;
 mod generated;
 mod harness;

@@ -12,6 +12,8 @@ pub struct Bounds {
     /// How many more changes are wanted.
     left: Option<u64>,
     in_transaction: bool,
+    /// The output ends in the middle of a transaction that the server is to send once more.
+    cut: bool,
 }
 
 /// The position up to which everything is wanted.
@@ -21,12 +23,14 @@ pub struct Until {
     pub lsn: Lsn,
     /// Is a transaction wanted whose commit record starts just there?
     pub inclusive: bool,
+    /// Did the server's WAL go beyond the position when the stream began? Then something starts just there.
+    pub passed: bool,
 }
 
 impl Bounds {
     /// Ends behind `until` or after `limit` changes, whichever comes first.
     pub fn new(until: Option<Until>, limit: Option<u64>) -> Bounds {
-        Bounds { until, left: limit, in_transaction: false }
+        Bounds { until, left: limit, in_transaction: false, cut: false }
     }
 
     /// Up to where everything is wanted, if there is a bound.
@@ -39,14 +43,32 @@ impl Bounds {
         self.until = Some(until);
     }
 
-    /// Is the stream between transactions?
-    pub fn at_boundary(&self) -> bool {
-        !self.in_transaction
+    /// The server's WAL reached up to here when the stream began.
+    pub fn server_at(&mut self, flushed: Lsn) {
+        if let Some(until) = &mut self.until {
+            until.passed = flushed > until.lsn;
+        }
     }
 
-    /// A new connection starts between transactions.
+    /// Are stream and output between transactions?
+    pub fn at_boundary(&self) -> bool {
+        !self.in_transaction && !self.cut
+    }
+
+    /// A new connection starts between transactions; the output may not.
     pub fn reconnected(&mut self) {
+        self.cut |= self.in_transaction;
         self.in_transaction = false;
+    }
+
+    /// The output ends with a part of a transaction, or with all of it: that only shows when the server sends it again, or does not.
+    pub fn resume_within(&mut self) {
+        self.cut = true;
+    }
+
+    /// The server has passed the place where the output was cut.
+    pub fn mended(&mut self) {
+        self.cut = false;
     }
 
     /// Does the stream end before this event?
@@ -64,7 +86,7 @@ impl Bounds {
     pub fn after(&mut self, event: &Event<'_>, counts: bool) -> Option<Ended> {
         match event.body {
             Body::Begin | Body::BeginPrepare { .. } | Body::StreamStart { .. } => self.in_transaction = true,
-            _ if is_end(event) => self.in_transaction = false,
+            _ if is_end(event) => (self.in_transaction, self.cut) = (false, false),
             _ => {}
         }
         if let Some(left) = self.left.as_mut().filter(|_| counts) {
@@ -90,9 +112,9 @@ impl Bounds {
         (None, after)
     }
 
-    /// The server has nothing left to send that ends before `position`.
-    pub fn idle_at(&self, position: Lsn) -> Option<Ended> {
-        let done = self.until.is_some_and(|until| position >= until.lsn) && self.at_boundary();
+    /// The server has nothing left to send that commits before `position`.
+    pub fn idle_at(&mut self, position: Lsn) -> Option<Ended> {
+        let done = self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
         done.then_some(Ended::AtPosition)
     }
 }
@@ -103,6 +125,12 @@ fn is_end(event: &Event<'_>) -> bool {
 }
 
 impl Until {
+    /// Has all come that is wanted, if nothing is left that commits before `position`?
+    fn is_passed_at(&self, position: Lsn) -> bool {
+        // Before the server's WAL goes on, nothing starts at its end.
+        if self.inclusive && self.passed { position > self.lsn } else { position >= self.lsn }
+    }
+
     /// Does the event belong to a transaction that ends behind the position?
     fn is_passed_by(&self, event: &Event<'_>) -> bool {
         let behind = |lsn: Lsn| if self.inclusive { lsn > self.lsn } else { lsn >= self.lsn };
@@ -134,5 +162,71 @@ impl Until {
             }
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Transaction;
+
+    fn until(lsn: u64, inclusive: bool) -> Bounds {
+        Bounds::new(Some(Until { lsn: Lsn(lsn), inclusive, passed: false }), None)
+    }
+
+    fn transaction(commit: u64) -> Transaction {
+        Transaction { xid: Some(7), end: End::Commit { lsn: Some(Lsn(commit)), time: None }, origin: None }
+    }
+
+    fn event<'a>(transaction: &'a Transaction, body: Body<'a>) -> Event<'a> {
+        Event { lsn: None, transaction: Some(transaction), subxid: None, seq: None, body }
+    }
+
+    #[test]
+    fn a_transaction_at_the_position_is_wanted_if_it_is_inclusive() {
+        for (commit, inclusive, wanted) in
+            [(99, true, true), (100, true, true), (101, true, false), (100, false, false)]
+        {
+            let transaction = transaction(commit);
+            let ended = until(100, inclusive).before(&event(&transaction, Body::Begin));
+            assert_eq!(ended.is_none(), wanted, "{commit} {inclusive}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_reaches_the_position_ends_the_stream() {
+        for (end, inclusive, ends) in [(99, true, false), (100, true, false), (101, true, true), (100, false, true)] {
+            let transaction = transaction(90);
+            let body = Body::Commit { end_lsn: Some(Lsn(end)) };
+            assert_eq!(
+                until(100, inclusive).after(&event(&transaction, body), false).is_some(),
+                ends,
+                "{end} {inclusive}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_that_stands_at_the_position_may_be_about_to_send_what_starts_there() {
+        for (flushed, position, inclusive, ends) in
+            [(200, 100, true, false), (200, 101, true, true), (100, 100, true, true), (200, 100, false, true)]
+        {
+            let mut bounds = until(100, inclusive);
+            bounds.server_at(Lsn(flushed));
+            assert_eq!(bounds.idle_at(Lsn(position)).is_some(), ends, "{flushed} {position} {inclusive}");
+        }
+    }
+
+    #[test]
+    fn an_output_that_was_cut_is_at_no_boundary_until_the_transaction_is_complete() {
+        let transaction = transaction(90);
+        let mut bounds = Bounds::new(None, None);
+        bounds.after(&event(&transaction, Body::Begin), false);
+        bounds.reconnected();
+        assert!(!bounds.at_boundary());
+        bounds.after(&event(&transaction, Body::Begin), false);
+        assert!(!bounds.at_boundary());
+        bounds.after(&event(&transaction, Body::Commit { end_lsn: None }), false);
+        assert!(bounds.at_boundary());
     }
 }

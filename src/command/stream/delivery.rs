@@ -3,15 +3,17 @@
 
 use super::Ended;
 use super::bounds::{Bounds, Until};
+use super::session::{LAST_WORDS, wait_for};
 use super::statistics::Statistics;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::{Body, Event, Position};
 use crate::lsn::Lsn;
-use crate::output::Output;
+use crate::output::{Output, Written};
 use crate::progress::Progress;
 use crate::render::{Printed, Printer};
+use crate::stop::Stop;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -35,8 +37,18 @@ pub enum Form {
 }
 
 impl Delivery {
-    /// Nothing delivered yet.
-    pub fn new(form: Form, output: Output, bounds: Bounds, statistics: Option<Statistics>, talk: Talk) -> Delivery {
+    /// Nothing delivered yet, except what the output holds: it ends in or behind a transaction if `resumed`.
+    pub fn new(
+        form: Form,
+        output: Output,
+        mut bounds: Bounds,
+        statistics: Option<Statistics>,
+        talk: Talk,
+        resumed: bool,
+    ) -> Delivery {
+        if resumed {
+            bounds.resume_within();
+        }
         Delivery { output, form, progress: Progress::new(), bounds, statistics, talk }
     }
 
@@ -65,6 +77,13 @@ impl Delivery {
         }
     }
 
+    /// Where the server is to start so that it sends what comes after the last position delivered.
+    pub fn start(&self) -> Lsn {
+        let last = self.last().map_or(Lsn::INVALID, |position| position.lsn);
+        // From the middle of a transaction there is no way on but through its beginning.
+        if self.bounds.at_boundary() { last.max(self.progress.received_position()) } else { last }
+    }
+
     /// Everything up to there is wanted, and no more.
     pub fn end_at(&mut self, until: Until) {
         self.bounds.end_at(until);
@@ -75,6 +94,11 @@ impl Delivery {
         self.bounds.until().is_some_and(|until| start > until.lsn)
     }
 
+    /// The server's WAL reaches up to here when the first connection begins.
+    pub fn begin_at(&mut self, flushed: Lsn) {
+        self.bounds.server_at(flushed);
+    }
+
     /// The server's WAL reaches up to here.
     pub fn server_at(&mut self, end: Lsn) {
         if let Some(statistics) = &mut self.statistics {
@@ -82,7 +106,7 @@ impl Delivery {
         }
     }
 
-    /// Is the stream between transactions?
+    /// Are stream and output between transactions?
     pub fn at_boundary(&self) -> bool {
         self.bounds.at_boundary()
     }
@@ -150,6 +174,9 @@ impl Delivery {
     /// The server says that it has nothing to send that committed before `end`.
     pub fn idle_at(&mut self, end: Lsn) -> Option<Ended> {
         self.progress.received(end, self.output.appended());
+        if self.last().is_none_or(|last| end > last.lsn) {
+            self.bounds.mended();
+        }
         if let Some(statistics) = &mut self.statistics {
             statistics.position(end);
         }
@@ -166,15 +193,29 @@ impl Delivery {
         (self.progress.received_position(), self.progress.durable_position())
     }
 
-    /// After a failure: what came before it goes out all the same, as far as the output takes it.
-    pub fn hand_over(&mut self) {
+    /// Tells how far the server may be told to have been heard, durable or not.
+    pub fn received(&self) -> Lsn {
+        self.progress.received_position()
+    }
+
+    /// After a failure: what came before it goes out all the same, as long as the reader takes any of it.
+    pub fn hand_over(&mut self, stop: &Stop) {
+        let mut before = usize::MAX;
+        while matches!(self.output.write(), Ok(Written::Blocked)) && self.output.waiting() < before {
+            before = self.output.waiting();
+            if wait_for(None, &self.output, stop, Some(LAST_WORDS)).is_ok_and(|ready| ready.reader_gone) {
+                break;
+            }
+        }
         // The failure that ended the stream is the one to tell; without confirmation nothing is lost by another.
-        let _ = self.output.write().and_then(|_| self.output.sync());
+        let _ = self.output.sync();
+        self.count_durable();
     }
 
     /// Opens the output file by its name again.
     pub fn reopen(&mut self) -> Result<()> {
-        if self.output.reopen()? {
+        let last = self.last();
+        if self.output.reopen(last)? {
             self.talk.info("reopened the output file");
         }
         Ok(())

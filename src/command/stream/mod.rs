@@ -24,16 +24,19 @@ use crate::output::{Existing, Output};
 use crate::render::{PrintSettings, Printer};
 use crate::stop::Stop;
 use crate::value::Types;
-use crate::walsender::{Connection, SessionSettings};
+use crate::walsender::{Connection, SessionSettings, SystemIdentification};
 use bounds::{Bounds, Until};
 use delivery::{Delivery, Form};
 use preparation::Preparation;
-use reconnect::Backoff;
+use reconnect::{Backoff, Patience};
 use session::Session;
 use statistics::Statistics;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+/// How long a new connection may take from the first packet to the stream.
+const SETUP: Duration = Duration::from_secs(30);
 
 /// What the stream does over every connection, decided before it starts.
 struct Plan {
@@ -77,31 +80,42 @@ enum Ended {
 
 /// Streams as the command line says.
 pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) -> Result<()> {
-    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let print = print_settings(&args.print, args.messages, color)?;
     options::check(args)?;
     let mut preparation = Preparation::new(args, settings, talk)?;
     let stop = Stop::install()?;
-    preparation.check()?;
-    let (output, resume) = open_output(args)?;
+    preparation.check(&stop)?;
+    let (mut output, resume) = match open_output(args, &stop) {
+        Err(_) if stop.requested() => return Ok(()),
+        opened => opened?,
+    };
+    if let Some(last) = resume {
+        preparation.check_file(last)?;
+    }
+    output.begin()?;
     preparation.create(&stop)?;
     if stop.requested() {
         return Ok(());
     }
     let plan = preparation.plan(deadline)?;
     let delivery = deliver(args, settings, &plan, print, (output, resume), talk)?;
-    Stream { args, settings, preparation, plan, stop, talk, delivery, resume }.run()
+    let patience = Patience::new();
+    Stream { args, settings, preparation, plan, stop, talk, delivery, patience, system: None }.run()
 }
 
 /// Opens what is written to, and finds where it ends.
-fn open_output(args: &StreamArgs) -> Result<(Output, Option<Position>)> {
+fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Position>)> {
     let existing = match (args.print.format, args.no_resume) {
         (Format::Json, false) => Existing::Resume,
         (Format::Json, true) | (Format::Text, _) => Existing::Append,
         (Format::Raw, _) => Existing::AppendBytes,
     };
     match args.file.as_deref().filter(|&path| path != Path::new("-")) {
-        Some(path) => Output::open(path, existing),
+        Some(path) => Output::open(path, existing, &|time| {
+            stop.wait(time);
+            stop.requested()
+        }),
         None => Ok((Output::stdout()?, None)),
     }
 }
@@ -135,9 +149,9 @@ fn deliver(
             Form::Events { decoder, printer: Box::new(printer) }
         }
     };
-    let until = args.endpos.map(|lsn| Until { lsn, inclusive: true });
+    let until = args.endpos.map(|lsn| Until { lsn, inclusive: true, passed: false });
     let statistics = args.stats.filter(|_| !talk.is_quiet()).map(Statistics::new);
-    Ok(Delivery::new(form, output, Bounds::new(until, args.limit), statistics, talk))
+    Ok(Delivery::new(form, output, Bounds::new(until, args.limit), statistics, talk, resume.is_some()))
 }
 
 /// Opens SQL connections for look-ups in the catalog while the stream runs.
@@ -155,14 +169,16 @@ struct Stream<'a> {
     stop: Stop,
     talk: Talk,
     delivery: Delivery,
-    resume: Option<Position>,
+    patience: Patience,
+    /// The number of the cluster of the first connection.
+    system: Option<String>,
 }
 
 impl Stream<'_> {
     fn run(mut self) -> Result<()> {
         let ended = self.stream();
         if ended.is_err() {
-            self.delivery.hand_over();
+            self.delivery.hand_over(&self.stop);
         }
         self.delivery.end_statistics();
         let reason = match ended? {
@@ -183,11 +199,19 @@ impl Stream<'_> {
         let mut first = true;
         loop {
             let mut streamed = false;
-            let error = match self.stream_once(first, &mut streamed) {
+            let limit = self.limit(first);
+            let error = match self.stream_once(first, limit, &mut streamed) {
                 Ok(ended) => return Ok(ended),
-                Err(_) if self.stop.requested() => return Ok(Ended::Interrupted),
                 Err(error) => error,
             };
+            let bearable = !streamed || error.kind() == Kind::Transient;
+            if bearable && self.stop.requested() {
+                return Ok(Ended::Interrupted);
+            }
+            if bearable && is_over(self.plan.deadline) {
+                return Ok(Ended::TimedOut);
+            }
+            let error = if streamed || !is_over(limit) { error } else { unanswered() };
             if streamed {
                 backoff = Backoff::new();
                 first = false;
@@ -213,51 +237,91 @@ impl Stream<'_> {
         }
     }
 
+    /// Until when a connection must stand. A new one is tried for no longer than a while: the way to the server may swallow what is sent
+    /// without a word.
+    fn limit(&self, first: bool) -> Option<Instant> {
+        let limit = (!first).then(|| Instant::now() + SETUP);
+        limit.into_iter().chain(self.plan.deadline).min()
+    }
+
     /// Streams over one connection. `streamed` tells whether it came to that.
-    fn stream_once(&mut self, first: bool, streamed: &mut bool) -> Result<Ended> {
-        if !first {
-            self.preparation.check_again()?;
-        }
+    fn stream_once(&mut self, first: bool, limit: Option<Instant>, streamed: &mut bool) -> Result<Ended> {
         let stop = self.stop.clone();
-        let session =
-            SessionSettings { timezone: self.args.timezone.clone(), interrupted: Rc::new(move || stop.requested()) };
+        let interrupted = Rc::new(move || stop.requested() || is_over(limit));
+        let session = SessionSettings { timezone: self.args.timezone.clone(), interrupted };
         let mut connection = Connection::open(self.settings, &session)?;
         let system = connection.identify_system()?;
         if first {
-            self.settle(system.flushed)?;
+            self.settle(system.flushed);
+        } else {
+            self.check_again(&mut connection, &system)?;
         }
+        self.system = Some(system.system_id);
         self.delivery.server_at(system.flushed);
         if self.plan.temporary {
             self.preparation.create_temporary(&mut connection, &self.plan, &self.stop)?;
         }
         let timeout = preparation::wal_sender_timeout(&mut connection)?;
-        let last = self.delivery.last().map_or(Lsn::INVALID, |position| position.lsn);
-        let start = self.plan.start.max(last);
-        if self.delivery.is_done_at(start) {
+        let start = self.plan.start.max(self.delivery.start());
+        if first && self.delivery.is_done_at(start) {
             return Ok(Ended::AtPosition);
         }
         connection.start_replication(&self.plan.slot, start, &self.plan.options)?;
         *streamed = true;
-        self.talk.detail(&match start {
-            Lsn::INVALID => format!("streaming from slot \"{}\"", self.plan.slot),
-            start => format!("streaming from slot \"{}\", from {start} on", self.plan.slot),
-        });
-        Session::new(connection, timeout, &self.plan, &self.stop, &mut self.delivery).run()
+        let again = if first { "" } else { " again" };
+        let text = match start {
+            Lsn::INVALID => format!("streaming{again} from slot \"{}\"", self.plan.slot),
+            start => format!("streaming{again} from slot \"{}\", from {start} on", self.plan.slot),
+        };
+        if first {
+            self.talk.detail(&text)
+        } else {
+            self.talk.info(&text)
+        }
+        Session::new(connection, timeout, &self.plan, &self.stop, &mut self.delivery, &mut self.patience).run()
     }
 
     /// Decides what needs to know how far the server's WAL goes.
-    fn settle(&mut self, flushed: Lsn) -> Result<()> {
+    fn settle(&mut self, flushed: Lsn) {
         if self.args.until_now {
-            self.delivery.end_at(Until { lsn: flushed, inclusive: false });
+            self.delivery.end_at(Until { lsn: flushed, inclusive: false, passed: false });
         }
-        if let Some(beyond) = self.resume.filter(|position| position.lsn > flushed) {
-            return Err(Error::new(format!(
-                "could not go on in the file: it ends at {}, but the server's WAL already at {flushed}",
-                beyond.lsn
-            ))
-            .with_detail("The file comes from another server, or the server was set back.")
-            .with_remedy("another file, or --no-resume to append to this one"));
-        }
-        Ok(())
+        self.delivery.begin_at(flushed);
     }
+
+    /// Before the stream goes on over a new connection: is it the same server, with all that was received and all that is needed?
+    fn check_again(&mut self, connection: &mut Connection, system: &SystemIdentification) -> Result<()> {
+        if self.system.as_ref().is_some_and(|known| *known != system.system_id) {
+            return Err(Error::new(
+                "could not go on: another server has taken the place of the one that the stream came from",
+            )
+            .with_detail("The system identifiers differ: WAL positions of one mean nothing to the other."));
+        }
+        let received = self.delivery.start();
+        if received > system.flushed {
+            let error = Error::new(format!(
+                "could not go on: the server's WAL ends at {}, but was received up to {received}",
+                system.flushed
+            ));
+            let standby = connection.parameter("in_hot_standby") == Some("on");
+            return Err(if standby {
+                error.with_kind(Kind::Transient)
+            } else {
+                error.with_detail(
+                    "The server was set back, or a standby has taken its place that lacks what was received: \
+                     what it has instead cannot be told apart from it.",
+                )
+            });
+        }
+        self.preparation.check_again(connection)
+    }
+}
+
+/// A server that does not answer.
+fn unanswered() -> Error {
+    Error::transient(format!("could not connect again: no answer within {} s", SETUP.as_secs()))
+}
+
+fn is_over(limit: Option<Instant>) -> bool {
+    limit.is_some_and(|limit| Instant::now() >= limit)
 }

@@ -13,12 +13,18 @@ use crate::cli::{Format, StreamArgs};
 use crate::command::{Talk, slot};
 use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
+use crate::event::Position;
 use crate::filter::{Filter, Operations};
 use crate::lsn::Lsn;
 use crate::stop::Stop;
 use crate::walsender::Connection;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+
+/// How long a slot that is in use is waited for, and how often it is looked at.
+const GRACE: Duration = Duration::from_secs(1);
+const GRACE_LOOK: Duration = Duration::from_millis(50);
 
 /// The publication of `--create-publication` without `--publication`.
 const DEFAULT_PUBLICATION: &str = "walcat";
@@ -52,17 +58,10 @@ impl<'a> Preparation<'a> {
     }
 
     /// Looks whether everything is there, or will be created, before anything is touched.
-    pub fn check(&mut self) -> Result<()> {
+    pub fn check(&mut self, stop: &Stop) -> Result<()> {
         self.server.require_decoding(&self.act())?;
         if let Some(name) = &self.args.slot {
-            let act = self.act();
-            let client = session(&mut self.session, self.settings)?;
-            self.slot = slots::find(client, name)?;
-            match &self.slot {
-                Some(slot) => slot.require_usable(client, &self.server, &act).map_err(settled)?,
-                None if self.args.create_slot => {}
-                None => return Err(slots::missing(client, name, &act)),
-            }
+            self.check_slot(name, stop)?;
         }
         self.check_two_phase()?;
         self.check_plugin()?;
@@ -71,11 +70,40 @@ impl<'a> Preparation<'a> {
         Ok(())
     }
 
-    /// Before a new connection: is what the server does not complain of still there?
-    pub fn check_again(&mut self) -> Result<()> {
-        let checked = self.check_publications();
+    /// Does the file, which ends at `last`, go with this server?
+    pub fn check_file(&self, last: Position) -> Result<()> {
+        let (last, position) = (last.lsn, self.server.position);
+        if last <= position {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "could not go on in the file: it ends at {last}, but the server's WAL already at {position}"
+        ))
+        .with_detail("The file comes from another server, or the server was set back.")
+        .with_remedy("another file, or --no-resume to append to this one"))
+    }
+
+    /// Before a stream over a new connection: is what the server does not complain of still there?
+    pub fn check_again(&mut self, connection: &mut Connection) -> Result<()> {
+        if self.plugin() != Plugin::Pgoutput || self.publications.is_empty() {
+            return Ok(());
+        }
+        // Over this connection, which waits no longer than it may; whatever is missing is explained over another.
+        let names: Vec<String> =
+            self.publications.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let query = format!(
+            "SELECT count(*) FROM pg_catalog.pg_publication WHERE pubname::pg_catalog.text IN ({})",
+            names.join(", ")
+        );
+        let found = connection.ask("look for the publications", &query)?;
+        let wanted: HashSet<&String> = self.publications.iter().collect();
+        if found == Some(wanted.len().to_string()) {
+            return Ok(());
+        }
+        let act = self.act();
+        let required = publications::require(session(&mut self.session, self.settings)?, &self.publications, &act);
         self.session = None;
-        checked
+        required
     }
 
     /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older.
@@ -145,6 +173,28 @@ impl<'a> Preparation<'a> {
         match &self.args.slot {
             Some(name) => format!("stream from slot \"{name}\""),
             None => "stream".to_owned(),
+        }
+    }
+
+    /// Looks for the slot. One that is in use may be about to be let go of: of the session of a program that was just ended the
+    /// server learns a little later.
+    fn check_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
+        let act = self.act();
+        let client = session(&mut self.session, self.settings)?;
+        let start = Instant::now();
+        loop {
+            self.slot = slots::find(client, name)?;
+            let usable = match &self.slot {
+                Some(slot) => slot.require_usable(client, &self.server, &act),
+                None if self.args.create_slot => Ok(()),
+                None => Err(slots::missing(client, name, &act)),
+            };
+            match usable {
+                Err(error) if error.kind() == Kind::Transient && start.elapsed() < GRACE && !stop.requested() => {
+                    stop.wait(GRACE_LOOK);
+                }
+                usable => return usable.map_err(settled),
+            }
         }
     }
 

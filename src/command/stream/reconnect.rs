@@ -4,12 +4,16 @@ use super::delivery::Delivery;
 use super::session::wait_for;
 use super::{Ended, Plan};
 use crate::error::Result;
+use crate::lsn::Lsn;
 use crate::output::Written;
 use crate::stop::Stop;
 use std::time::{Duration, Instant, SystemTime};
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// How much longer than usual a silent server is waited for at the most.
+const LARGEST_FACTOR: u32 = 1 << 10;
 
 /// How long to wait: from one second, doubling up to thirty, each up to a quarter shorter by chance, so that not all who lost the same
 /// server come back at once.
@@ -32,9 +36,38 @@ impl Backoff {
     }
 }
 
+/// How long a silent server is waited for. Decoding a huge transaction that has nothing for us may take long: given up at the same
+/// place again, it gets twice the time, so that it comes to its end at some time.
+pub struct Patience {
+    factor: u32,
+    ran_out_at: Option<Lsn>,
+}
+
+impl Patience {
+    /// Not tried yet.
+    pub fn new() -> Patience {
+        Patience { factor: 1, ran_out_at: None }
+    }
+
+    /// How long to wait where `usual` is usual.
+    pub fn stretch(&self, usual: Duration) -> Duration {
+        usual.saturating_mul(self.factor)
+    }
+
+    /// The server was given up when this much was received.
+    pub fn ran_out(&mut self, received: Lsn) {
+        self.factor =
+            if self.ran_out_at == Some(received) { self.factor.saturating_mul(2).min(LARGEST_FACTOR) } else { 1 };
+        self.ran_out_at = Some(received);
+    }
+}
+
 /// Waits, while the reader of the output goes on taking what is there. Returns why the stream ends meanwhile, if it does.
 pub fn wait(delay: Duration, plan: &Plan, stop: &Stop, delivery: &mut Delivery) -> Result<Option<Ended>> {
     let until = Instant::now() + delay;
+    // An outage may last.
+    delivery.output.write()?;
+    delivery.output.sync()?;
     loop {
         if stop.requested() {
             return Ok(Some(Ended::Interrupted));
@@ -46,6 +79,10 @@ pub fn wait(delay: Duration, plan: &Plan, stop: &Stop, delivery: &mut Delivery) 
             return Ok(Some(Ended::ReaderGone));
         }
         delivery.count_durable();
+        if delivery.at_boundary() && stop.take_reopen() {
+            delivery.output.sync()?;
+            delivery.reopen()?;
+        }
         let due = plan.deadline.map_or(until, |deadline| until.min(deadline));
         let left = due.saturating_duration_since(Instant::now());
         if left.is_zero() && Instant::now() >= until {
@@ -53,6 +90,30 @@ pub fn wait(delay: Duration, plan: &Plan, stop: &Stop, delivery: &mut Delivery) 
         }
         if wait_for(None, &delivery.output, stop, Some(left))?.reader_gone {
             return Ok(Some(Ended::ReaderGone));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_from_one_second_to_thirty() {
+        let mut backoff = Backoff::new();
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            let delay = backoff.next().as_secs_f64();
+            assert!((0.75 * f64::from(expected)..=f64::from(expected)).contains(&delay), "{delay} for {expected}");
+        }
+    }
+
+    #[test]
+    fn patience_grows_only_where_there_is_no_progress() {
+        let mut patience = Patience::new();
+        let usual = Duration::from_secs(1);
+        for (at, expected) in [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1)] {
+            patience.ran_out(Lsn(at));
+            assert_eq!(patience.stretch(usual).as_secs(), expected);
         }
     }
 }

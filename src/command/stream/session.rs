@@ -5,6 +5,7 @@
 //! blocks.
 
 use super::delivery::Delivery;
+use super::reconnect::Patience;
 use super::{Ended, Plan};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
@@ -28,13 +29,14 @@ const SHORT_READ: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// How long a reader that takes nothing holds up a stop that a signal asked for.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long the server may take to end the stream after it was asked to.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// See [`Session::finish`].
-const PILE_UP: Duration = Duration::from_millis(50);
+/// How long the server may take to get stuck or idle, and how often to look: see [`Session::pile_up`].
+const PILE_UP: Duration = Duration::from_secs(2);
+const PILE_LOOK: Duration = Duration::from_millis(10);
 
 /// What the server does if it hears nothing, where it does not say (`wal_sender_timeout = 0`).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,6 +47,7 @@ pub struct Session<'a> {
     plan: &'a Plan,
     stop: &'a Stop,
     delivery: &'a mut Delivery,
+    patience: &'a mut Patience,
     clock: Clock,
 }
 
@@ -63,13 +66,15 @@ enum Taken {
 struct Clock {
     /// The server hears from us at least this often.
     status_interval: Option<Duration>,
-    /// As long as the server may be silent before it is asked for a sign of life, and then once more before it is given up.
+    /// As long as the server may be silent before it is asked for a sign of life, and then twice as long before it is given up.
     silence: Duration,
     reported: Instant,
     heard: Instant,
     /// A sign of life was asked for.
     asked: bool,
     synced: Instant,
+    /// The server asked how far we are, and waits for what is just being synced.
+    owed: bool,
     paused: bool,
 }
 
@@ -81,21 +86,22 @@ impl<'a> Session<'a> {
         plan: &'a Plan,
         stop: &'a Stop,
         delivery: &'a mut Delivery,
+        patience: &'a mut Patience,
     ) -> Session<'a> {
-        let patience = timeout.unwrap_or(DEFAULT_TIMEOUT);
         let interval = Some(plan.status_interval).filter(|interval| !interval.is_zero());
         let now = Instant::now();
         let clock = Clock {
             // A third of the timeout leaves room for a lost packet and a busy machine.
             status_interval: interval.into_iter().chain(timeout.map(|timeout| timeout / 3)).min(),
-            silence: patience / 2,
+            silence: patience.stretch(timeout.unwrap_or(DEFAULT_TIMEOUT) / 2),
             reported: now,
             heard: now,
             asked: false,
             synced: now,
+            owed: false,
             paused: false,
         };
-        Session { connection, plan, stop, delivery, clock }
+        Session { connection, plan, stop, delivery, patience, clock }
     }
 
     /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well also ends the stream with a last
@@ -148,8 +154,7 @@ impl<'a> Session<'a> {
                 Message::CopyDone => return Err(Error::transient("could not stream: the server ended the stream")),
             };
             if asked {
-                self.hand_on()?;
-                self.report(false)?;
+                self.answer()?;
             }
             if self.rotation_is_due() {
                 self.rotate()?;
@@ -178,10 +183,15 @@ impl<'a> Session<'a> {
         if self.rotation_is_due() {
             self.rotate()?;
         }
+        self.delivery.output.end_sync()?;
+        self.delivery.count_durable();
         if self.sync_due().is_some_and(|due| now >= due) {
-            self.sync()?;
+            self.delivery.output.begin_sync()?;
+            self.clock.synced = now;
         }
-        if self.status_due().is_some_and(|due| now >= due) {
+        let answer = self.clock.owed && !self.delivery.output.is_syncing();
+        if answer || self.status_due().is_some_and(|due| now >= due) {
+            self.clock.owed &= !answer;
             self.report(false)?;
         }
         self.listen_for_life(now)?;
@@ -194,7 +204,10 @@ impl<'a> Session<'a> {
         let blocked = self.is_full();
         if self.clock.paused && !blocked {
             self.clock.paused = false;
-            if !self.poll(false, Some(PAUSE))?.signal && self.poll(true, Some(Duration::ZERO))?.socket {
+            if self.poll(false, Some(PAUSE))?.signal {
+                return Ok(None);
+            }
+            if self.poll(true, Some(Duration::ZERO))?.socket {
                 return self.receive();
             }
         }
@@ -238,11 +251,29 @@ impl<'a> Session<'a> {
         self.connection.send_status(&StandbyStatus { written, flushed, applied: flushed, reply_requested })
     }
 
-    fn sync(&mut self) -> Result<()> {
+    /// The server asks for a sign of life, or wants to shut down and waits until we have everything.
+    fn answer(&mut self) -> Result<()> {
         self.hand_on()?;
-        self.delivery.output.sync()?;
-        self.delivery.count_durable();
-        self.clock.synced = Instant::now();
+        if self.delivery.output.unsynced() > 0 {
+            self.delivery.output.begin_sync()?;
+            self.clock.owed = true;
+        }
+        self.report(false)
+    }
+
+    /// Waits until all that is written is durable; meanwhile the server hears from us.
+    fn make_durable(&mut self) -> Result<()> {
+        self.hand_on()?;
+        while self.delivery.output.unsynced() > 0 {
+            self.delivery.output.begin_sync()?;
+            if self.status_due().is_some_and(|due| Instant::now() >= due) {
+                self.report(false)?;
+            }
+            let timeout = self.status_due().map(|due| due.saturating_duration_since(Instant::now()));
+            self.poll(false, timeout)?;
+            self.delivery.output.end_sync()?;
+            self.delivery.count_durable();
+        }
         Ok(())
     }
 
@@ -252,7 +283,7 @@ impl<'a> Session<'a> {
 
     /// Log rotation: everything so far is safe in the old file and confirmed before the new one is opened.
     fn rotate(&mut self) -> Result<()> {
-        self.sync()?;
+        self.make_durable()?;
         self.report(false)?;
         self.delivery.reopen()
     }
@@ -264,6 +295,7 @@ impl<'a> Session<'a> {
             // It is we who do not listen.
             self.clock.heard = now;
         } else if silent >= self.clock.silence * 3 {
+            self.patience.ran_out(self.delivery.received());
             return Err(Error::transient(format!(
                 "could not stream: no sign of life from the server for {:.1} s",
                 silent.as_secs_f64()
@@ -276,7 +308,8 @@ impl<'a> Session<'a> {
     }
 
     fn sync_due(&self) -> Option<Instant> {
-        let wanted = self.delivery.output.wants_sync() && !self.plan.fsync_interval.is_zero();
+        let output = &self.delivery.output;
+        let wanted = output.unsynced() > 0 && !output.is_syncing() && !self.plan.fsync_interval.is_zero();
         wanted.then(|| self.clock.synced + self.plan.fsync_interval)
     }
 
@@ -302,17 +335,34 @@ impl<'a> Session<'a> {
     fn finish(&mut self, ended: Ended) -> Result<()> {
         if ended != Ended::ReaderGone {
             self.drain_output(ended)?;
-            self.sync()?;
+            self.make_durable()?;
         }
         self.report(false)?;
-        if !self.delivery.at_boundary() {
-            // In the middle of a transaction the server looks at what we say only when it cannot send: let it pile up.
-            self.poll(false, Some(PILE_UP))?;
-        }
+        self.pile_up()?;
         self.connection.finish(FAREWELL)
     }
 
-    /// Waits until the output took everything. A signal, now or before, ends the waiting for a reader that takes nothing.
+    /// While the server has much to send it looks at what we say only when it cannot send. So what it sends is left to pile up until
+    /// no more comes: then it is stuck, or idle, and has listened.
+    fn pile_up(&self) -> Result<()> {
+        let waiting = || rustix::io::ioctl_fionread(&self.connection).unwrap_or(0);
+        let since = Instant::now();
+        let mut before = waiting();
+        if before == 0 && !self.connection.buffered() && self.delivery.at_boundary() {
+            return Ok(());
+        }
+        while since.elapsed() < PILE_UP {
+            self.poll(false, Some(PILE_LOOK))?;
+            let now = waiting();
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        Ok(())
+    }
+
+    /// Waits until the output took everything. A signal, now or before, or `--timeout` ends the waiting for a reader that takes nothing.
     fn drain_output(&mut self, ended: Ended) -> Result<()> {
         let mut since = Instant::now();
         let mut before = self.delivery.output.waiting();
@@ -321,7 +371,7 @@ impl<'a> Session<'a> {
             if waiting != before {
                 (before, since) = (waiting, Instant::now());
             }
-            let interrupted = ended == Ended::Interrupted || self.stop.requested();
+            let interrupted = matches!(ended, Ended::Interrupted | Ended::TimedOut) || self.stop.requested();
             if interrupted && since.elapsed() >= LAST_WORDS {
                 return Ok(());
             }
@@ -348,7 +398,8 @@ pub struct Ready {
     pub reader_gone: bool,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), room for the output that waits, a signal, the end of time.
+/// Waits for whatever comes first: the server (if a connection is given), room for the output that waits, the end of a sync, a signal,
+/// the end of time.
 pub fn wait_for(
     connection: Option<&Connection>,
     output: &crate::output::Output,
@@ -358,13 +409,16 @@ pub fn wait_for(
     let wake_up = stop.wake_up();
     let socket = connection.map(|connection| connection.as_fd());
     let room = if output.waiting() > 0 { PollFlags::OUT } else { PollFlags::empty() };
-    let mut fds = [(); 3].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
-    let [_, socket_place, output_place] = &mut fds;
+    let mut fds = [(); 4].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
+    let [_, socket_place, output_place, bell_place] = &mut fds;
     if let Some(socket) = socket {
         *socket_place = PollFd::from_borrowed_fd(socket, PollFlags::IN);
     }
     if let Some(watched) = output.watched() {
         *output_place = PollFd::from_borrowed_fd(watched, room);
+    }
+    if let Some(bell) = output.bell() {
+        *bell_place = PollFd::from_borrowed_fd(bell, PollFlags::IN);
     }
     let timeout = timeout.map(|timeout| Timespec {
         tv_sec: timeout.as_secs().min(i32::MAX as u64) as i64,
@@ -376,13 +430,13 @@ pub fn wait_for(
             return Err(Error::new(format!("could not wait for the server: {}", std::io::Error::from(error))));
         }
     }
-    let [signal, from_socket, from_output] = fds.map(|fd| fd.revents());
+    let [signal, from_socket, from_output, _] = fds.map(|fd| fd.revents());
     if signal.contains(PollFlags::IN) {
         stop.drain();
     }
     Ok(Ready {
         socket: socket.is_some() && !from_socket.is_empty(),
         signal: !signal.is_empty(),
-        reader_gone: output.watched().is_some() && from_output.contains(PollFlags::ERR),
+        reader_gone: output.watched().is_some() && from_output.intersects(PollFlags::ERR | PollFlags::HUP),
     })
 }

@@ -5,10 +5,12 @@
 mod database;
 mod installation;
 mod program;
+mod proxy;
 mod server;
 
 pub use database::Database;
 pub use program::{Finished, Running, run, spawn};
+pub use proxy::Proxy;
 pub use server::{Options, Server, Stop, server};
 
 use std::time::{Duration, Instant};

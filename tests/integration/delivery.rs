@@ -1,0 +1,238 @@
+//! What is confirmed to the server, and when: after a clean end the next run repeats nothing, and nothing is confirmed that is not
+//! safe.
+
+use crate::support::*;
+use rustix::process::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A database with a table, a publication and a slot named like it.
+fn shop(name: &str) -> Database<'static> {
+    shop_on(server(), name)
+}
+
+fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
+    let db = Database::create_on(server, name);
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t");
+    db.create_slot("pgoutput");
+    db
+}
+
+fn stream(db: &Database<'_>, more: &[&str]) -> Command {
+    // Nothing is to depend on a report that comes by chance.
+    let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p", "-F", "1000"]);
+    command.args(more);
+    if !more.contains(&"-s") {
+        command.args(["-s", "1000"]);
+    }
+    command
+}
+
+fn ids(run: &Finished) -> Vec<u64> {
+    run.succeeded().json().iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect()
+}
+
+/// What a further run finds.
+fn rest(db: &Database<'_>) -> Vec<u64> {
+    ids(&run(&mut stream(db, &["--until-now"])))
+}
+
+fn confirmed(db: &Database<'_>) -> String {
+    db.value(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'", db.name()))
+}
+
+#[test]
+fn whatever_ends_a_run_the_next_repeats_nothing() {
+    let db = shop("whatever_ends_a_run_the_next_repeats_nothing");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.json");
+    let file = ["-f", path.to_str().unwrap()];
+    let mut next = 0;
+    let mut lines = 0;
+    for to_file in [false, true] {
+        for how in ["--until-now", "--limit=2", "--timeout=0.5", "--endpos", "INT", "TERM"] {
+            next += 2;
+            db.sql(&format!("INSERT INTO t VALUES ({}), ({next})", next - 1));
+            let mut command = stream(&db, if to_file { &file } else { &[] });
+            let finished = match how {
+                "INT" | "TERM" => {
+                    let mut running = spawn(&mut command);
+                    if to_file {
+                        wait_until("both rows", || {
+                            let text = std::fs::read_to_string(&path).ok()?;
+                            (text.lines().count() == lines + 2).then_some(())
+                        });
+                    } else {
+                        for _ in 0..2 {
+                            running.line();
+                        }
+                    }
+                    running.signal(if how == "INT" { Signal::INT } else { Signal::TERM });
+                    running.wait()
+                }
+                "--endpos" => run(command.args(["--endpos", &db.wal_position()])),
+                _ => run(command.arg(how)),
+            };
+            finished.succeeded();
+            if to_file {
+                lines += 2;
+                assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines, "{how}");
+            } else {
+                assert_eq!(ids(&finished), [next - 1, next], "{how}");
+            }
+            assert_eq!(rest(&db), [0; 0], "{how} to file: {to_file}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_within_a_huge_transaction_confirms_what_came_before() {
+    for (name, host) in [("socket", None), ("tcp", Some("127.0.0.1"))] {
+        let db = shop(&format!("a_stop_within_a_huge_transaction_{name}"));
+        db.sql("INSERT INTO t VALUES (0)");
+        db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 300000) i");
+        let limited = |limit: &str| {
+            let mut command = stream(&db, &["--limit", limit]);
+            if let Some(host) = host {
+                command.env("PGHOST", host);
+            }
+            ids(&run(&mut command))
+        };
+        assert_eq!(limited("2"), [0, 1], "{name}");
+        assert_eq!(limited("2"), [1, 2], "{name}: the small transaction was not confirmed");
+        assert_eq!(limited("50000").len(), 50000);
+        assert_eq!(limited("1"), [1], "{name}: half a transaction was confirmed");
+    }
+}
+
+#[test]
+fn an_end_at_a_commit_confirms_it_though_the_server_sends_on() {
+    let db = shop("an_end_at_a_commit_confirms_it_though_the_server_sends_on");
+    db.sql("INSERT INTO t VALUES (0)");
+    db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 300000) i");
+    let start = Instant::now();
+    assert_eq!(ids(&run(&mut stream(&db, &["--limit", "1"]))), [0]);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(ids(&run(&mut stream(&db, &["--limit", "1"]))), [1]);
+}
+
+#[test]
+fn a_message_outside_transactions_is_confirmed_too() {
+    let db = shop("a_message_outside_transactions_is_confirmed_too");
+    db.sql("SELECT pg_logical_emit_message(false, 'p', 'one'); SELECT pg_logical_emit_message(false, 'p', 'two')");
+    for content in ["one", "two"] {
+        let run = run(&mut stream(&db, &["--messages", "--limit", "1"]));
+        assert_eq!(run.succeeded().json()[0]["content"], content);
+    }
+}
+
+#[test]
+fn an_idle_slot_does_not_hold_wal_back() {
+    let db = shop("an_idle_slot_does_not_hold_wal_back");
+    db.sql("CREATE TABLE other (v text)");
+    let running = spawn(&mut stream(&db, &["-s", "0.1"]));
+    db.sql("INSERT INTO other SELECT repeat('x', 1000) FROM generate_series(1, 1000)");
+    let target = db.wal_position();
+    db.wait_for(&format!(
+        "SELECT confirmed_flush_lsn >= '{target}' FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
+    assert_eq!(running.interrupt().succeeded().text(), "");
+}
+
+#[test]
+fn a_peek_moves_nothing() {
+    let db = shop("a_peek_moves_nothing");
+    db.sql("INSERT INTO t VALUES (1)");
+    let before = confirmed(&db);
+    let mut running = spawn(&mut stream(&db, &["--peek", "-s", "0.05"]));
+    running.line();
+    db.sql("INSERT INTO t VALUES (2)");
+    running.line();
+    // Something to be idle at.
+    db.sql("CREATE TABLE other (v text)");
+    let target = db.wal_position();
+    db.wait_for(&format!(
+        "SELECT bool_or(write_lsn >= '{target}') FROM pg_stat_replication WHERE pid = (SELECT
+        active_pid FROM pg_replication_slots WHERE slot_name = '{}')",
+        db.name()
+    ));
+    running.interrupt().succeeded();
+    assert_eq!(confirmed(&db), before);
+    assert_eq!(ids(&run(&mut stream(&db, &["--peek", "--until-now"]))), [1, 2]);
+    assert_eq!(confirmed(&db), before);
+    assert_eq!(rest(&db), [1, 2]);
+}
+
+#[test]
+fn the_end_position_is_met_to_the_transaction() {
+    let db = shop("the_end_position_is_met_to_the_transaction");
+    for id in 1..=3 {
+        db.sql(&format!("INSERT INTO t VALUES ({id}0), ({id}1)"));
+    }
+    let all = run(&mut stream(&db, &["--peek", "--until-now"]));
+    let events = all.succeeded().json();
+    let lsn = |row: usize, key: &str| events[row][key].as_str().unwrap().to_owned();
+    let until = |position: &str| ids(&run(&mut stream(&db, &["--peek", "--endpos", position])));
+    assert_eq!(until(&lsn(3, "lsn")), [10, 11], "in the middle of the second transaction");
+    assert_eq!(until(&lsn(3, "commit_lsn")), [10, 11, 20, 21], "at the commit of the second");
+    let next = db.value(&format!("SELECT '{}'::pg_lsn + 1", lsn(3, "commit_lsn")));
+    assert_eq!(until(&next), [10, 11, 20, 21], "within the commit record of the second");
+    let before = db.value(&format!("SELECT '{}'::pg_lsn - 1", lsn(3, "commit_lsn")));
+    assert_eq!(until(&before), [10, 11], "just before the commit of the second");
+    assert_eq!(until(&db.wal_position()), [10, 11, 20, 21, 30, 31], "at the end");
+    assert_eq!(until("0/1"), [0; 0], "behind the slot");
+    // As often as you like: whether the server has sent what starts at the position must not depend on luck.
+    for _ in 0..20 {
+        assert_eq!(until(&lsn(5, "commit_lsn")).len(), 6);
+    }
+}
+
+#[test]
+fn an_end_position_yet_to_come_is_waited_for() {
+    let db = shop("an_end_position_yet_to_come_is_waited_for");
+    let target = db.value("SELECT pg_current_wal_lsn() + 1000000");
+    let mut running = spawn(&mut stream(&db, &["--endpos", &target]));
+    db.sql("INSERT INTO t VALUES (1)");
+    running.line();
+    assert!(!running.has_ended());
+    db.sql("CREATE TABLE other AS SELECT repeat('x', 1000) FROM generate_series(1, 1500)");
+    assert_eq!(ids(&running.wait()), [1]);
+}
+
+#[test]
+fn until_now_on_an_idle_server_ends_at_once() {
+    let db = shop("until_now_on_an_idle_server_ends_at_once");
+    assert_eq!(rest(&db), [0; 0]);
+    let start = Instant::now();
+    assert_eq!(rest(&db), [0; 0]);
+    assert_eq!(ids(&db.run(&["stream", "--publication", "p", "--until-now"])), [0; 0]);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_reader_that_leaves_an_idle_stream_ends_it() {
+    let db = shop("a_reader_that_leaves_an_idle_stream_ends_it");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = stream(&db, &[]).stdout(writer).spawn().unwrap();
+    db.wait_for(&format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    drop(reader);
+    let status = wait_until("the end of the program", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_server_that_shuts_down_need_not_wait_for_the_next_fsync() {
+    let server = Server::start(Options::default());
+    let db = shop_on(&server, "shut");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.json");
+    let mut running = spawn(&mut stream(&db, &["-n", "-f", path.to_str().unwrap()]));
+    db.sql("INSERT INTO t VALUES (1)");
+    wait_until("the row", || (std::fs::metadata(&path).ok()?.len() > 0).then_some(()));
+    let start = Instant::now();
+    server.stop(Stop::Fast);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    wait_until("the end of the program", || running.has_ended().then_some(()));
+    running.wait().exited(1);
+}
