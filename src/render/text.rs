@@ -11,8 +11,8 @@
 //! ```
 //!
 //! An update shows the key, then what changed as `old→new`. Where the old row is not known it shows all values that were sent, and
-//! `(unchanged)` for a TOASTed value that was not. Under REPLICA IDENTITY FULL pgoutput does not tell the key: the first column stands
-//! in for it. A message outside transactions ends in `NON-TRANSACTIONAL`.
+//! `(unchanged)` for a TOASTed value that was not. Where there is no key, or the plugin does not tell it (pgoutput under REPLICA
+//! IDENTITY FULL), the first column stands in for it. A message outside transactions ends in `NON-TRANSACTIONAL`.
 //!
 //! Prepared transactions: `BEGIN PREPARE 742 'gid'  time`, `PREPARE 742 'gid'  lsn`, `COMMIT PREPARED`, `ROLLBACK PREPARED`; streamed
 //! ones: `STREAM START 742`, `STREAM STOP 742`, `STREAM COMMIT 742  lsn`, `STREAM ABORT 742  lsn`, `STREAM PREPARE 742 'gid'  lsn`, with
@@ -176,8 +176,9 @@ impl Table {
         let mut name = Vec::new();
         write_table_name(relation, &mut name);
         let full = relation.replica_identity == Some(ReplicaIdentity::Full);
+        let untold = full || !relation.columns.iter().any(|column| column.key);
         let column = |(index, column): (usize, &Column)| {
-            let key = if full { index == 0 } else { column.key };
+            let key = if untold { index == 0 } else { column.key };
             TableColumn::new(column, key, paint)
         };
         Table { name, columns: relation.columns.iter().enumerate().map(column).collect() }
@@ -405,7 +406,7 @@ mod tests {
             (&full, Some([one, ada, Sent::Null]), [one, grace, long], "id=1 name='Ada'→'Grace' bio=NULL→'long'"),
             (&full, Some([one, ada, long]), [two, ada, long], "id=1→2"),
             (&full, Some([one, ada, long]), [one, ada, long], "id=1"),
-            (&keyless, Some([one, ada, long]), [one, ada, Sent::Null], "bio='long'→NULL"),
+            (&keyless, Some([one, ada, long]), [one, ada, Sent::Null], "id=1 bio='long'→NULL"),
         ] {
             let (old, new) = (old.map(|old| cells_of(&old)), cells_of(&new));
             let mut test = text(Include::default(), false);

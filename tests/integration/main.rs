@@ -39,6 +39,7 @@ mod decoding;
 mod delivery;
 mod documentation;
 mod generated;
+mod golden;
 mod harness;
 mod imports;
 mod manners;
