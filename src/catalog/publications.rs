@@ -91,7 +91,7 @@ pub fn names(client: &mut Client) -> Result<Vec<String>> {
 
 /// How many tables a publication publishes now.
 pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
-    let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = $1";
+    let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname = $1";
     let row = client.query_one(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?;
     column(&row, 0)
 }
@@ -174,7 +174,7 @@ pub fn drop(client: &mut Client, server: &Server, wanted: &[String], if_exists: 
 }
 
 fn exists(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
-    let query = "SELECT FROM pg_catalog.pg_publication WHERE pubname::pg_catalog.text = $1";
+    let query = "SELECT FROM pg_catalog.pg_publication WHERE pubname = $1";
     Ok(transaction.query_opt(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?.is_some())
 }
 

@@ -93,7 +93,7 @@ const QUERY: &str = r"
 WITH publication AS (
     SELECT p.*, pg_catalog.to_jsonb(p) ->> 'pubgencols' AS gencols
     FROM pg_catalog.pg_publication AS p
-    WHERE p.pubname::pg_catalog.text = $1 AND (p.pubupdate OR p.pubdelete)
+    WHERE p.pubname = $1 AND (p.pubupdate OR p.pubdelete)
 ), published AS (
     SELECT g.relid FROM publication AS p, pg_catalog.pg_get_publication_tables(p.pubname::pg_catalog.text) AS g
 ), leaf AS (

@@ -41,6 +41,7 @@ pub struct Slot {
     /// How much more WAL may be written before the slot is in danger, if that is limited.
     pub safe_wal_size: Option<i64>,
     /// Does it decode prepared transactions when they are prepared?
+    #[serde(default)]
     pub two_phase: bool,
     /// From here on it does (18).
     #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
@@ -114,12 +115,18 @@ impl Slot {
         if let Some(reason) = self.lost() {
             return Err(Error::new(format!("could not {act}: it is invalidated ({reason})"))
                 .with_detail("The server no longer has what the slot had not yet delivered.")
-                .with_remedy(format!("walcat slot drop {0} && walcat slot create {0}", self.name)));
+                .with_remedy(self.make_anew()));
         }
         match self.active_pid {
             Some(pid) => Err(held(client, pid, act)),
             None => Ok(()),
         }
+    }
+
+    fn make_anew(&self) -> String {
+        let plugin = self.plugin.as_deref().filter(|&plugin| plugin != "pgoutput");
+        let plugin = plugin.map(|plugin| format!(" -P {}", shell_word(plugin))).unwrap_or_default();
+        format!("walcat slot drop {0} && walcat slot create {0}{plugin}", self.name)
     }
 }
 
@@ -131,7 +138,7 @@ pub fn list(client: &mut Client) -> Result<Vec<Slot>> {
 
 /// The slot of this name.
 pub fn find(client: &mut Client, name: &str) -> Result<Option<Slot>> {
-    let row = client.query_opt(&query("s.slot_name::pg_catalog.text = $1"), &[&name]);
+    let row = client.query_opt(&query("s.slot_name = $1"), &[&name]);
     row.map_err(failed(format!("look up slot \"{name}\"")))?.as_ref().map(decoded).transpose()
 }
 
@@ -176,8 +183,8 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
     // By their names: where they stand, and whether they are there at all, depends on the version.
     let failover = if slot.failover { ", failover => true" } else { "" };
     let query = format!(
-        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1::pg_catalog.text::pg_catalog.name,
-             plugin => $2::pg_catalog.text::pg_catalog.name, twophase => $3{failover})"
+        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => $2,
+             twophase => $3{failover})"
     );
     let row = client
         .query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase])
@@ -188,7 +195,7 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
 /// Drops a slot that nobody uses.
 pub fn drop(client: &mut Client, name: &str) -> Result<()> {
     client
-        .execute("SELECT pg_catalog.pg_drop_replication_slot($1::pg_catalog.text::pg_catalog.name)", &[&name])
+        .execute("SELECT pg_catalog.pg_drop_replication_slot($1)", &[&name])
         .map_err(failed(format!("drop slot \"{name}\"")))?;
     Ok(())
 }
@@ -196,10 +203,7 @@ pub fn drop(client: &mut Client, name: &str) -> Result<()> {
 /// Moves a slot forward and returns where it is then.
 pub fn advance(client: &mut Client, name: &str, to: Lsn) -> Result<Lsn> {
     let row = client
-        .query_one(
-            "SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1::pg_catalog.text::pg_catalog.name, $2)",
-            &[&name, &PgLsn::from(to.0)],
-        )
+        .query_one("SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1, $2)", &[&name, &PgLsn::from(to.0)])
         .map_err(failed(format!("advance slot \"{name}\"")))?;
     position(&row)
 }

@@ -147,6 +147,9 @@ fn publication_text_cannot_smuggle_sql() {
     db.run(&["pub", "create", name, "--table", "t"]).succeeded();
     assert_eq!(listed(&db, name)["tables"], json!([{"schema": "public", "table": "t"}]));
     db.run(&["pub", "drop", name]).succeeded();
+    // The server would just cut it off.
+    let run = db.run(&["pub", "create", &"x".repeat(64), "--table", "t"]);
+    assert!(run.exited(1).stderr.contains(": identifier too long (SQLSTATE 42622)\n"), "{}", run.stderr);
     if major(&db) >= 15 {
         let run = db.run(&["pub", "create", "p", "--schema", "public; DROP TABLE u"]);
         assert!(run.exited(1).stderr.contains("schema \"public; DROP TABLE u\" does not exist"), "{}", run.stderr);

@@ -131,6 +131,9 @@ fn slot_create_explains_refusals() {
         run.stderr.contains("(SQLSTATE 42602)\n")
             && run.stderr.contains("HINT:  Replication slot names may only contain")
     );
+    let long = "x".repeat(64);
+    let run = db.run(&["slot", "create", &long]);
+    assert!(run.exited(1).stderr.contains(": identifier too long (SQLSTATE 42622)\n"), "{}", run.stderr);
     let run = db.run(&["slot", "create", "slot_without_a_plugin", "-P", "no_such_plugin"]);
     assert!(run.exited(1).stderr.contains("could not access file \"no_such_plugin\""), "{}", run.stderr);
     assert!(run.stderr.ends_with("try: install the plugin on the server, or use pgoutput\n"), "{}", run.stderr);

@@ -67,6 +67,7 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
 /// What the server would refuse with an error about its syntax, or do otherwise than is meant.
 pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
     let act = format!("create slot \"{}\"", new.name);
+    server.require_version(14, &act, "walcat")?;
     server.require_decoding(&act)?;
     if server.in_recovery {
         server.require_version(16, &act, "a logical slot on a standby")?;

@@ -96,13 +96,16 @@ fn row(slot: &Slot) -> Vec<String> {
 fn alarm(slots: &[Slot], limit: u64) -> Result<()> {
     let over = |slot: &&Slot| slot.retained_bytes.is_some_and(|bytes| bytes.unsigned_abs() > limit);
     let lagging: Vec<String> = slots.iter().filter(over).map(describe).collect();
-    let lost: Vec<String> = slots.iter().filter(|slot| slot.lost().is_some()).map(|slot| slot.name.clone()).collect();
-    let limit = answer::human_size(i64::try_from(limit).unwrap_or(i64::MAX));
-    match (lagging.as_slice(), lost.as_slice()) {
-        ([], []) => Ok(()),
-        ([], lost) => Err(Error::new(format!("slots are invalidated: {}", enumerate(lost)))),
-        (lagging, _) => Err(Error::new(format!("slots retain more than {limit} of WAL: {}", enumerate(lagging)))),
+    let lost: Vec<&str> = slots.iter().filter(|slot| slot.lost().is_some()).map(|slot| slot.name.as_str()).collect();
+    let mut alarms = Vec::new();
+    if !lagging.is_empty() {
+        let limit = answer::human_size(i64::try_from(limit).unwrap_or(i64::MAX));
+        alarms.push(format!("slots retain more than {limit} of WAL: {}", enumerate(&lagging)));
     }
+    if !lost.is_empty() {
+        alarms.push(format!("slots are invalidated: {}", enumerate(&lost)));
+    }
+    if alarms.is_empty() { Ok(()) } else { Err(Error::new(alarms.join("; "))) }
 }
 
 fn describe(slot: &Slot) -> String {
