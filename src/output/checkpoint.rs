@@ -156,7 +156,8 @@ impl Read for Section<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::io::{Seek, SeekFrom, Write};
+    use std::time::{Duration, Instant};
 
     fn checkpoint(content: &[u8]) -> Result<Checkpoint, String> {
         let mut file = tempfile::tempfile().unwrap();
@@ -197,6 +198,17 @@ mod tests {
             let found = checkpoint(format!("{INSERT}\n{tail}").as_bytes());
             assert_eq!(found.is_ok_and(|found| found.whole as usize == INSERT.len() + 1), whole, "{tail:?}");
         }
+    }
+
+    #[test]
+    fn only_the_end_of_a_huge_file_is_read() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(10 << 30).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
+        file.write_all(format!("\n{INSERT}\n").as_bytes()).unwrap();
+        let start = Instant::now();
+        assert!(read(&file).unwrap().position.is_some());
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod connection;
 mod decoding;
 mod delivery;
 mod documentation;
+mod files;
 mod generated;
 mod golden;
 mod harness;

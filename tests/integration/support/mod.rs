@@ -6,11 +6,13 @@ mod database;
 mod installation;
 mod program;
 mod proxy;
+mod random;
 mod server;
 
 pub use database::Database;
 pub use program::{Finished, Running, run, spawn};
 pub use proxy::Proxy;
+pub use random::Random;
 pub use server::{Options, Server, Stop, server};
 
 use std::time::{Duration, Instant};
