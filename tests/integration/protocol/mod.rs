@@ -6,6 +6,7 @@
 mod consumer;
 mod events;
 mod files;
+mod random;
 mod scenarios;
 
 use crate::support::*;
