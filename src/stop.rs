@@ -1,7 +1,8 @@
 //! Signals, turned into one pipe that `poll` can wait on.
 //!
 //! Every command that may wait for long installs it once, after a password was asked for. SIGINT and SIGTERM ask for a clean
-//! stop, a second SIGINT ends the process at once with status 130, SIGHUP asks for the output file to be opened anew.
+//! stop, a second SIGINT ends the process at once with status 130, SIGHUP asks for the output file to be opened anew, or, where none
+//! was named, says that the terminal is gone.
 
 use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +22,8 @@ pub struct Stop {
 struct Flags {
     stop: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
+    /// Was the process started with SIGHUP ignored, as nohup does?
+    immune: bool,
     wake_up: OwnedFd,
 }
 
@@ -37,6 +40,7 @@ impl Stop {
         let (wake_up, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let stop = Arc::new(AtomicBool::new(false));
         let reopen = Arc::new(AtomicBool::new(false));
+        let immune = ignores_hang_up();
         // A flag comes before its pipe: whoever wakes up finds it set.
         for (signal, flag) in [(SIGTERM, &stop), (SIGHUP, &reopen)] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
@@ -52,7 +56,7 @@ impl Stop {
             // A full pipe is as good a wake-up as one more byte.
             let _ = rustix::io::write(&ring, b"!");
         })?;
-        Ok(Stop { flags: Arc::new(Flags { stop, reopen, wake_up }) })
+        Ok(Stop { flags: Arc::new(Flags { stop, reopen, immune, wake_up }) })
     }
 
     /// Was a clean stop asked for?
@@ -63,6 +67,11 @@ impl Stop {
     /// Was a new file asked for since the last call?
     pub fn take_reopen(&self) -> bool {
         self.flags.reopen.swap(false, Ordering::SeqCst)
+    }
+
+    /// Is the terminal gone since the last call, and is that meant to end the program?
+    pub fn take_hang_up(&self) -> bool {
+        self.take_reopen() && !self.flags.immune
     }
 
     /// Becomes readable when a signal came.
@@ -88,4 +97,12 @@ impl Stop {
         let _ = poll(&mut fds, Some(&timeout));
         self.drain();
     }
+}
+
+/// Linux tells which signals are ignored as a mask in hexadecimal; elsewhere nobody does without unsafe code.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (SIGHUP - 1) != 0
 }

@@ -219,6 +219,11 @@ impl OutputFile {
         Error::new(format!("could not fsync {}: {reason}", self.name))
     }
 
+    /// Can it be opened again?
+    pub fn has_name(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Closes the file and opens its name again. `last` is where the old file ends. Returns false where there is no name.
     pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {
         let Some((path, existing)) = self.path.clone() else { return Ok(false) };

@@ -130,6 +130,11 @@ impl Output {
         matches!(self.sink, Sink::File(_))
     }
 
+    /// Is it a file that was named, and can be opened again by its name?
+    pub fn has_name(&self) -> bool {
+        matches!(&self.sink, Sink::File(file) if file.has_name())
+    }
+
     /// What to watch for room or for the reader's leaving; nothing for files.
     pub fn watched(&self) -> Option<BorrowedFd<'_>> {
         match &self.sink {

@@ -45,6 +45,34 @@ fn a_signal_ends_an_idle_stream_cleanly() {
 }
 
 #[test]
+fn nohup_outlives_the_terminal() {
+    let db = shop("nohup_outlives_the_terminal");
+    let walcat = stream(&db, &[]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(walcat.get_program()).args(walcat.get_args()).env_clear();
+    nohup.envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut running = spawn(&mut nohup);
+    db.sql("INSERT INTO t VALUES (1)");
+    assert_eq!(running.json()["after"]["id"], 1);
+    running.signal(Signal::HUP);
+    db.sql("INSERT INTO t VALUES (2)");
+    assert_eq!(running.json()["after"]["id"], 2);
+    running.interrupt().succeeded();
+}
+
+#[test]
+fn a_hang_up_ends_what_the_shell_sends_to_a_file() {
+    let db = shop("a_hang_up_ends_what_the_shell_sends_to_a_file");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    db.sql("INSERT INTO t VALUES (1)");
+    let mut child = stream(&db, &[]).stdout(file.reopen().unwrap()).spawn().unwrap();
+    wait_until("a line", || (!std::fs::read(file.path()).unwrap().is_empty()).then_some(()));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::HUP).unwrap();
+    let status = wait_until("the end of the program", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_failure() {
     let db = shop("a_reader_that_leaves_is_no_failure");
     let mut running = left_of_pipe(&db, "head -n 1");

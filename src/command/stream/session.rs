@@ -169,7 +169,7 @@ impl<'a> Session<'a> {
     /// Does what is due.
     fn attend(&mut self) -> Result<Option<Ended>> {
         // Where there is no file to open anew, SIGHUP says that the terminal is gone.
-        if self.stop.requested() || !self.delivery.output.is_file() && self.stop.take_reopen() {
+        if self.stop.requested() || !self.delivery.output.has_name() && self.stop.take_hang_up() {
             return Ok(Some(Ended::Interrupted));
         }
         let now = Instant::now();
@@ -278,7 +278,7 @@ impl<'a> Session<'a> {
     }
 
     fn rotation_is_due(&self) -> bool {
-        self.delivery.output.is_file() && self.delivery.at_boundary() && self.stop.take_reopen()
+        self.delivery.output.has_name() && self.delivery.at_boundary() && self.stop.take_reopen()
     }
 
     /// Log rotation: everything so far is safe in the old file and confirmed before the new one is opened.
