@@ -64,3 +64,25 @@ fn catalog_column(row: &Row) -> Result<CatalogColumn> {
     let toastable = column(row, 4)?;
     Ok(CatalogColumn { column: Column { name, type_oid, type_name, type_modifier: -1, key }, toastable })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_catalog_that_cannot_be_had_is_told_once() {
+        let warnings = Rc::new(RefCell::new(Vec::new()));
+        let heard = Rc::clone(&warnings);
+        let connect = || -> Result<Box<Client>> { Err(Error::new("could not connect: nobody there")) };
+        let mut relations = SqlRelations::new(connect, move |text| heard.borrow_mut().push(text.to_owned()));
+        assert_eq!(relations.columns("public", "a"), None);
+        assert_eq!(relations.columns("public", "b"), None);
+        assert_eq!(
+            *warnings.borrow(),
+            ["could not connect: nobody there; values that an update left alone may go unnamed"]
+        );
+    }
+}

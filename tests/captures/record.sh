@@ -10,29 +10,24 @@ export PGHOST=$work PGPORT=54329 PGUSER=recorder PGDATABASE=postgres PGOPTIONS='
 server=
 
 start() {
-    "$1/initdb" -D "$work/$2" -U recorder -A trust --no-sync --locale=C --encoding=UTF8 >"$work/log" 2>&1
+    "$1/initdb" -D "$work/$2" -U recorder -A trust --no-sync --locale=C --encoding=UTF8 >"$work/log"
     cat >>"$work/$2/postgresql.conf" <<-END
 		listen_addresses = ''
 		port = $PGPORT
 		unix_socket_directories = '$work'
 		wal_level = logical
 		max_prepared_transactions = 10
-		max_replication_slots = 20
 		fsync = off
 		autovacuum = off
 		$3
 	END
-    "$1/postgres" -D "$work/$2" >>"$work/log" 2>&1 &
-    server=$!
-    until "$bin15/psql" -qc 'select 1' >/dev/null 2>&1; do sleep 0.1; done
+    "$1/pg_ctl" -s -w -D "$work/$2" -l "$work/log" start
+    server="$1/pg_ctl -s -D $work/$2 -m fast stop"
 }
 
 stop() {
-    if [ -n "$server" ]; then
-        kill -INT "$server"
-        wait "$server" || true
-        server=
-    fi
+    $server
+    server=
 }
 trap 'stop; rm -rf "$work"' EXIT
 

@@ -333,10 +333,10 @@ fn same_column(sent: &Column, known: &Column) -> bool {
 
 /// Could values of the column be TOASTed, as far as its type's number tells? Not those of a fixed length.
 fn may_be_toasted(column: &Column) -> bool {
-    // pg_type.oid where typlen is not -1
+    // SELECT oid FROM pg_type WHERE typlen <> -1 AND typtype <> 'p' AND oid < 10000
     const FIXED: [u32; 41] = [
-        16, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 1082, 1083, 1114,
-        1184, 1186, 1266, 2202, 2203, 2204, 2205, 2206, 2950, 3220, 3734, 3769, 4089, 4096, 4191, 5038, 5069,
+        16, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 1033, 1082, 1083,
+        1114, 1184, 1186, 1266, 2202, 2203, 2204, 2205, 2206, 2950, 3220, 3734, 3769, 4089, 4096, 4191, 5069,
     ];
     !FIXED.contains(&column.type_oid)
 }
