@@ -163,7 +163,7 @@ impl ServerError {
 
 /// Escapes control characters, so that no server and no row can move the cursor or forge a line of ours.
 pub fn printable(text: &str) -> String {
-    let escape = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let escape = |c: char| is_harmful(c) && c != '\n' && c != '\t';
     if !text.contains(escape) {
         return text.to_owned();
     }
@@ -172,6 +172,13 @@ pub fn printable(text: &str) -> String {
         if escape(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
     }
     clean
+}
+
+/// Could it move the cursor, forge a line or turn the direction of writing? Control characters, ends of lines and paragraphs,
+/// marks of direction.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[cfg(test)]
@@ -199,6 +206,7 @@ mod tests {
     #[test]
     fn no_escape_sequence_reaches_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\u{9b}c\r"), "a\\u{1b}[2Jb\\u{9b}c\\r");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Names and values as SQL writes them, with all that could move the cursor or forge a line in escapes.
 
+use crate::error::is_harmful;
+
 /// The words that PostgreSQL takes as names only in double quotes: those that `pg_get_keywords()` says are reserved, also where
 /// only functions and types may have them (categories R and T).
 const RESERVED: &str = "\
@@ -24,7 +26,7 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
             match c {
                 '"' => out.extend_from_slice(b"\"\""),
                 '\\' if escapes => out.extend_from_slice(b"\\\\"),
-                c if is_dangerous(c) => write_unicode("\\", "\\+", 4, 6, c, out),
+                c if is_harmful(c) => write_unicode("\\", "\\+", 4, 6, c, out),
                 c => write_char(c, out),
             }
         }
@@ -37,7 +39,7 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
 /// Appends what is SQL already, as the name of a type.
 pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
-        if is_dangerous(c) { write_unicode("\\", "\\+", 4, 6, c, out) } else { write_char(c, out) }
+        if is_harmful(c) { write_unicode("\\", "\\+", 4, 6, c, out) } else { write_char(c, out) }
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) fn write_literal(text: &[u8], out: &mut Vec<u8>) {
                 '\r' => out.extend_from_slice(b"\\r"),
                 '\t' => out.extend_from_slice(b"\\t"),
                 c if c.is_ascii_control() => write_byte(c as u8, out),
-                c if is_dangerous(c) => write_unicode("\\u", "\\U", 4, 8, c, out),
+                c if is_harmful(c) => write_unicode("\\u", "\\U", 4, 8, c, out),
                 c => write_char(c, out),
             }
         }
@@ -77,15 +79,9 @@ fn is_plain_identifier(name: &[u8]) -> bool {
 
 fn needs_escapes(text: &[u8]) -> bool {
     match std::str::from_utf8(text) {
-        Ok(text) => text.contains(is_dangerous),
+        Ok(text) => text.contains(is_harmful),
         Err(_) => true,
     }
-}
-
-/// Control characters, ends of lines and paragraphs, and what turns the direction of writing.
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 fn write_char(c: char, out: &mut Vec<u8>) {
