@@ -16,9 +16,15 @@ impl Lsn {
 
     /// Appends it as `X/Y`, for where every nanosecond counts.
     pub fn append_to(self, out: &mut Vec<u8>) {
-        append_half(self.0 >> 32, out);
-        out.push(b'/');
-        append_half(self.0 & 0xFFFF_FFFF, out);
+        // A copy of fixed length that is cut afterwards is cheaper than one byte after the other.
+        let mut text = [b'/'; 17];
+        let mut places = text.iter_mut();
+        write_half(self.0 >> 32, &mut places);
+        places.next();
+        write_half(self.0 & 0xFFFF_FFFF, &mut places);
+        let unused = places.len();
+        out.extend_from_slice(&text);
+        out.truncate(out.len() - unused);
     }
 
     /// Is this a position at all?
@@ -27,12 +33,12 @@ impl Lsn {
     }
 }
 
-/// At most 32 bits in upper-case hexadecimal digits, without leading zeros.
-fn append_half(half: u64, out: &mut Vec<u8>) {
+/// Writes at most 32 bits in upper-case hexadecimal digits, without leading zeros.
+fn write_half(half: u64, places: &mut std::slice::IterMut<'_, u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digits = (64 - (half | 1).leading_zeros()).div_ceil(4);
-    for digit in (0..digits).rev() {
-        let value = (half >> (4 * digit) & 0xF) as u8;
-        out.push(if value < 10 { b'0' + value } else { b'A' + value - 10 });
+    for (digit, place) in (0..digits).rev().zip(places) {
+        *place = DIGITS[(half >> (4 * digit) & 0xF) as usize];
     }
 }
 

@@ -4,6 +4,7 @@
 //! `--format raw` needs none of this: it passes on the plugin's bytes.
 
 pub mod ndjson;
+mod piece;
 mod printer;
 mod sql;
 #[cfg(test)]

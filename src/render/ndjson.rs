@@ -39,6 +39,7 @@
 //! (`atttypmod`, absent if the type has none) and `key` (is the column part of the replica identity?).
 //! `changed` is there when the whole old row is known.
 
+use super::piece::Piece;
 use super::printer::{Include, Values};
 use super::type_name;
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
@@ -68,7 +69,7 @@ struct Table {
 
 struct TableColumn {
     /// `,"id":`
-    key: Vec<u8>,
+    key: Piece,
     /// `"id"`
     name: Vec<u8>,
     type_oid: u32,
@@ -211,7 +212,8 @@ impl Table {
             let mut name = Vec::new();
             write_string(column.name.as_bytes(), &mut name);
             let kind = values.kind(column.type_oid);
-            TableColumn { key: [b",", name.as_slice(), b":"].concat(), name, type_oid: column.type_oid, kind }
+            let key = Piece::from([b",", name.as_slice(), b":"].concat().as_slice());
+            TableColumn { key, name, type_oid: column.type_oid, kind }
         };
         let mut extras = Vec::new();
         let key = relation.columns.iter().filter(|column| column.key);
@@ -234,11 +236,11 @@ impl Table {
             match cell {
                 Cell::Absent | Cell::Unchanged => (),
                 Cell::Null => {
-                    out.extend_from_slice(&column.key);
+                    column.key.append_to(out);
                     out.extend_from_slice(b"null");
                 }
                 Cell::Text(text) => {
-                    out.extend_from_slice(&column.key);
+                    column.key.append_to(out);
                     values.write(column, text, out);
                 }
             }
