@@ -186,9 +186,11 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
         "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => $2,
              twophase => $3{failover})"
     );
-    let row = client
-        .query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase])
-        .map_err(failed(format!("create slot \"{}\"", slot.name)))?;
+    let row = client.query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase]).map_err(|error| {
+        // The server reports an error before it takes back what it had begun; when it answers again, that is done.
+        let _ = client.batch_execute("");
+        failed(format!("create slot \"{}\"", slot.name))(error)
+    })?;
     position(&row)
 }
 

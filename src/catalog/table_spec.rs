@@ -281,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn never_panics() {
+        let text = "ONLY \"ü\".t$1 * (é, \"ö\") WHERE (a = E'\\ü\\'' AND $ü$ ) $ü$ /* /* ü */ */ <> $1 -- ü\n)";
+        for (start, _) in text.char_indices() {
+            for (end, _) in text.char_indices().filter(|&(end, _)| end >= start) {
+                let _ = TableSpec::parse(&text[start..end]);
+                let _ = TableSpec::parse(&format!("t WHERE ({}", &text[start..end]));
+            }
+        }
+    }
+
+    #[test]
     fn quotes_known_names() {
         assert_eq!(TableSpec::named("public", "a\"b").sql(), "\"public\".\"a\"\"b\"");
     }
