@@ -1,6 +1,9 @@
 //! Every flag, its help text and its value parser: the one description from which the parser, the man pages and the
 //! completions are made. No I/O.
 
+// Help texts show brackets as they are.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use crate::lsn::Lsn;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
