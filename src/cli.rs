@@ -510,8 +510,9 @@ pub struct PrintOptions {
 
     /// Only these tables, as 'app.*' or users:delete
     ///
-    /// The pattern is [!]schema.table[:operations], as in 'public.*' or public.users:insert,update. * stands for any text and
-    /// ? for any character; ! in front excludes. The option may be repeated.
+    /// schema.table, or a table in any schema, perhaps followed by a colon and operations, as in 'public.*' or
+    /// public.users:insert,update. * stands for any text and ? for any character; ! in front excludes. The option may be
+    /// repeated.
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub table: Vec<String>,
 
