@@ -67,10 +67,15 @@ impl Running {
 
     /// The next line of its stdout, with its line end. Fails if none comes.
     pub fn line(&mut self) -> String {
+        String::from_utf8(self.bytes()).expect("a line in UTF-8")
+    }
+
+    /// The same, whatever bytes it has.
+    pub fn bytes(&mut self) -> Vec<u8> {
         match self.lines.recv_timeout(self.deadline) {
             Ok(line) => {
                 self.taken.extend_from_slice(&line);
-                String::from_utf8(line).expect("a line in UTF-8")
+                line
             }
             Err(RecvTimeoutError::Timeout) => panic!("no line came; stderr: {}", self.stderr()),
             Err(RecvTimeoutError::Disconnected) => panic!("stdout ended; stderr: {}", self.stderr()),
@@ -81,6 +86,11 @@ impl Running {
     pub fn json(&mut self) -> serde_json::Value {
         let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    /// The lines of its stdout that were taken so far.
+    pub fn taken(&self) -> &[u8] {
+        &self.taken
     }
 
     /// What it has written to stderr until now.

@@ -1,0 +1,372 @@
+//! Lost connections: what can heal is tried again, and the same stdout shows neither gap nor repeat; what cannot ends at once.
+
+use crate::support::*;
+use rustix::process::Signal;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A server of its own, so that it can be stopped: with a table, a publication and a slot.
+fn server_with(settings: &[(&str, &str)]) -> Server {
+    Server::start(Options { settings, ..Options::default() })
+}
+
+fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
+    let db = Database::create_on(server, name);
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t");
+    db.create_slot("pgoutput");
+    db
+}
+
+fn stream(db: &Database<'_>, more: &[&str]) -> Command {
+    let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p"]);
+    command.args(more);
+    command
+}
+
+fn through(proxy: &Proxy, mut command: Command) -> Command {
+    command.env("PGHOST", "127.0.0.1").env("PGPORT", proxy.port().to_string());
+    command
+}
+
+fn insert(db: &Database<'_>, id: u64) {
+    db.sql(&format!("INSERT INTO t VALUES ({id})"));
+}
+
+/// The next row must be this one: no other was left out or came twice.
+fn expect(running: &mut Running, id: u64) {
+    assert_eq!(running.json()["after"]["id"], id, "{}", running.stderr());
+}
+
+fn losses(running: &Running) -> usize {
+    running.stderr().matches("trying again in").count()
+}
+
+fn end_walsender(db: &Database<'_>) {
+    db.sql(&format!(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
+}
+
+fn wait_until_active(db: &Database<'_>) {
+    db.wait_for(&format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+}
+
+#[test]
+fn lost_connections_leave_neither_gap_nor_repeat() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "lost");
+    let proxy = Proxy::to(server.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    let mut id = 0;
+    for how in ["session ended", "connection cut", "fast restart", "immediate restart", "killed"] {
+        id += 1;
+        insert(&db, id);
+        expect(&mut running, id);
+        let before = losses(&running);
+        match how {
+            "session ended" => end_walsender(&db),
+            "connection cut" => proxy.cut(),
+            "fast restart" => server.stop(Stop::Fast),
+            "immediate restart" => server.stop(Stop::Immediate),
+            _ => server.kill(),
+        }
+        wait_until("the loss to be noticed", || (losses(&running) > before).then_some(()));
+        if how.contains("restart") || how == "killed" {
+            server.resume();
+            db.reconnect();
+        }
+        let up = Instant::now();
+        id += 1;
+        insert(&db, id);
+        expect(&mut running, id);
+        println!("{how}: the next row {:.2} s after the server was there again", up.elapsed().as_secs_f64());
+        assert!(up.elapsed() < Duration::from_secs(20), "{how}: {:?}", up.elapsed());
+    }
+    let finished = running.interrupt();
+    let ids: Vec<_> = finished.succeeded().json().iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, (1..=id).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_transaction_that_was_cut_short_goes_on_where_it_was() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "cut");
+    let proxy = Proxy::to(server.port());
+    db.sql("INSERT INTO t VALUES (0); DELETE FROM t");
+    db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i");
+    db.sql("TRUNCATE t");
+    for format in ["json", "raw"] {
+        let command = || stream(&db, &["--format", format, "--peek", "--until-now"]);
+        let mut running = spawn(&mut through(&proxy, command()));
+        running.bytes();
+        for round in 1..=3 {
+            proxy.cut();
+            wait_until("the loss to be noticed", || (losses(&running) == round).then_some(()));
+            wait_until("the next connection", || {
+                (running.stderr().matches("streaming again").count() == round).then_some(())
+            });
+        }
+        let (broken, whole) = (running.wait(), run(&mut command()));
+        broken.succeeded();
+        whole.succeeded();
+        if format == "json" {
+            assert!(broken.stdout == whole.stdout, "a gap or a repeat");
+        } else {
+            // A new connection announces the table once more: the bytes differ, and mean the same.
+            assert!(decoded(&db, &broken.stdout) == decoded(&db, &whole.stdout), "a gap or a repeat");
+        }
+    }
+}
+
+fn decoded(db: &Database<'_>, capture: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(capture).unwrap();
+    let decoded = run(db.walcat(&["decode"]).arg(file.path()));
+    decoded.succeeded();
+    decoded.stdout
+}
+
+#[test]
+fn a_connection_that_is_dead_but_open_is_noticed() {
+    let server = server_with(&[("wal_sender_timeout", "2s")]);
+    let db = shop_on(&server, "dead");
+    let proxy = Proxy::to(server.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    proxy.swallow();
+    insert(&db, 2);
+    expect(&mut running, 2);
+    assert!(running.stderr().contains("no sign of life from the server"), "{}", running.stderr());
+    // Stopped for so long that the server gives us up; what it had sent arrives late, and comes again.
+    proxy.stall();
+    insert(&db, 3);
+    let noticed = "SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'dead'";
+    db.wait_for(noticed);
+    proxy.pass();
+    expect(&mut running, 3);
+    insert(&db, 4);
+    expect(&mut running, 4);
+    running.interrupt().succeeded();
+}
+
+#[test]
+fn a_slot_that_another_took_meanwhile_is_waited_for() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "taken");
+    let proxy = Proxy::to(server.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    proxy.cut();
+    let mut other = spawn(&mut stream(&db, &["--peek"]));
+    running.wait_for_stderr("is active for PID");
+    other.line();
+    other.interrupt().succeeded();
+    insert(&db, 2);
+    expect(&mut running, 2);
+    running.interrupt().succeeded();
+}
+
+#[test]
+fn a_server_in_recovery_is_waited_for() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "recovery");
+    let mut running = spawn(&mut stream(&db, &[]));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    db.sql("ALTER SYSTEM SET hot_standby = off");
+    server.stop(Stop::Fast);
+    server.write_file("standby.signal", b"");
+    server.resume();
+    running.wait_for_stderr("SQLSTATE 57P03");
+    server.stop(Stop::Fast);
+    std::fs::remove_file(server.data().join("standby.signal")).unwrap();
+    server.resume();
+    db.reconnect();
+    insert(&db, 2);
+    expect(&mut running, 2);
+    running.interrupt().succeeded();
+}
+
+#[test]
+fn what_cannot_heal_ends_at_once() {
+    let server = server_with(&[]);
+    for (name, damage, reason) in [
+        ("no_slot", "SELECT pg_drop_replication_slot('no_slot')", "there is no replication slot \"no_slot\""),
+        ("no_publication", "DROP PUBLICATION p", "publication \"p\""),
+        ("no_login", "ALTER ROLE streamer NOLOGIN", "not permitted to log in"),
+        ("no_replication", "ALTER ROLE streamer NOREPLICATION", "SQLSTATE 42501"),
+    ] {
+        let db = shop_on(&server, name);
+        db.sql("DROP ROLE IF EXISTS streamer; CREATE ROLE streamer LOGIN REPLICATION");
+        let mut running = spawn(stream(&db, &[]).env("PGUSER", "streamer"));
+        insert(&db, 1);
+        expect(&mut running, 1);
+        let end = format!(
+            "DO $$ BEGIN
+               PERFORM pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = '{name}';
+             END $$"
+        );
+        db.sql(&end);
+        db.sql(damage);
+        let finished = running.wait();
+        finished.exited(1);
+        assert!(finished.stderr.contains(reason), "{name}: {}", finished.stderr);
+        assert_eq!(finished.stderr.matches("trying again").count(), 1, "{name}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_publication_that_is_dropped_meanwhile_ends_the_stream() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "dropped");
+    let mut running = spawn(&mut stream(&db, &[]));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    db.sql("DROP PUBLICATION p");
+    insert(&db, 2);
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("publication \"p\""), "{}", finished.stderr);
+}
+
+#[test]
+fn a_slot_that_is_lost_meanwhile_ends_the_stream() {
+    let settings = [("max_slot_wal_keep_size", "1MB"), ("max_wal_size", "32MB"), ("min_wal_size", "32MB")];
+    let server = server_with(&settings);
+    let db = shop_on(&server, "lost");
+    let mut running = spawn(&mut stream(&db, &[]));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    running.signal(Signal::STOP);
+    wait_until("the slot to be lost", || {
+        db.sql("INSERT INTO t SELECT g, repeat('x', 900) FROM generate_series(2, 20000) g");
+        db.sql("DELETE FROM t WHERE id > 1");
+        db.value("SELECT pg_switch_wal()::text");
+        db.sql("CHECKPOINT");
+        let status = db.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'");
+        (status == "lost").then_some(())
+    });
+    running.signal(Signal::CONT);
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("it is invalidated"), "{}", finished.stderr);
+}
+
+#[test]
+fn who_wants_no_second_connection_gets_none() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "once");
+    let mut running = spawn(&mut stream(&db, &["-n"]));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    end_walsender(&db);
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("administrator command") && !finished.stderr.contains("trying again"));
+}
+
+#[test]
+fn a_temporary_slot_goes_with_its_connection() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "temporary");
+    let mut running = spawn(&mut db.walcat(&["stream", "--publication", "p"]));
+    db.wait_for(
+        "SELECT count(*) > 0 FROM pg_replication_slots WHERE temporary AND active AND confirmed_flush_lsn IS NOT NULL",
+    );
+    insert(&db, 1);
+    expect(&mut running, 1);
+    db.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE temporary");
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("DETAIL:  The temporary slot went with the connection"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("try: walcat stream --slot NAME"), "{}", finished.stderr);
+}
+
+#[test]
+fn another_server_in_its_place_is_refused() {
+    let (server, other) = (server_with(&[]), server_with(&[]));
+    let (db, stranger) = (shop_on(&server, "place"), shop_on(&other, "place"));
+    let proxy = Proxy::to(server.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    insert(&stranger, 2);
+    proxy.redirect(other.port());
+    proxy.cut();
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("another server has taken the place"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_standby_that_lacks_what_was_received_is_refused() {
+    let primary = server_with(&[]);
+    // A standby that never hears of anything: what is promoted is the past.
+    let standby = primary.standby(&[("primary_conninfo", "")]);
+    let db = shop_on(&primary, "fork");
+    let proxy = Proxy::to(primary.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 50000) i");
+    expect(&mut running, 1);
+    (2..=50_000).for_each(|id| expect(&mut running, id));
+    standby.client("postgres").batch_execute("SELECT pg_promote()").unwrap();
+    let past = shop_on(&standby, "fork");
+    insert(&past, 1);
+    proxy.redirect(standby.port());
+    proxy.cut();
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("the server's WAL ends at"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_interrupt_ends_every_kind_of_waiting() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "waiting");
+    // Takes connections and says nothing.
+    let deaf = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    for target in [deaf.local_addr().unwrap().port(), 1] {
+        let proxy = Proxy::to(server.port());
+        let mut running = spawn(&mut through(&proxy, stream(&db, &["--peek"])));
+        if db.value("SELECT count(*) FROM t") == "0" {
+            insert(&db, 1);
+        }
+        expect(&mut running, 1);
+        proxy.redirect(target);
+        proxy.cut();
+        running.wait_for_stderr("trying again");
+        if target == 1 {
+            wait_until("a second try", || (losses(&running) > 1).then_some(()));
+        } else {
+            deaf.accept().unwrap();
+        }
+        let start = Instant::now();
+        running.interrupt().succeeded();
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        db.wait_for("SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'waiting'");
+    }
+}
+
+#[test]
+fn the_second_of_two_names_the_first() {
+    let db = shop_on(server(), "the_second_of_two_names_the_first");
+    let first = spawn(&mut stream(&db, &[]));
+    wait_until_active(&db);
+    let second = run(&mut stream(&db, &[]));
+    second.exited(1);
+    let holder = "it is in use by PID";
+    assert!(second.stderr.contains(holder) && second.stderr.contains("application \"walcat\""), "{}", second.stderr);
+    first.interrupt().succeeded();
+    // What was just let go of can be had at once.
+    let mut third = spawn(&mut stream(&db, &[]));
+    insert(&db, 1);
+    expect(&mut third, 1);
+    third.signal(Signal::KILL);
+    third.wait();
+    run(&mut stream(&db, &["--until-now"])).succeeded();
+}
