@@ -278,6 +278,7 @@ impl Event<'_> {
             Body::Relation { .. } => return None,
             Body::Begin | Body::BeginPrepare { .. } => (end?, Place::Begin),
             Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
+            Body::StreamCommit { .. } | Body::StreamPrepare { .. } => (end?, Place::End),
             Body::CommitPrepared { commit_lsn, .. } => (commit_lsn, Place::End),
             Body::RollbackPrepared { .. } => (self.lsn?, Place::End),
             Body::Message { transactional: false, .. } => return Some(Position::of_message(self.lsn?)),

@@ -2,11 +2,11 @@
 
 use super::ndjson::Ndjson;
 use super::text::Text;
-use crate::event::{Body, Event, Place, Position, Relation};
+use crate::event::{Body, Event, Place, Position, Relation, Transaction};
 use crate::filter::{Filter, Operation, Operations};
 use crate::lsn::Lsn;
 use crate::value::Types;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What to print, and how.
 #[derive(Debug)]
@@ -88,7 +88,9 @@ pub struct Printer {
     /// The begin that waits for a change.
     held: Vec<u8>,
     /// Streamed transactions that are still open and had something shown.
-    streamed: HashSet<Option<u32>>,
+    streamed: BTreeSet<Option<u32>>,
+    /// The streamed transaction whose block has begun and not ended.
+    block: Option<Transaction>,
     /// Prepared transactions, by `gid`, of which nothing was shown, so that their end is not either.
     unshown: HashSet<Vec<u8>>,
     resume_after: Option<Position>,
@@ -142,7 +144,8 @@ impl Printer {
             frame: Frame::Outside,
             frame_end: None,
             held: Vec::new(),
-            streamed: HashSet::new(),
+            streamed: BTreeSet::new(),
+            block: None,
             unshown: HashSet::new(),
             resume_after: None,
             last: None,
@@ -151,10 +154,27 @@ impl Printer {
     }
 
     /// From now on drops events at or before this position. Call it before the first event with the position where the output
-    /// ends, and after a lost connection with [`Printer::last`].
+    /// ends.
     pub fn resume_after(&mut self, position: Option<Position>) {
         self.resume_after = position;
         self.last = self.last.max(position);
+    }
+
+    /// After a lost connection: drops what comes once more. The server knows nothing of the streamed transactions that are still
+    /// open; whichever of them commits comes once more as a whole, so what was shown of them is declared void.
+    pub fn reconnected(&mut self, out: &mut Vec<u8>) {
+        self.resume_after(self.last);
+        if let Some(block) = self.block.take() {
+            if self.frame == Frame::Shown {
+                self.render(&bound_of(&block, Body::StreamStop), out);
+            }
+            self.frame = Frame::Outside;
+        }
+        for xid in std::mem::take(&mut self.streamed) {
+            let transaction = Transaction { xid, ..Transaction::default() };
+            let body = Body::StreamAbort { abort_lsn: None, abort_time: None };
+            self.render(&bound_of(&transaction, body), out);
+        }
     }
 
     /// The position of the last event seen, whether shown or not.
@@ -289,6 +309,7 @@ impl Printer {
                 self.ends_prepared(was == Frame::Shown, gid)
             }
             Body::StreamStop => {
+                self.block = None;
                 self.frame = Frame::Outside;
                 was == Frame::Shown
             }
@@ -309,7 +330,8 @@ impl Printer {
     }
 
     fn hold(&mut self, event: &Event<'_>) {
-        self.frame = if matches!(event.body, Body::StreamStart { .. }) { Frame::HeldBlock } else { Frame::Held };
+        self.block = event.transaction.filter(|_| matches!(event.body, Body::StreamStart { .. })).cloned();
+        self.frame = if self.block.is_some() { Frame::HeldBlock } else { Frame::Held };
         self.frame_end = event.position().map(|position| position.lsn);
         let mut held = std::mem::take(&mut self.held);
         held.clear();
@@ -344,6 +366,10 @@ impl Printer {
             Renderer::Text(text) => text.write(event, out),
         }
     }
+}
+
+fn bound_of<'a>(transaction: &'a Transaction, body: Body<'a>) -> Event<'a> {
+    Event { lsn: None, transaction: Some(transaction), subxid: None, seq: None, body }
 }
 
 fn xid(event: &Event<'_>) -> Option<u32> {
@@ -413,8 +439,7 @@ mod tests {
         let mut test = Test::json(transactions(), &["users:insert"]);
         let delete = event(&second, 0, Body::Delete { relation: &users, old: row(&[Some("1")]) });
         test.feed(&[begin(&first), announce(&users), commit(&first), begin(&second), delete]);
-        let last = test.printer.last();
-        test.printer.resume_after(last);
+        test.printer.reconnected(&mut Vec::new());
         let lines = test.feed(&[
             begin(&first),
             commit(&first),
@@ -477,6 +502,58 @@ mod tests {
         assert_eq!(ops(&test.feed(&[subxid, Event { subxid: None, ..subxid }])), ["stream_abort", "stream_abort"]);
         let end = Event { seq: None, ..event(&empty, 0, Body::StreamCommit { end_lsn: Lsn(0x300) }) };
         assert_eq!(test.feed(&[end, Event { transaction: Some(&shown), ..end }]), "");
+    }
+
+    #[test]
+    fn a_lost_connection_voids_what_was_streamed() {
+        let users = relation("users", &[("id", INT4, true)]);
+        let (first, second, unshown) = (open(1), open(2), open(3));
+        let start = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStart { first: true }) };
+        let stop = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStop) };
+        let mut test = Test::json(Include::default(), &[]);
+        test.feed(&[
+            announce(&users),
+            start(&second),
+            insert(&second, 0, &users, &[Some("1")]),
+            stop(&second),
+            start(&unshown),
+            stop(&unshown),
+            start(&first),
+            insert(&first, 0, &users, &[Some("2")]),
+        ]);
+        let mut lines = Vec::new();
+        test.printer.reconnected(&mut lines);
+        assert_eq!(
+            String::from_utf8(lines).unwrap(),
+            "{\"op\":\"stream_stop\",\"xid\":1}\n{\"op\":\"stream_abort\",\"xid\":1}\n{\"op\":\"stream_abort\",\"xid\":2}\n"
+        );
+        let mut lines = Vec::new();
+        test.printer.reconnected(&mut lines);
+        assert!(lines.is_empty());
+        let whole = committed(2, 0x200);
+        let again = [begin(&whole), insert(&whole, 0, &users, &[Some("1")]), commit(&whole)];
+        assert_eq!(ops(&test.feed(&again)), ["insert 1"]);
+    }
+
+    #[test]
+    fn a_streamed_transaction_that_was_committed_is_not_repeated() {
+        let users = relation("users", &[("id", INT4, true)]);
+        let (streamed, whole) = (open(1), committed(1, 0x200));
+        let frame = |body| Event { seq: None, ..event(&streamed, 0, body) };
+        let end = Body::StreamCommit { end_lsn: Lsn(0x210) };
+        let mut test = Test::json(Include::default(), &[]);
+        let lines = test.feed(&[
+            announce(&users),
+            frame(Body::StreamStart { first: true }),
+            insert(&streamed, 0, &users, &[Some("1")]),
+            frame(Body::StreamStop),
+            Event { seq: None, ..event(&whole, 0, end) },
+        ]);
+        assert_eq!(ops(&lines), ["stream_start", "insert 1", "stream_stop", "stream_commit"]);
+        let mut lines = Vec::new();
+        test.printer.reconnected(&mut lines);
+        let again = [begin(&whole), insert(&whole, 0, &users, &[Some("1")]), commit(&whole)];
+        assert_eq!((lines, test.feed(&again)), (Vec::new(), String::new()));
     }
 
     #[test]

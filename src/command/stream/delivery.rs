@@ -58,7 +58,7 @@ impl Delivery {
         match &mut self.form {
             Form::Events { decoder, printer } => {
                 decoder.reset();
-                printer.resume_after(printer.last());
+                printer.reconnected(self.output.buffer());
             }
             Form::Raw { decoder, last, resume_after } => {
                 if let Some(decoder) = decoder {
