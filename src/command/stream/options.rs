@@ -109,6 +109,12 @@ fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
     if args.streaming != Streaming::Off {
         return Err(Error::usage("could not use --streaming: wal2json sends transactions when they commit"));
     }
+    if args.kind.two_phase {
+        return Err(Error::usage("could not use --two-phase: wal2json sends transactions when they commit"));
+    }
+    if args.origin.is_some() {
+        return Err(Error::usage("could not use --origin: wal2json sends changes of every origin"));
+    }
     let mut needed: Vec<(&str, &str)> = WAL2JSON.to_vec();
     needed.extend([("include-schemas", "true"), ("include-transaction", "true")]);
     for (name, value) in own {
