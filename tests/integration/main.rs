@@ -50,6 +50,7 @@ mod publication;
 mod reconnect;
 mod slot;
 mod slow_reader;
+mod standby;
 mod stream;
 mod stream_errors;
 mod values;

@@ -5,7 +5,9 @@
 
 mod consumer;
 mod events;
-mod files;
+mod interruptions;
+mod origins;
+mod publications;
 mod random;
 mod scenarios;
 

@@ -1,1 +1,0 @@
-//! Prepared transactions in files, and what a lost connection leaves of a streamed one.

@@ -1,0 +1,109 @@
+//! Streaming from a physical standby, and slots and publications that go away.
+
+use crate::support::*;
+use serde_json::Value;
+use std::process::Command;
+
+fn on(server: &Server, db: &Database<'_>, arguments: &[&str]) -> Command {
+    let mut command = db.walcat(arguments);
+    command.env("PGHOST", server.socket_directory()).env("PGPORT", server.port().to_string());
+    command
+}
+
+#[test]
+fn a_standby_streams_what_its_primary_commits() {
+    let primary = Server::start(Options::default());
+    let db = Database::create_on(&primary, "from_standby");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
+    let standby = primary.standby(&[("hot_standby_feedback", "on")]);
+    db.reconnect();
+    let stream = ["stream", "-S", "s", "--create-slot", "--publication", "p"];
+    if primary.version() < 160_000 {
+        let run = run(&mut on(&standby, &db, &stream));
+        assert!(run.exited(1).stderr.contains("needs PostgreSQL 16"), "{}", run.stderr);
+        return;
+    }
+    let mut live = spawn(&mut on(&standby, &db, &stream));
+    let mut client = standby.client("from_standby");
+    let mut is = |query: &str| client.query_one(query, &[]).unwrap().get::<_, bool>(0);
+    // The standby waits for the primary to log what runs there.
+    wait_until("the slot", || {
+        db.sql("SELECT pg_log_standby_snapshot()");
+        is("SELECT count(*) FILTER (WHERE active AND confirmed_flush_lsn IS NOT NULL) = 1 FROM pg_replication_slots")
+            .then_some(())
+    });
+    for id in 1..=3 {
+        db.sql(&format!("INSERT INTO t VALUES ({id})"));
+        assert_eq!(live.json()["after"]["id"], id);
+    }
+    live.interrupt().succeeded();
+    db.sql("INSERT INTO t VALUES (4)");
+    let end = db.wal_position();
+    wait_until("the standby to replay", || {
+        is(&format!("SELECT pg_last_wal_replay_lsn() >= '{end}'::pg_lsn")).then_some(())
+    });
+    let until_now = ["stream", "-S", "s", "--publication", "p", "--until-now"];
+    let rows = |run: Finished| -> Vec<Value> {
+        run.succeeded();
+        run.json().iter().map(|event| event["after"]["id"].clone()).collect()
+    };
+    assert_eq!(rows(run(&mut on(&standby, &db, &until_now))), [4]);
+    assert_eq!(rows(run(&mut on(&standby, &db, &until_now))), [0; 0]);
+    let refused = run(&mut on(&standby, &db, &["stream", "-S", "s", "--create-publication", "--until-now"]));
+    assert!(refused.exited(1).stderr.contains("read-only"), "{}", refused.stderr);
+    run(&mut on(&standby, &db, &["slot", "drop", "s"])).succeeded();
+}
+
+#[test]
+fn an_idle_slot_may_be_invalidated() {
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "idle");
+    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    if server.version() < 180_000 {
+        assert!(db.client().batch_execute("SHOW idle_replication_slot_timeout").is_err(), "it came with 18");
+        db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]).succeeded();
+        return;
+    }
+    // The setting counts in minutes (18) or seconds: a server whose slot has been idle since last year.
+    db.sql("ALTER SYSTEM SET idle_replication_slot_timeout = '1min'");
+    db.sql("SELECT pg_reload_conf()");
+    let deadline = std::time::Instant::now() + DEADLINE * 2;
+    while db.value("SELECT coalesce(invalidation_reason, '') FROM pg_replication_slots") != "idle_timeout" {
+        assert!(std::time::Instant::now() < deadline, "the slot is not invalidated");
+        db.sql("SELECT pg_logical_emit_message(true, 'test', ''); SELECT pg_switch_wal()");
+        db.sql("SELECT pg_sleep(1); CHECKPOINT");
+    }
+    let run = db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]);
+    let expected = "it is invalidated (idle_timeout)";
+    assert!(
+        run.exited(1).stderr.contains(expected) && run.stderr.contains("try: walcat slot drop idle"),
+        "{}",
+        run.stderr
+    );
+    let list = db.run(&["slot", "list", "--format", "json"]);
+    let slots: Value = serde_json::from_str(list.succeeded().text()).unwrap();
+    assert_eq!(slots[0]["invalidation_reason"], "idle_timeout");
+}
+
+#[test]
+fn a_publication_dropped_under_way_is_missed() {
+    let db = Database::create("publication_dropped");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    let mut stream = spawn(&mut db.walcat(&["stream", "-S", db.name(), "--publication", "p"]));
+    db.sql("INSERT INTO t VALUES (1)");
+    assert_eq!(stream.json()["after"]["id"], 1);
+    db.sql("DROP PUBLICATION p");
+    db.sql("INSERT INTO t VALUES (2)");
+    if db.server().version() >= 180_000 {
+        // The server goes on without a complaint to the end that it sends nothing; it warns.
+        stream.wait_for_stderr("publication \"p\" does not exist");
+        stream.interrupt().succeeded();
+    } else {
+        let run = stream.wait();
+        assert!(run.exited(1).stderr.contains("there is no publication \"p\""), "{}", run.stderr);
+    }
+    let again = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
+    assert!(again.exited(1).stderr.contains("there is no publication \"p\""), "{}", again.stderr);
+}
