@@ -15,16 +15,11 @@ impl Lsn {
     pub const INVALID: Lsn = Lsn(0);
 
     /// Appends it as `X/Y`, for where every nanosecond counts.
+    #[inline]
     pub fn append_to(self, out: &mut Vec<u8>) {
-        // A copy of fixed length that is cut afterwards is cheaper than one byte after the other.
-        let mut text = [b'/'; 17];
-        let mut places = text.iter_mut();
-        write_half(self.0 >> 32, &mut places);
-        places.next();
-        write_half(self.0 & 0xFFFF_FFFF, &mut places);
-        let unused = places.len();
-        out.extend_from_slice(&text);
-        out.truncate(out.len() - unused);
+        append_half(self.0 >> 32, out);
+        out.push(b'/');
+        append_half(self.0 & 0xFFFF_FFFF, out);
     }
 
     /// Is this a position at all?
@@ -33,13 +28,18 @@ impl Lsn {
     }
 }
 
-/// Writes at most 32 bits in upper-case hexadecimal digits, without leading zeros.
-fn write_half(half: u64, places: &mut std::slice::IterMut<'_, u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digits = (64 - (half | 1).leading_zeros()).div_ceil(4);
-    for (digit, place) in (0..digits).rev().zip(places) {
-        *place = DIGITS[(half >> (4 * digit) & 0xF) as usize];
-    }
+/// Appends at most 32 bits in upper-case hexadecimal digits, without leading zeros.
+fn append_half(half: u64, out: &mut Vec<u8>) {
+    // All eight digits at once: each moves into a byte of its own, and 7 more leads from behind the 9 to the A.
+    let mut digits = (half | half << 16) & 0x0000_FFFF_0000_FFFF;
+    digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF;
+    digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+    let letters = (digits + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let text = digits + 0x3030_3030_3030_3030 + letters * 7;
+    let zeros = ((half | 1).leading_zeros() - 32) / 4;
+    // A copy of fixed length that is cut afterwards is cheaper than one of the right length.
+    out.extend_from_slice(&(text << (8 * zeros)).to_be_bytes());
+    out.truncate(out.len() - zeros as usize);
 }
 
 impl fmt::Display for Lsn {
@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn appends_as_it_prints() {
-        for lsn in [0, 1, 9, 10, 15, 16, 0x16B_3748, 0xFFFF_FFFF, 0x1_0000_0000, 0x1_0000_00A0, u64::MAX] {
+        let odd = [0, 1, 9, 10, 15, 16, 0x16B_3748, 0x1_0000_0000, 0x1_0000_00A0, 0x89AB_CDEF_0123_4567];
+        let powers = (0..64).map(|bit| u64::MAX >> bit);
+        for lsn in odd.into_iter().chain(powers) {
             let mut bytes = Vec::new();
             Lsn(lsn).append_to(&mut bytes);
             assert_eq!(String::from_utf8(bytes).unwrap(), format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF));

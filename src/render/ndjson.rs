@@ -123,9 +123,17 @@ impl Ndjson {
 
     /// Appends the line of `event`.
     pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"op\":\"");
-        out.extend_from_slice(name(&event.body).as_bytes());
-        out.push(b'"');
+        match event.body {
+            // Copies of fixed length for what there is most of.
+            Body::Insert { .. } => out.extend_from_slice(b"{\"op\":\"insert\""),
+            Body::Update { .. } => out.extend_from_slice(b"{\"op\":\"update\""),
+            Body::Delete { .. } => out.extend_from_slice(b"{\"op\":\"delete\""),
+            _ => {
+                out.extend_from_slice(b"{\"op\":\"");
+                out.extend_from_slice(name(&event.body).as_bytes());
+                out.push(b'"');
+            }
+        }
         self.transaction.renew(event.transaction);
         match event.body {
             Body::Insert { relation, .. }
