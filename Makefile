@@ -5,7 +5,7 @@ DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo test test-all bench lint man install
+.PHONY: build demo test test-all chaos bench lint man install
 
 build:
 	cargo build --release
@@ -20,6 +20,11 @@ test:
 # Every supported version: binaries that the machine does not have come from npm into a cache folder.
 test-all:
 	scripts/test all
+
+# Kills and cuts at random moments for as long as you like: ROUNDS=200, SEED=1
+chaos:
+	WALCAT_CHAOS_ROUNDS=$(or $(ROUNDS),200) WALCAT_CHAOS_SEED=$(or $(SEED),1) WALCAT_TEST_PG=$$(scripts/server $(PG)) \
+		cargo test --test integration chaos:: -- --nocapture
 
 # Side by side with pg_recvlogical. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
 bench:

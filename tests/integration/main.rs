@@ -32,6 +32,7 @@
 
 mod support;
 
+mod chaos;
 mod check;
 mod command_line;
 mod connection;
