@@ -97,8 +97,7 @@ fn a_publication_dropped_under_way_is_missed() {
     db.sql("DROP PUBLICATION p");
     db.sql("INSERT INTO t VALUES (2)");
     if db.server().version() >= 180_000 {
-        // The server goes on without a complaint to the end that it sends nothing; it warns.
-        stream.wait_for_stderr("publication \"p\" does not exist");
+        // The server goes on without a complaint that could be relied on; the next start finds out.
         stream.interrupt().succeeded();
     } else {
         let run = stream.wait();
