@@ -36,6 +36,7 @@ mod chaos;
 mod check;
 mod command_line;
 mod connection;
+mod decode;
 mod decoding;
 mod delivery;
 mod documentation;
