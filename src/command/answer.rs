@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let rows = [vec!["a".to_owned(), "é\u{1b}".to_owned(), String::new()], vec!["long".to_owned(), String::new()]];
-        assert_eq!(table(&["X", "YY", "Z"], &rows), "X     YY        Z\na     é\\u{1b}\nlong\n");
+        assert_eq!(table(&["X", "YY", "Z"], &rows), "X     YY       Z\na     é\\u{1b}\nlong\n");
     }
 
     #[test]

@@ -476,12 +476,9 @@ mod tests {
         let error = connection.finish(Duration::from_secs(10)).unwrap_err();
         assert!(error.to_string().ends_with("server closed the connection unexpectedly"), "{error}");
 
+        // A large transaction may go on for longer than is waited for.
         let (mut connection, _server) = streaming();
-        let error = connection.finish(Duration::from_millis(50)).unwrap_err();
-        assert_eq!(
-            (error.to_string().as_str(), error.kind()),
-            ("could not end the WAL stream: timeout expired", Kind::Transient)
-        );
+        connection.finish(Duration::from_millis(50)).unwrap();
     }
 
     #[test]
