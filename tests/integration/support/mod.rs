@@ -1,7 +1,5 @@
 //! What the tests stand on: throwaway servers, a database for each test, the program as a child with a deadline.
 
-#![allow(dead_code, unused_imports)] // until every module that needs it is there
-
 mod database;
 mod installation;
 mod program;

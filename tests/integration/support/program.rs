@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a program left behind.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub fn spawn(command: &mut Command) -> Running {
             kept.lock().unwrap().extend_from_slice(&buffer[..count]);
         }
     });
-    Running { child, lines, errors, readers: vec![reader, error_reader], taken: Vec::new(), deadline: DEADLINE }
+    Running { child, lines, errors, readers: vec![reader, error_reader], taken: Vec::new() }
 }
 
 /// A program at work. Dropped, it is killed.
@@ -55,16 +55,9 @@ pub struct Running {
     errors: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
     taken: Vec<u8>,
-    deadline: Duration,
 }
 
 impl Running {
-    /// Lets it take longer, or less long, than [`DEADLINE`].
-    pub fn with_deadline(mut self, deadline: Duration) -> Running {
-        self.deadline = deadline;
-        self
-    }
-
     /// The next line of its stdout, with its line end. Fails if none comes.
     pub fn line(&mut self) -> String {
         String::from_utf8(self.bytes()).expect("a line in UTF-8")
@@ -72,7 +65,7 @@ impl Running {
 
     /// The same, whatever bytes it has.
     pub fn bytes(&mut self) -> Vec<u8> {
-        match self.lines.recv_timeout(self.deadline) {
+        match self.lines.recv_timeout(DEADLINE) {
             Ok(line) => {
                 self.taken.extend_from_slice(&line);
                 line
@@ -86,11 +79,6 @@ impl Running {
     pub fn json(&mut self) -> serde_json::Value {
         let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-
-    /// The lines of its stdout that were taken so far.
-    pub fn taken(&self) -> &[u8] {
-        &self.taken
     }
 
     /// What it has written to stderr until now.
@@ -136,7 +124,7 @@ impl Running {
         let start = Instant::now();
         let mut stdout = std::mem::take(&mut self.taken);
         loop {
-            match self.lines.recv_timeout(self.deadline.saturating_sub(start.elapsed())) {
+            match self.lines.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
                 Ok(line) => stdout.extend_from_slice(&line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
