@@ -15,6 +15,8 @@ pub mod table_spec;
 pub mod tables;
 pub mod types;
 
+pub use on_demand::Outage;
+
 use crate::error::{Error, Result};
 use postgres::Row;
 use postgres::types::FromSql;

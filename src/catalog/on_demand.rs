@@ -1,8 +1,10 @@
 //! A connection for look-ups in the middle of a stream: opened when it is needed, kept only for a while.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use postgres::Client;
+use std::cell::RefCell;
 use std::ops::DerefMut;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long a connection is kept for the next look-up. Tables tend to be announced in bursts; an older connection may be dead
@@ -13,9 +15,27 @@ const KEPT: Duration = Duration::from_secs(5);
 /// only now and then.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Opens a connection, keeps it for the next look-up, and does not try again at once what has just failed.
+/// Hears of look-ups that failed because the server is away: what they were for had better wait until it is back.
+#[derive(Clone, Default)]
+pub struct Outage(Rc<RefCell<Option<Error>>>);
+
+impl Outage {
+    /// The last such failure since this was asked.
+    pub fn take(&self) -> Option<Error> {
+        self.0.take()
+    }
+
+    fn note(&self, error: &Error) {
+        if error.kind() == Kind::Transient {
+            self.0.replace(Some(Error::transient(error.to_string())));
+        }
+    }
+}
+
+/// Opens a connection, keeps it for the next look-up, and does not try again at once what has just failed for good.
 pub(super) struct OnDemand<C> {
     connect: Box<dyn FnMut() -> Result<C>>,
+    outage: Outage,
     /// The connection, and when it was last of use.
     open: Option<(C, Instant)>,
     /// Why it could not be opened, and when.
@@ -24,12 +44,21 @@ pub(super) struct OnDemand<C> {
 
 impl<C: DerefMut<Target = Client>> OnDemand<C> {
     /// Takes connections from `connect`.
-    pub fn new(connect: impl FnMut() -> Result<C> + 'static) -> OnDemand<C> {
-        OnDemand { connect: Box::new(connect), open: None, failed: None }
+    pub fn new(connect: impl FnMut() -> Result<C> + 'static, outage: Outage) -> OnDemand<C> {
+        OnDemand { connect: Box::new(connect), outage, open: None, failed: None }
     }
 
-    /// A connection, which the caller gives back if it still is of use.
-    pub fn take(&mut self) -> Result<C> {
+    /// Looks something up. A connection on which that fails is given up.
+    pub fn ask<T>(&mut self, look_up: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
+        let answer = self.take().and_then(|mut connection| {
+            let answer = look_up(&mut connection)?;
+            self.open = Some((connection, Instant::now()));
+            Ok(answer)
+        });
+        answer.inspect_err(|error| self.outage.note(error))
+    }
+
+    fn take(&mut self) -> Result<C> {
         if let Some((connection, used)) = self.open.take()
             && used.elapsed() < KEPT
             && !connection.is_closed()
@@ -42,12 +71,8 @@ impl<C: DerefMut<Target = Client>> OnDemand<C> {
             return Err(Error::new(reason.clone()));
         }
         let connection = (self.connect)();
-        self.failed = connection.as_ref().err().map(|error| (error.to_string(), Instant::now()));
+        let failed = connection.as_ref().err().filter(|error| error.kind() != Kind::Transient);
+        self.failed = failed.map(|error| (error.to_string(), Instant::now()));
         connection
-    }
-
-    /// Gives a connection back.
-    pub fn keep(&mut self, connection: C) {
-        self.open = Some((connection, Instant::now()));
     }
 }

@@ -1,9 +1,9 @@
 //! The columns of tables: the catalog behind [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
 
-use super::on_demand::OnDemand;
+use super::on_demand::{OnDemand, Outage};
 use super::{column, failed};
 use crate::decode::{CatalogColumn, RelationCatalog};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::event::Column;
 use postgres::{Client, Row};
 use std::ops::DerefMut;
@@ -31,15 +31,18 @@ pub struct SqlRelations<C> {
 }
 
 impl<C: DerefMut<Target = Client>> SqlRelations<C> {
-    /// Asks over connections that `connect` opens. `warn` hears of the first failure.
-    pub fn new(connect: impl FnMut() -> Result<C> + 'static, warn: impl FnMut(&str) + 'static) -> SqlRelations<C> {
-        SqlRelations { connection: OnDemand::new(connect), warn: Box::new(warn), warned: false }
+    /// Asks over connections that `connect` opens. `outage` hears of it if the server is away, `warn` of the first other failure.
+    pub fn new(
+        connect: impl FnMut() -> Result<C> + 'static,
+        outage: Outage,
+        warn: impl FnMut(&str) + 'static,
+    ) -> SqlRelations<C> {
+        SqlRelations { connection: OnDemand::new(connect, outage), warn: Box::new(warn), warned: false }
     }
 
     fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
-        let mut connection = self.connection.take()?;
-        let rows = connection.query(LOOK_UP, &[&schema, &table]).map_err(failed("look up the columns of a table"))?;
-        self.connection.keep(connection);
+        let failed = failed("look up the columns of a table");
+        let rows = self.connection.ask(|client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
         rows.iter().map(catalog_column).collect()
     }
 }
@@ -50,7 +53,7 @@ impl<C: DerefMut<Target = Client>> RelationCatalog for SqlRelations<C> {
             Ok(columns) if columns.is_empty() => None,
             Ok(columns) => Some(columns),
             Err(error) => {
-                if !std::mem::replace(&mut self.warned, true) {
+                if error.kind() != Kind::Transient && !std::mem::replace(&mut self.warned, true) {
                     (self.warn)(&format!("{error}; values that an update left alone may go unnamed"));
                 }
                 None
@@ -77,7 +80,8 @@ mod tests {
         let warnings = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&warnings);
         let connect = || -> Result<Box<Client>> { Err(Error::new("could not connect: nobody there")) };
-        let mut relations = SqlRelations::new(connect, move |text| heard.borrow_mut().push(text.to_owned()));
+        let mut relations =
+            SqlRelations::new(connect, Outage::default(), move |text| heard.borrow_mut().push(text.to_owned()));
         assert_eq!(relations.columns("public", "a"), None);
         assert_eq!(relations.columns("public", "b"), None);
         assert_eq!(

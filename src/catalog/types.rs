@@ -1,6 +1,6 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
-use super::on_demand::OnDemand;
+use super::on_demand::{OnDemand, Outage};
 use crate::connect::server_error;
 use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
@@ -70,17 +70,15 @@ pub struct SqlTypes<C> {
 }
 
 impl<C: DerefMut<Target = Client>> SqlTypes<C> {
-    /// Asks over connections that `connect` opens.
-    pub fn new(connect: impl FnMut() -> Result<C> + 'static) -> SqlTypes<C> {
-        SqlTypes { connection: OnDemand::new(connect) }
+    /// Asks over connections that `connect` opens. `outage` hears of it if the server is away.
+    pub fn new(connect: impl FnMut() -> Result<C> + 'static, outage: Outage) -> SqlTypes<C> {
+        SqlTypes { connection: OnDemand::new(connect, outage) }
     }
 }
 
 impl<C: DerefMut<Target = Client>> TypeCatalog for SqlTypes<C> {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
-        let mut connection = self.connection.take()?;
-        let rows = connection.query(LOOK_UP, &[&oids]).map_err(failed)?;
-        self.connection.keep(connection);
+        let rows = self.connection.ask(|client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
         rows.iter().map(|row| entry(row).map_err(failed)).collect()
     }
 }

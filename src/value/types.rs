@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::name::format_builtin;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use postgres::types::Type;
 use std::collections::{HashMap, HashSet};
 
@@ -124,6 +124,8 @@ impl Types {
     fn look_up(&mut self, oids: &[u32], warn: &mut dyn FnMut(String)) {
         let entries: HashMap<u32, TypeEntry> = match self.catalog.look_up(oids) {
             Ok(entries) => entries.into_iter().map(|entry| (entry.oid, entry)).collect(),
+            // Whoever asks will ask again when the server is back.
+            Err(error) if error.kind() == error::Kind::Transient => return,
             Err(error) => {
                 let unknown: Vec<u32> = oids.iter().copied().filter(|oid| !self.kinds.contains_key(oid)).collect();
                 return self.warn_once(&unknown, warn, &error.to_string());

@@ -191,6 +191,11 @@ impl Connection {
         }
     }
 
+    /// The SQLSTATE of the last warning, which the `voice` of the settings has told, since this was asked.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.wire.take_warning()
+    }
+
     /// Is there a message for [`Connection::next_message`]? Then `poll` may wait in vain.
     pub fn buffered(&self) -> bool {
         self.wire.has_frame()

@@ -21,6 +21,8 @@ pub struct Wire {
     /// The values of ParameterStatus.
     pub parameters: BTreeMap<String, String>,
     voice: Voice,
+    /// The SQLSTATE of the last warning.
+    warning: Option<String>,
     /// Sending failed; what the server said before it went away may still be read.
     send_failed: bool,
     tls_failed: bool,
@@ -34,6 +36,7 @@ impl Wire {
             buffer: Buffer::new(),
             parameters: BTreeMap::new(),
             voice,
+            warning: None,
             send_failed: false,
             tls_failed: false,
         }
@@ -63,6 +66,11 @@ impl Wire {
         let received = self.socket.receive(&mut self.buffer);
         self.tls_failed = received.as_ref().err().is_some_and(|error| tls::reason(error).is_some());
         received
+    }
+
+    /// The SQLSTATE of the last warning since this was asked.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
     }
 
     /// Was it TLS why nothing could be received?
@@ -111,6 +119,9 @@ impl Wire {
                 let notice = parse_report("NoticeResponse", body)?;
                 let remark = if notice.severity == "WARNING" { Remark::Warning } else { Remark::Notice };
                 self.voice.say(remark, &in_full(&notice));
+                if remark == Remark::Warning {
+                    self.warning = Some(notice.content.sqlstate);
+                }
             }
             b'S' => {
                 let (name, value) = parse_parameter_status(body)?;

@@ -388,3 +388,16 @@ fn a_file_is_rotated_while_the_server_is_away() {
     running.interrupt().succeeded();
     assert_eq!((ids(&old), ids(&path)), (vec![1], vec![2]));
 }
+
+#[test]
+fn a_new_slot_cannot_fill_the_gap_behind_an_old_file() {
+    let db = shop("a_new_slot_cannot_fill_the_gap_behind_an_old_file");
+    let directory = directory();
+    let path = directory.path().join("out.json");
+    db.sql("INSERT INTO t VALUES (1)");
+    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
+    db.sql("INSERT INTO t VALUES (2)");
+    let gap = run(&mut stream(&db, &path, &["--until-now", "--create-slot"]));
+    assert!(gap.succeeded().stderr.contains("warning: the slot is new"), "{}", gap.stderr);
+}

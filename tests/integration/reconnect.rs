@@ -154,6 +154,31 @@ fn a_connection_that_is_dead_but_open_is_noticed() {
 }
 
 #[test]
+fn types_are_asked_for_when_the_server_is_back() {
+    for plugin in plugins() {
+        let db = shop_on(server(), &format!("types_are_asked_for_when_the_server_is_back_{plugin}"));
+        db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
+        db.create_slot(plugin);
+        db.sql(
+            "CREATE TYPE mood AS ENUM ('calm', 'merry'); CREATE TABLE m (id int PRIMARY KEY, v mood[]);
+                ALTER PUBLICATION p ADD TABLE m",
+        );
+        let proxy = Proxy::to(db.server().port());
+        let mut running = spawn(&mut through(&proxy, stream(&db, &["--include", "transactions"])));
+        insert(&db, 1);
+        assert_eq!((0..3).map(|_| running.json()["op"].to_string()).collect::<String>(), r#""begin""insert""commit""#);
+        proxy.redirect(1);
+        db.sql("INSERT INTO m VALUES (2, '{calm,merry}')");
+        running.wait_for_stderr("trying again");
+        proxy.redirect(db.server().port());
+        assert_eq!(running.json()["op"], "begin");
+        assert_eq!(running.json()["after"]["v"], serde_json::json!(["calm", "merry"]), "{plugin}");
+        assert_eq!(running.json()["op"], "commit");
+        running.interrupt().succeeded();
+    }
+}
+
+#[test]
 fn a_slot_that_another_took_meanwhile_is_waited_for() {
     let server = server_with(&[]);
     let db = shop_on(&server, "taken");
@@ -186,6 +211,10 @@ fn a_server_in_recovery_is_waited_for() {
     server.stop(Stop::Fast);
     std::fs::remove_file(server.data().join("standby.signal")).unwrap();
     server.resume();
+    // Without hot standby a server counts as started while it still recovers.
+    let mut config = postgres::Config::new();
+    config.host_path(server.socket_directory()).port(server.port()).user("postgres");
+    wait_until("the end of recovery", || config.connect(postgres::NoTls).ok());
     db.reconnect();
     insert(&db, 2);
     expect(&mut running, 2);

@@ -5,6 +5,7 @@ use super::Ended;
 use super::bounds::{Bounds, Until};
 use super::session::{LAST_WORDS, wait_for};
 use super::statistics::Statistics;
+use crate::catalog::Outage;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
@@ -31,7 +32,12 @@ pub struct Delivery {
 /// What is made of a message.
 pub enum Form {
     /// Lines of events.
-    Events { decoder: Decoder, printer: Box<Printer> },
+    Events {
+        decoder: Decoder,
+        printer: Box<Printer>,
+        /// Of the server that decoder and printer ask about tables and types.
+        outage: Outage,
+    },
     /// The plugin's bytes and a line end; the decoder only watches where they lie.
     Raw { decoder: Option<Decoder>, last: Option<Position>, resume_after: Option<Position> },
 }
@@ -56,7 +62,7 @@ impl Delivery {
     pub fn reconnected(&mut self) {
         self.bounds.reconnected();
         match &mut self.form {
-            Form::Events { decoder, printer } => {
+            Form::Events { decoder, printer, .. } => {
                 decoder.reset();
                 printer.reconnected(self.output.buffer());
             }
@@ -125,19 +131,26 @@ impl Delivery {
     }
 
     fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
-        let Form::Events { decoder, printer } = &mut self.form else { return Ok(None) };
+        let Form::Events { decoder, printer, outage } = &mut self.form else { return Ok(None) };
         let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
-        let mut ended = None;
+        let (mut ended, mut unknown) = (None, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             ended = bounds.before(event);
             if ended.is_none() {
                 let shown = printer.print(event, buffer) == Printed::Change;
                 ended = bounds.after(event, shown);
             }
-            if ended.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if let Body::Relation { .. } = event.body {
+                // No row of the table is shown yet: all of them come again with the next connection.
+                unknown = outage.take();
+            }
+            if ended.is_some() || unknown.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if let Err(error) = decoded {
             return Err(Error::new(format!("could not decode the message at {start}: {error}")));
+        }
+        if let Some(error) = unknown {
+            return Err(error);
         }
         printer.take_warnings().iter().for_each(|warning| self.talk.warning(warning));
         Ok(ended)

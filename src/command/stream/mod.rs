@@ -11,6 +11,7 @@ mod reconnect;
 mod session;
 mod statistics;
 
+use crate::catalog::Outage;
 use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
 use crate::cli::{Format, StreamArgs};
@@ -94,11 +95,17 @@ pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) 
         preparation.check_file(last)?;
     }
     output.begin()?;
-    preparation.create(&stop)?;
+    let created = preparation.create(&stop)?;
     if stop.requested() {
         return Ok(());
     }
     let plan = preparation.plan(deadline)?;
+    if let Some(last) = resume.filter(|_| created || plan.temporary) {
+        talk.warning(&format!(
+            "the slot is new: whatever committed between the end of the file, {}, and now is missing from it",
+            last.lsn
+        ));
+    }
     let delivery = deliver(args, settings, &plan, print, (output, resume), talk)?;
     let patience = Patience::new();
     Stream { args, settings, preparation, plan, stop, talk, delivery, patience, system: None }.run()
@@ -129,10 +136,11 @@ fn deliver(
     (output, resume): (Output, Option<Position>),
     talk: Talk,
 ) -> Result<Delivery> {
+    let outage = Outage::default();
     let decoder = match plan.plugin {
         Plugin::Pgoutput => Some(Decoder::pgoutput()),
         Plugin::Wal2json => {
-            let relations = SqlRelations::new(connector(settings), move |text| talk.warning(text));
+            let relations = SqlRelations::new(connector(settings), outage.clone(), move |text| talk.warning(text));
             Some(Decoder::wal2json(Box::new(relations)))
         }
         Plugin::Other(_) => None,
@@ -143,10 +151,10 @@ fn deliver(
             return Err(Error::new(format!("could not stream from slot \"{}\": no decoder for it", plan.slot)));
         }
         (Some(print), Some(decoder)) => {
-            let types = Types::new(Box::new(SqlTypes::new(connector(settings))));
+            let types = Types::new(Box::new(SqlTypes::new(connector(settings), outage.clone())));
             let mut printer = Printer::new(print, types);
             printer.resume_after(resume);
-            Form::Events { decoder, printer: Box::new(printer) }
+            Form::Events { decoder, printer: Box::new(printer), outage }
         }
     };
     let until = args.endpos.map(|lsn| Until { lsn, inclusive: true, passed: false });
@@ -278,7 +286,9 @@ impl Stream<'_> {
         } else {
             self.talk.info(&text)
         }
-        Session::new(connection, timeout, &self.plan, &self.stop, &mut self.delivery, &mut self.patience).run()
+        let (plan, stop, preparation) = (&self.plan, &self.stop, &mut self.preparation);
+        let mut check = || preparation.require_publications();
+        Session::new(connection, timeout, plan, stop, &mut self.delivery, &mut self.patience, &mut check).run()
     }
 
     /// Decides what needs to know how far the server's WAL goes.

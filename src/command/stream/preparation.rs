@@ -100,21 +100,28 @@ impl<'a> Preparation<'a> {
         if found == Some(wanted.len().to_string()) {
             return Ok(());
         }
+        self.require_publications()
+    }
+
+    /// While the stream runs: are the publications still there?
+    pub fn require_publications(&mut self) -> Result<()> {
         let act = self.act();
         let required = publications::require(session(&mut self.session, self.settings)?, &self.publications, &act);
         self.session = None;
         required
     }
 
-    /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older.
-    pub fn create(&mut self, stop: &Stop) -> Result<()> {
+    /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older. Returns
+    /// whether the slot is new.
+    pub fn create(&mut self, stop: &Stop) -> Result<bool> {
         if self.args.create_publication && self.plugin() == Plugin::Pgoutput {
             self.create_publications()?;
         }
         if let (Some(name), None) = (&self.args.slot, &self.slot) {
             self.create_slot(name, stop)?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Decides what the stream does; the SQL session ends.

@@ -7,7 +7,7 @@
 use super::delivery::Delivery;
 use super::reconnect::Patience;
 use super::{Ended, Plan};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::output::Written;
 use crate::stop::Stop;
@@ -27,6 +27,10 @@ const FILE_BLOCK: usize = 256 << 10;
 /// both sides. Everything is handed on before the pause, so no row waits for it longer than this.
 const SHORT_READ: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_micros(200);
+
+/// With this warning PostgreSQL 18 passes over a publication that does not exist, or did not when the changes were made, where older
+/// versions end the stream: object_not_in_prerequisite_state.
+const NO_PUBLICATION: &str = "55000";
 
 /// How long a reader that takes nothing holds up a stop that a signal asked for.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -48,6 +52,8 @@ pub struct Session<'a> {
     stop: &'a Stop,
     delivery: &'a mut Delivery,
     patience: &'a mut Patience,
+    /// Fails if a publication is gone.
+    check_publications: &'a mut dyn FnMut() -> Result<()>,
     clock: Clock,
 }
 
@@ -87,6 +93,7 @@ impl<'a> Session<'a> {
         stop: &'a Stop,
         delivery: &'a mut Delivery,
         patience: &'a mut Patience,
+        check_publications: &'a mut dyn FnMut() -> Result<()>,
     ) -> Session<'a> {
         let interval = Some(plan.status_interval).filter(|interval| !interval.is_zero());
         let now = Instant::now();
@@ -101,20 +108,26 @@ impl<'a> Session<'a> {
             owed: false,
             paused: false,
         };
-        Session { connection, plan, stop, delivery, patience, clock }
+        Session { connection, plan, stop, delivery, patience, check_publications, clock }
     }
 
     /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well also ends the stream with a last
     /// confirmation.
     pub fn run(mut self) -> Result<Ended> {
         let ended = self.stream()?;
-        self.finish(ended)?;
-        Ok(ended)
+        let nothing_to_confirm = self.plan.temporary || self.plan.peek;
+        match self.finish(ended) {
+            Err(error) if nothing_to_confirm && error.kind() == Kind::Transient => Ok(ended),
+            finished => finished.map(|()| ended),
+        }
     }
 
     fn stream(&mut self) -> Result<Ended> {
         loop {
             let taken = self.take_messages()?;
+            if self.connection.take_warning().is_some_and(|sqlstate| sqlstate == NO_PUBLICATION) {
+                (self.check_publications)()?;
+            }
             if let Taken::Ended(ended) = taken {
                 return Ok(ended);
             }
