@@ -183,7 +183,8 @@ fn what_is_no_regular_file_is_a_pipe() {
     // Nobody reads it yet: Ctrl-C ends the waiting.
     let running = spawn(&mut stream(&db, &path, &["-v"]));
     db.wait_for(&format!(
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'walcat'",
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'walcat'
+            AND query LIKE '%pg_publication%'",
         db.name()
     ));
     running.interrupt().succeeded();
