@@ -203,19 +203,20 @@ fn a_server_in_recovery_is_waited_for() {
     let mut running = spawn(&mut stream(&db, &[]));
     insert(&db, 1);
     expect(&mut running, 1);
-    db.sql("ALTER SYSTEM SET hot_standby = off");
+    // Recovers from an archive that takes its time.
+    let arrived = server.home().join("arrived");
+    let fetch = format!("while [ ! -e {} ]; do sleep 0.05; done; false", arrived.display());
+    db.sql(&format!("ALTER SYSTEM SET restore_command = '{fetch}'"));
     server.stop(Stop::Fast);
-    server.write_file("standby.signal", b"");
-    server.resume();
-    running.wait_for_stderr("SQLSTATE 57P03");
-    server.stop(Stop::Fast);
-    std::fs::remove_file(server.data().join("standby.signal")).unwrap();
-    server.resume();
-    // Without hot standby a server counts as started while it still recovers.
-    let mut config = postgres::Config::new();
-    config.host_path(server.socket_directory()).port(server.port()).user("postgres");
-    wait_until("the end of recovery", || config.connect(postgres::NoTls).ok());
+    server.write_file("recovery.signal", b"");
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| server.resume());
+        running.wait_for_stderr("SQLSTATE 57P03");
+        std::fs::write(&arrived, b"").unwrap();
+        starting.join().unwrap();
+    });
     db.reconnect();
+    db.wait_for("SELECT NOT pg_is_in_recovery()");
     insert(&db, 2);
     expect(&mut running, 2);
     running.interrupt().succeeded();
