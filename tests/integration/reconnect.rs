@@ -269,10 +269,13 @@ fn a_slot_that_is_lost_meanwhile_ends_the_stream() {
     let settings = [("max_slot_wal_keep_size", "1MB"), ("max_wal_size", "32MB"), ("min_wal_size", "32MB")];
     let server = server_with(&settings);
     let db = shop_on(&server, "lost");
-    let mut running = spawn(&mut stream(&db, &[]));
+    let proxy = Proxy::to(server.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
     insert(&db, 1);
     expect(&mut running, 1);
-    running.signal(Signal::STOP);
+    proxy.redirect(1);
+    proxy.cut();
+    running.wait_for_stderr("trying again");
     wait_until("the slot to be lost", || {
         db.sql("INSERT INTO t SELECT g, repeat('x', 900) FROM generate_series(2, 20000) g");
         db.sql("DELETE FROM t WHERE id > 1");
@@ -281,7 +284,7 @@ fn a_slot_that_is_lost_meanwhile_ends_the_stream() {
         let status = db.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'");
         (status == "lost").then_some(())
     });
-    running.signal(Signal::CONT);
+    proxy.redirect(server.port());
     let finished = running.wait();
     finished.exited(1);
     assert!(finished.stderr.contains("it is invalidated"), "{}", finished.stderr);
