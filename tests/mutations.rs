@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde::de::IgnoredAny;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use walcat::decode::capture::{Capture, Plugin};
+use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{Decoder, NoCatalog};
 use walcat::filter::Filter;
 use walcat::render::{Format, Include, PrintSettings, Printer, Values};
@@ -51,7 +51,6 @@ fn mutants_of_wal2json_with_its_defaults() {
 
 fn survive(capture: &[u8]) {
     assert!(capture.len() < 30_000);
-    let plugin = Capture::new(capture).plugin().unwrap().unwrap();
     let messages = messages(capture);
     let mut lines = Lines::default();
     lines.check(&print_capture(capture, Format::Json), "the capture itself");
@@ -65,7 +64,7 @@ fn survive(capture: &[u8]) {
                 mutate(&mut mutant, &mut random);
                 print_capture(&mutant, format)
             } else {
-                print_messages(plugin, &shuffled(&messages, &mut random), format)
+                print_messages(&shuffled(&messages, &mut random), format)
             }
         });
         assert!(memory.bytes_max < MEMORY, "seed {seed}: {} bytes", memory.bytes_max);
@@ -106,39 +105,37 @@ fn check_text(printed: &[u8], seed: u64) {
 
 /// What `walcat decode` prints.
 fn print_capture(capture: &[u8], format: Format) -> Vec<u8> {
-    let mut capture = Capture::new(capture);
-    let Ok(Some(plugin)) = capture.plugin() else { return Vec::new() };
-    let (mut decoder, mut printer, mut out) = (decoder(plugin), printer(format), Vec::new());
-    while let Ok(Some(message)) = capture.next_message() {
-        if !print(&mut decoder, &mut printer, message, &mut out) {
-            break;
+    let (mut capture, mut printer, mut out) = (Capture::new(capture), printer(format), Vec::new());
+    loop {
+        let step = capture.decode(|event| {
+            printer.print(event, &mut out);
+        });
+        printer.take_warnings();
+        match step {
+            Ok(Step::Message) => {}
+            Ok(Step::MustRead) => capture.read().unwrap(),
+            Ok(Step::End) | Err(_) => return out,
         }
     }
-    out
 }
 
 /// What becomes of messages of which wrong ones are passed over.
-fn print_messages(plugin: Plugin, messages: &[Vec<u8>], format: Format) -> Vec<u8> {
-    let (mut decoder, mut printer, mut out) = (decoder(plugin), printer(format), Vec::new());
+fn print_messages(messages: &[Vec<u8>], format: Format) -> Vec<u8> {
+    let (mut decoder, mut printer, mut out) = (decoder(messages), printer(format), Vec::new());
     for message in messages {
-        print(&mut decoder, &mut printer, message, &mut out);
+        let _: Result<_, _> = decoder.decode(None, message, |event| {
+            printer.print(event, &mut out);
+            ControlFlow::Continue(())
+        });
+        printer.take_warnings();
     }
     out
 }
 
-fn print(decoder: &mut Decoder, printer: &mut Printer, message: &[u8], out: &mut Vec<u8>) -> bool {
-    let decoded = decoder.decode(None, message, |event| {
-        printer.print(event, out);
-        ControlFlow::Continue(())
-    });
-    printer.take_warnings();
-    decoded.is_ok()
-}
-
-fn decoder(plugin: Plugin) -> Decoder {
-    match plugin {
-        Plugin::Pgoutput => Decoder::pgoutput(),
-        Plugin::Wal2json => Decoder::wal2json(Box::new(NoCatalog)),
+fn decoder(messages: &[Vec<u8>]) -> Decoder {
+    match messages.iter().any(|message| message.starts_with(b"{")) {
+        true => Decoder::wal2json(Box::new(NoCatalog)),
+        false => Decoder::pgoutput(),
     }
 }
 
@@ -156,13 +153,20 @@ fn printer(format: Format) -> Printer {
     Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
 }
 
-fn messages(capture: &[u8]) -> Vec<Vec<u8>> {
-    let mut capture = Capture::new(capture);
-    let mut messages = Vec::new();
-    while let Some(message) = capture.next_message().unwrap() {
-        messages.push(message.to_vec());
+fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut capture = Capture::new(bytes);
+    let (mut messages, mut begin) = (Vec::new(), 0);
+    loop {
+        match capture.decode(|_| ()).unwrap() {
+            Step::Message => {
+                let end = capture.offset() as usize;
+                messages.push(bytes[begin..end].strip_suffix(b"\n").unwrap().to_vec());
+                begin = end;
+            }
+            Step::MustRead => capture.read().unwrap(),
+            Step::End => return messages,
+        }
     }
-    messages
 }
 
 /// The messages with some of them damaged, lost, repeated or in another place.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::ops::ControlFlow;
 use walcat::connect::{Environment, Given, Prompt, Settings};
-use walcat::decode::capture::{Capture, Plugin};
+use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{self, Decoder};
 use walcat::filter::Filter;
 use walcat::output::checkpoint;
@@ -13,28 +13,32 @@ use walcat::render::{Format, Include, PrintSettings, Printer, Values};
 use walcat::value::{self, Kind, Types, Writer};
 
 /// A capture of either plugin, as `walcat decode` reads it.
-pub fn pgoutput(input: &[u8]) {
+pub fn capture(input: &[u8]) {
     let mut capture = Capture::new(input);
-    let Ok(Some(plugin)) = capture.plugin() else { return };
-    let mut pipeline = Pipeline::new(match plugin {
-        Plugin::Pgoutput => Decoder::pgoutput(),
-        Plugin::Wal2json => Decoder::wal2json(Box::new(decode::NoCatalog)),
-    });
-    while let Ok(Some(message)) = capture.next_message() {
-        if !pipeline.print(message) {
-            break;
+    let (mut printer, mut out) = (printer(), Vec::new());
+    loop {
+        let step = capture.decode(|event| {
+            printer.print(event, &mut out);
+        });
+        match step {
+            Ok(Step::Message) => {}
+            Ok(Step::MustRead) if capture.read().is_ok() => {}
+            _ => break,
         }
     }
-    pipeline.check();
+    assert_lines(&out);
 }
 
 /// Lines that are taken for messages of wal2json whatever they are.
 pub fn wal2json(input: &[u8]) {
-    let mut pipeline = Pipeline::new(Decoder::wal2json(Box::new(decode::NoCatalog)));
+    let (mut decoder, mut printer, mut out) = (Decoder::wal2json(Box::new(decode::NoCatalog)), printer(), Vec::new());
     for message in input.split(|byte| *byte == b'\n') {
-        pipeline.print(message);
+        let _ = decoder.decode(None, message, |event| {
+            printer.print(event, &mut out);
+            ControlFlow::Continue(())
+        });
     }
-    pipeline.check();
+    assert_lines(&out);
 }
 
 /// A value of each kind that has a structure.
@@ -84,41 +88,22 @@ pub fn checkpoint(input: &[u8]) {
     }
 }
 
-struct Pipeline {
-    decoder: Decoder,
-    printer: Printer,
-    out: Vec<u8>,
+fn printer() -> Printer {
+    let include = Include {
+        transactions: true,
+        key: true,
+        types: true,
+        columns: true,
+        relations: true,
+        changed: true,
+        origin: true,
+    };
+    let settings = PrintSettings { format: Format::Json, values: Values::Json, include, filter: Filter::everything() };
+    Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
 }
 
-impl Pipeline {
-    fn new(decoder: Decoder) -> Pipeline {
-        let include = Include {
-            transactions: true,
-            key: true,
-            types: true,
-            columns: true,
-            relations: true,
-            changed: true,
-            origin: true,
-        };
-        let settings =
-            PrintSettings { format: Format::Json, values: Values::Json, include, filter: Filter::everything() };
-        let printer = Printer::new(settings, Types::new(Box::new(value::NoCatalog)));
-        Pipeline { decoder, printer, out: Vec::new() }
-    }
-
-    fn print(&mut self, message: &[u8]) -> bool {
-        let Pipeline { decoder, printer, out } = self;
-        let decoded = decoder.decode(None, message, |event| {
-            printer.print(event, out);
-            ControlFlow::Continue(())
-        });
-        decoded.is_ok()
-    }
-
-    fn check(&self) {
-        self.out.split_inclusive(|byte| *byte == b'\n').for_each(assert_json);
-    }
+fn assert_lines(printed: &[u8]) {
+    printed.split_inclusive(|byte| *byte == b'\n').for_each(assert_json);
 }
 
 fn assert_json(text: &[u8]) {

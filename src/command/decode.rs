@@ -2,14 +2,12 @@
 
 use super::{Talk, is_colored, print_settings};
 use crate::cli::{DecodeArgs, TalkOptions};
-use crate::decode::capture::{Capture, CaptureError, Plugin};
-use crate::decode::{self, DecodeError, Decoder};
+use crate::decode::capture::{Capture, CaptureError, Step};
 use crate::error::{Error, Result};
 use crate::render::Printer;
 use crate::value::{NoCatalog, Types};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Lines are written when so much has come together, or when the input makes wait.
@@ -58,6 +56,9 @@ struct Lines<W> {
 
 impl<W: Write> Lines<W> {
     fn write(&mut self) -> std::result::Result<(), Ended> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
         let result = self.stdout.write_all(&self.waiting).and_then(|()| self.stdout.flush());
         self.waiting.clear();
         result.map_err(|error| match error.kind() {
@@ -85,38 +86,26 @@ fn print_all<W: Write>(
     talk: Talk,
 ) -> std::result::Result<(), Ended> {
     let mut capture = Capture::new(input);
-    let mut decoder = match capture.plugin()? {
-        None => return Ok(()),
-        Some(Plugin::Pgoutput) => Decoder::pgoutput(),
-        Some(Plugin::Wal2json) => Decoder::wal2json(Box::new(decode::NoCatalog)),
-    };
     loop {
-        if lines.waiting.len() >= BLOCK || capture.must_read() && !lines.waiting.is_empty() {
-            lines.write()?;
-        }
-        let Some(message) = capture.next_message()? else {
-            return lines.write();
-        };
-        let decoded = decoder.decode(None, message, |event| {
+        let step = capture.decode(|event| {
             printer.print(event, &mut lines.waiting);
-            ControlFlow::Continue(())
         });
         // Only the first rows of a type and what cannot be decoded have warnings.
         printer.take_warnings().iter().for_each(|warning| talk.warning(warning));
-        if let Err(error) = decoded {
-            return Err(error.shifted(capture.message_offset()).into());
+        match step? {
+            Step::Message if lines.waiting.len() < BLOCK => {}
+            Step::Message => lines.write()?,
+            Step::MustRead => {
+                lines.write()?;
+                capture.read()?;
+            }
+            Step::End => return lines.write(),
         }
     }
 }
 
 impl From<CaptureError> for Ended {
     fn from(error: CaptureError) -> Ended {
-        Ended::Error(Error::new(error.to_string()))
-    }
-}
-
-impl From<DecodeError> for Ended {
-    fn from(error: DecodeError) -> Ended {
         Ended::Error(Error::new(error.to_string()))
     }
 }

@@ -1,11 +1,14 @@
-//! Finds the messages in a capture: what `pg_recvlogical` or `stream --format raw` wrote, each message and a line end behind it.
+//! Decodes a capture: what `pg_recvlogical` or `stream --format raw` wrote, each message with a line end behind it.
 //!
-//! Messages of pgoutput are binary and may hold line ends, so they have to be read to know where they end. Used by `decode`.
+//! Messages of pgoutput are binary and may contain line ends, so only decoding them tells where they end. Used by `walcat decode`.
 
-use super::pgoutput::message::{AbortForm, Envelope, Rows};
-use super::reader::{self, DecodeError};
+use super::pgoutput::Pgoutput;
+use super::wal2json::{NoCatalog, Wal2json};
+use super::{Plugin, reader::DecodeError};
+use crate::event::Event;
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 /// How many bytes to ask the input for at the least.
 const CHUNK: usize = 64 * 1024;
@@ -20,24 +23,23 @@ pub struct Capture<R> {
     end: usize,
     /// The offset of `start` in the input.
     offset: u64,
-    message_offset: u64,
+    /// Which plugin wrote it: messages of wal2json begin with a brace. `None` before the first byte is here.
     plugin: Option<Plugin>,
-    /// The length of the message at `start`, if it is known to be there as a whole.
-    located: Option<usize>,
-    /// Does it stand in a stream block?
-    in_block: bool,
-    /// So many bytes at `start` hold no line end.
+    /// At least so many bytes are needed from `start` on.
+    needed: usize,
+    /// So many bytes from `start` on contain no line end.
     scanned: usize,
-    rows: Rows,
 }
 
-/// What wrote the messages.
+/// What [`Capture::decode`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plugin {
-    /// `pgoutput`
-    Pgoutput,
-    /// `wal2json`
-    Wal2json,
+pub enum Step {
+    /// A message, whose events have reached the sink.
+    Message,
+    /// No complete message: [`Capture::read`] is to fetch the rest of it, and may have to wait for that.
+    MustRead,
+    /// The end of the capture.
+    End,
 }
 
 /// Why a capture cannot be read on.
@@ -45,7 +47,7 @@ pub enum Plugin {
 pub enum CaptureError {
     /// The input could not be read.
     Read(io::Error),
-    /// What was read is no message; the offset counts from the begin of the input.
+    /// What was read is no message, or makes no sense where it stands; the offset counts from the begin of the input.
     Damaged(DecodeError),
 }
 
@@ -60,12 +62,12 @@ impl fmt::Display for CaptureError {
 
 impl std::error::Error for CaptureError {}
 
-/// Where the message at the front ends.
-enum Located {
-    /// It is there, this long, with its line end behind it.
-    Whole(usize),
-    /// At least so many bytes are needed to tell.
-    Partial(usize),
+/// What a plugin's decoder found at the front of what was read.
+pub(super) enum First {
+    /// A message of this length, its line end not counted; it is decoded.
+    Whole { length: usize },
+    /// The beginning of one. At least so many bytes are needed to tell more.
+    Partial { needed: usize },
 }
 
 impl<R: Read> Capture<R> {
@@ -78,95 +80,58 @@ impl<R: Read> Capture<R> {
             start: 0,
             end: 0,
             offset: 0,
-            message_offset: 0,
             plugin: None,
-            located: None,
-            in_block: false,
+            needed: 1,
             scanned: 0,
-            rows: Rows::default(),
         }
     }
 
-    /// Which plugin wrote it: messages of wal2json begin with a brace. `None` if the capture is empty.
-    pub fn plugin(&mut self) -> Result<Option<Plugin>, CaptureError> {
-        while self.plugin.is_none() {
-            match self.pending().first() {
-                Some(b'{') => self.plugin = Some(Plugin::Wal2json),
-                Some(_) => self.plugin = Some(Plugin::Pgoutput),
-                None if self.input_ended => return Ok(None),
-                None => self.read(1)?,
-            }
-        }
-        Ok(self.plugin)
-    }
-
-    /// The next message, without the line end behind it; `None` at the end of the capture.
-    pub fn next_message(&mut self) -> Result<Option<&[u8]>, CaptureError> {
-        let Some(plugin) = self.plugin()? else { return Ok(None) };
-        let length = loop {
-            match self.located.take() {
-                Some(length) => break length,
-                None if self.input_ended && self.pending().is_empty() => return Ok(None),
-                None => match self.locate(plugin).map_err(|error| CaptureError::Damaged(error.shifted(self.offset)))? {
-                    Located::Whole(length) => self.located = Some(length),
-                    Located::Partial(needed) => self.read(needed)?,
-                },
-            }
-        };
-        let begin = self.start;
-        self.pass(plugin, length);
-        // What is wrong with the message behind this one is told when it is asked for.
-        if let Ok(Located::Whole(length)) = self.locate(plugin) {
-            self.located = Some(length);
-        }
-        Ok(self.buffer.get(begin..begin + length))
-    }
-
-    /// Where in the input the message begins that was returned last.
-    pub fn message_offset(&self) -> u64 {
-        self.message_offset
-    }
-
-    /// Will [`next_message`](Self::next_message) have to read, and perhaps to wait? Then it is time to show what there is.
-    pub fn must_read(&self) -> bool {
-        self.located.is_none() && !self.input_ended
-    }
-
-    fn pending(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
-    }
-
-    fn locate(&mut self, plugin: Plugin) -> Result<Located, DecodeError> {
+    /// Decodes the next message if it is here, and hands each of its events to `sink`; none if there is something wrong with it.
+    pub fn decode(&mut self, mut sink: impl FnMut(&Event<'_>)) -> Result<Step, CaptureError> {
         let pending = self.buffer.get(self.start..self.end).unwrap_or_default();
-        match plugin {
-            Plugin::Pgoutput => locate_binary(pending, self.input_ended, self.in_block, &mut self.rows),
-            Plugin::Wal2json => locate_line(pending, self.input_ended, &mut self.scanned),
+        let Some(first) = pending.first() else {
+            return Ok(if self.input_ended { Step::End } else { Step::MustRead });
+        };
+        let mut sink = |event: &Event<'_>| {
+            sink(event);
+            ControlFlow::Continue(())
+        };
+        let found = match self.plugin.get_or_insert_with(|| plugin(*first)) {
+            Plugin::Pgoutput(pgoutput) => pgoutput.decode_first(pending, self.input_ended, &mut sink),
+            Plugin::Wal2json(wal2json) => match first_line(pending, self.input_ended, &mut self.scanned) {
+                Ok(First::Whole { length }) => {
+                    let _: ControlFlow<()> =
+                        wal2json.decode(None, pending.get(..length).unwrap_or_default(), &mut sink);
+                    Ok(First::Whole { length })
+                }
+                other => other,
+            },
+        };
+        match found.map_err(|error| CaptureError::Damaged(error.shifted(self.offset)))? {
+            First::Whole { length } => {
+                self.pass(length);
+                Ok(Step::Message)
+            }
+            First::Partial { needed } => {
+                self.needed = needed;
+                Ok(Step::MustRead)
+            }
         }
     }
 
-    /// Goes behind the message at the front and its line end.
-    fn pass(&mut self, plugin: Plugin, length: usize) {
-        // As in the decoder, what begins something may come at any time.
-        match self.pending().first() {
-            Some(b'S') if plugin == Plugin::Pgoutput => self.in_block = true,
-            Some(b'E' | b'B' | b'b' | b'K' | b'r') => self.in_block = false,
-            _ => {}
-        }
-        let passed = (length + 1).min(self.pending().len());
-        self.message_offset = self.offset;
-        self.offset += passed as u64;
-        self.start += passed;
-        self.scanned = 0;
+    /// Where in the input the next message begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
-    /// Reads once, so that after some calls `needed` bytes are there. The buffer grows with what comes, not with what is claimed.
-    fn read(&mut self, needed: usize) -> Result<(), CaptureError> {
+    /// Reads once. The buffer grows with what comes, not with what is claimed.
+    pub fn read(&mut self) -> Result<(), CaptureError> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        let missing = needed.saturating_sub(self.end).min(self.end);
+        let missing = self.needed.saturating_sub(self.end).min(self.end);
         let wanted = self.end + missing.max(CHUNK).max(self.end / 8);
         if self.buffer.len() < wanted {
             self.buffer.reserve_exact(wanted - self.buffer.len());
@@ -183,41 +148,35 @@ impl<R: Read> Capture<R> {
         self.input_ended = count == 0;
         Ok(())
     }
+
+    /// Goes behind a message of this length and its line end, which the last one may lack.
+    fn pass(&mut self, length: usize) {
+        let passed = (length + 1).min(self.end - self.start);
+        self.offset += passed as u64;
+        self.start += passed;
+        (self.needed, self.scanned) = (1, 0);
+    }
 }
 
-/// Finds the end of a message of pgoutput.
-fn locate_binary(pending: &[u8], input_ended: bool, in_block: bool, rows: &mut Rows) -> Result<Located, DecodeError> {
-    // Only what comes behind it tells whether a Stream Abort has position and time. No position has that high a first byte.
-    const SHORT_ABORT: usize = 9;
-    if pending.first() == Some(&b'A') && pending.len() <= SHORT_ABORT && !input_ended {
-        return Ok(Located::Partial(SHORT_ABORT + 1));
-    }
-    let form = AbortForm::WithPosition(pending.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
-    match reader::prefix(pending, |reader| Envelope::read(reader, in_block, form, rows)) {
-        Ok((envelope, length)) => match pending.get(length) {
-            Some(b'\n') => Ok(Located::Whole(length)),
-            None if input_ended => Ok(Located::Whole(length)),
-            None => Ok(Located::Partial(length + 1)),
-            Some(_) => Err(DecodeError::new(envelope.name, "end", length, "a line end expected behind the message")),
-        },
-        Err(error) => match error.needed() {
-            Some(needed) if !input_ended => Ok(Located::Partial(needed)),
-            _ => Err(error),
-        },
+/// The decoder for a capture with this first byte.
+fn plugin(first: u8) -> Plugin {
+    match first {
+        b'{' => Plugin::Wal2json(Box::new(Wal2json::new(Box::new(NoCatalog)))),
+        _ => Plugin::Pgoutput(Box::<Pgoutput>::default()),
     }
 }
 
 /// Finds the end of a line. The last one may lack its line end, if only it is all there.
-fn locate_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result<Located, DecodeError> {
+fn first_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result<First, DecodeError> {
     if let Some(end) = memchr::memchr(b'\n', pending.get(*scanned..).unwrap_or_default()) {
-        return Ok(Located::Whole(*scanned + end));
+        return Ok(First::Whole { length: *scanned + end });
     }
     *scanned = pending.len();
     if !input_ended {
-        return Ok(Located::Partial(pending.len() + 1));
+        return Ok(First::Partial { needed: pending.len() + 1 });
     }
     match is_closed(pending) {
-        true => Ok(Located::Whole(pending.len())),
+        true => Ok(First::Whole { length: pending.len() }),
         false => Err(DecodeError::new("wal2json", "line", pending.len(), "the input ends in the middle of it")),
     }
 }
@@ -262,54 +221,59 @@ mod tests {
         }
     }
 
-    /// All messages with their offsets, and the error that ends them.
-    fn messages(input: impl Read) -> (Vec<(u64, Vec<u8>)>, Option<String>) {
-        let mut capture = Capture::new(input);
-        let mut messages = Vec::new();
+    /// The lengths of all messages with their line ends, and the error that ends them.
+    fn lengths(capture: &mut Capture<impl Read>) -> (Vec<usize>, Option<String>) {
+        let mut lengths = Vec::new();
         loop {
-            match capture.next_message() {
-                Ok(Some(message)) => {
-                    let message = message.to_vec();
-                    messages.push((capture.message_offset(), message));
-                }
-                Ok(None) => return (messages, None),
-                Err(error) => return (messages, Some(error.to_string())),
+            let begin = capture.offset();
+            let step = capture.decode(|_| ()).and_then(|step| match step {
+                Step::MustRead => capture.read().map(|()| step),
+                _ => Ok(step),
+            });
+            match step {
+                Ok(Step::Message) => lengths.push((capture.offset() - begin) as usize),
+                Ok(Step::MustRead) => {}
+                Ok(Step::End) => return (lengths, None),
+                Err(error) => return (lengths, Some(error.to_string())),
             }
         }
     }
 
-    fn binary(bytes: &[u8]) -> (Vec<Vec<u8>>, Option<String>) {
-        let (found, error) = messages(bytes);
-        (found.into_iter().map(|(_, message)| message).collect(), error)
+    /// All messages with their line ends, which arrive at most so many bytes at a time.
+    fn messages_in_steps(mut capture: &[u8], step: usize) -> (Vec<&[u8]>, Option<String>) {
+        let (lengths, error) = lengths(&mut Capture::new(Drip(capture, step)));
+        let next = |length| {
+            let (message, rest) = capture.split_at(length);
+            capture = rest;
+            message
+        };
+        (lengths.into_iter().map(next).collect(), error)
     }
+
+    fn messages(capture: &[u8]) -> (Vec<&[u8]>, Option<String>) {
+        messages_in_steps(capture, usize::MAX)
+    }
+
+    /// A message that may stand anywhere and has no event: a Type.
+    const TYPE: &[u8] = b"Y\0\0\0\x01s\0t\0";
 
     #[test]
     fn the_messages_are_the_capture() {
         for (name, capture) in CAPTURES {
             let (found, error) = messages(capture);
             assert_eq!(error, None, "{name}");
-            let mut whole = Vec::new();
-            for (offset, message) in &found {
-                assert_eq!(*offset, whole.len() as u64, "{name}");
-                whole.extend_from_slice(message);
-                whole.push(b'\n');
-            }
-            assert_eq!(whole, capture, "{name}");
+            assert_eq!(found.concat(), capture, "{name}");
             assert!(found.len() > 50, "{name}");
+            assert!(found.iter().all(|message| message.ends_with(b"\n")), "{name}");
             for step in [1, 7, 1000] {
-                assert_eq!(messages(Drip(capture, step)).0, found, "{name}");
+                assert_eq!(messages_in_steps(capture, step).0, found, "{name}");
             }
         }
     }
 
     #[test]
-    fn the_first_byte_tells_the_plugin() {
-        for (name, capture) in CAPTURES {
-            let expected = if name.starts_with("wal2json") { Plugin::Wal2json } else { Plugin::Pgoutput };
-            assert_eq!(Capture::new(capture).plugin().unwrap(), Some(expected), "{name}");
-        }
-        assert_eq!(Capture::new(&b""[..]).plugin().unwrap(), None);
-        assert_eq!(messages(&b""[..]), (Vec::new(), None));
+    fn an_empty_capture_ends_at_once() {
+        assert_eq!(messages(b""), (Vec::new(), None));
     }
 
     #[test]
@@ -317,38 +281,40 @@ mod tests {
         for (name, capture) in CAPTURES {
             let (whole, _) = messages(capture);
             for length in 0..capture.len() {
-                let (mut found, error) = messages(&capture[..length]);
-                // A Stream Abort cut where its other form ends is one of that form.
-                let count = found.len();
-                if let Some((_, last)) = found.last_mut().filter(|(_, last)| last[0] == b'A' && last.len() == 9) {
-                    last.clone_from(&whole[count - 1].1);
+                let (found, error) = messages(&capture[..length]);
+                if let Some((last, before)) = found.split_last() {
+                    assert_eq!(before, &whole[..before.len()], "{name} cut at {length}");
+                    // Only the last line end may be missing. A Stream Abort cut where its other form ends is one of that form.
+                    let (message, line_end) = whole[before.len()].split_at(last.len());
+                    assert_eq!(*last, message, "{name} cut at {length}");
+                    let form = last.len() == 9 && last[0] == b'A';
+                    assert!(line_end.is_empty() || line_end == b"\n" || form, "{name} cut at {length}");
                 }
-                assert_eq!(found, whole[..found.len()], "{name} cut at {length}");
-                // Only the last line end may be missing without an error.
-                let end = found.last().map_or(0, |(offset, message)| *offset as usize + message.len() + 1);
-                assert_eq!(error.is_none(), length <= end, "{name} cut at {length}: {error:?}");
+                assert_eq!(error.is_none(), length == found.concat().len(), "{name} cut at {length}: {error:?}");
             }
         }
     }
 
     #[test]
     fn offsets_of_errors_count_from_the_begin() {
+        let (found, _) = messages(CAPTURES[0].1);
         let mut damaged = CAPTURES[0].1.to_vec();
-        let (found, _) = messages(&damaged[..]);
-        let (offset, _) = found[10];
-        damaged[offset as usize] = b'?';
-        let (before, error) = messages(&damaged[..]);
-        assert_eq!(before, found[..10]);
+        let offset = found[..10].concat().len();
+        damaged[offset] = b'?';
+        let (before, error) = messages(&damaged);
+        assert_eq!(before.concat(), CAPTURES[0].1[..offset]);
         let expected = format!("could not decode unknown message: field \"tag\" at byte {offset}: '?' is unknown");
         assert_eq!(error, Some(expected));
     }
 
     #[test]
     fn a_line_end_stands_behind_each_message() {
-        let (found, error) = binary(b"E\nE\nEE\n");
-        assert_eq!(found, [b"E", b"E"]);
+        let message = [TYPE, b"\n"].concat();
+        let damaged = [&message, &message, TYPE, TYPE].concat();
+        let (found, error) = messages(&damaged);
+        assert_eq!(found, [&message, &message]);
         let expected =
-            "could not decode Stream Stop message: field \"end\" at byte 5: a line end expected behind the message";
+            "could not decode Type message: field \"end\" at byte 29: a line end expected behind the message";
         assert_eq!(error.as_deref(), Some(expected));
     }
 
@@ -357,58 +323,65 @@ mod tests {
         let short = [b"A".as_slice(), &[0, 0, 0, 10, 0, 0, 0, 11]].concat();
         let long = [short.as_slice(), &[0, 0, 0, 0, 10, 10, 10, 10], &[10; 8]].concat();
         let capture = [&short, &long, &short, &long].map(|message| [message, &b"\n"[..]].concat()).concat();
-        assert_eq!(binary(&capture), (vec![short.clone(), long.clone(), short.clone(), long.clone()], None));
-        assert_eq!(binary(&capture[..capture.len() - 1]).0.len(), 4);
-        assert_eq!(binary(&short), (vec![short.clone()], None));
-        let (found, error) = messages(Drip(&capture, 1));
-        assert_eq!((found.len(), error), (4, None));
+        for step in [1, usize::MAX] {
+            let (found, error) = messages_in_steps(&capture, step);
+            let lengths: Vec<usize> = found.iter().map(|message| message.len()).collect();
+            assert_eq!((lengths, error), (vec![10, 26, 10, 26], None));
+        }
+        assert_eq!(messages(&capture[..capture.len() - 1]).0.len(), 4);
+        assert_eq!(messages(&short), (vec![short.as_slice()], None));
     }
 
     #[test]
     fn line_ends_in_values_end_no_message() {
-        let message = b"M\0\0\0\0\0\0\0\x0a\x0aa\nb\0\0\0\0\x03\n\n\n";
-        let capture = [message, &b"\n"[..], message, b"\n"].concat();
-        assert_eq!(binary(&capture), (vec![message.to_vec(), message.to_vec()], None));
+        let message = b"M\0\0\0\0\0\0\0\x0a\x0aa\nb\0\0\0\0\x03\n\n\n\n";
+        assert_eq!(messages(&message.repeat(2)), (vec![&message[..], message], None));
     }
 
     #[test]
     fn the_last_line_must_be_whole() {
-        let (found, error) = binary(b"{\"action\":\"B\"}\n{\"action\":\"C\"}");
+        let (found, error) = messages(b"{\"action\":\"B\"}\n{\"action\":\"C\"}");
         assert_eq!((found.len(), error), (2, None));
-        let (found, error) = binary(b"{\"action\":\"B\"}\n{\"action\":\"C\"");
+        let (found, error) = messages(b"{\"action\":\"B\"}\n{\"action\":\"C\"");
         assert_eq!(found.len(), 1);
         let expected =
             "could not decode wal2json message: field \"line\" at byte 28: the input ends in the middle of it";
         assert_eq!(error.as_deref(), Some(expected));
         // What is wrong within a line is the decoder's business.
-        assert_eq!(binary(b"{\n\n}x\n{]").0.len(), 4);
+        assert_eq!(messages(b"{\n\n}x\n{]").0.len(), 4);
     }
 
     #[test]
     fn memory_follows_what_comes_not_what_is_claimed() {
         let claim = b"I\0\0\0\x01N\0\x01t\xff\xff\xff\xff".chain(io::repeat(7).take(3 << 20));
         let mut capture = Capture::new(claim);
-        let error = capture.next_message().unwrap_err().to_string();
+        let error = lengths(&mut capture).1.unwrap();
         assert!(error.contains("4294967295 bytes expected, 3145728 left"), "{error}");
         assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20), "{}", capture.buffer.capacity());
         let mut capture = Capture::new(b"{".chain(io::repeat(b'x').take(3 << 20)));
-        assert!(capture.next_message().is_err());
+        let error = lengths(&mut capture).1.unwrap();
+        assert!(error.contains("the input ends in the middle of it"), "{error}");
         assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20));
-        let many = b"E\n".repeat(1 << 20);
+        let many = [TYPE, b"\n"].concat().repeat(1 << 18);
         let mut capture = Capture::new(&many[..]);
-        while capture.next_message().unwrap().is_some() {}
-        assert_eq!(capture.buffer.capacity(), CHUNK);
+        assert_eq!(lengths(&mut capture).1, None);
+        assert!(capture.buffer.capacity() <= CHUNK + TYPE.len(), "{}", capture.buffer.capacity());
     }
 
     #[test]
     fn it_says_when_it_has_to_wait() {
-        let mut capture = Capture::new(Drip(b"E\nE\nM\0", 4));
-        assert!(capture.must_read());
-        capture.next_message().unwrap();
-        assert!(!capture.must_read());
-        capture.next_message().unwrap();
-        assert!(capture.must_read());
-        assert!(capture.next_message().is_err());
+        let twice = [TYPE, b"\n", TYPE, b"\n"].concat();
+        let mut capture = Capture::new(Drip(&twice, TYPE.len() + 3));
+        let mut step = || capture.decode(|_| ()).unwrap();
+        assert_eq!(step(), Step::MustRead);
+        capture.read().unwrap();
+        let mut step = || capture.decode(|_| ()).unwrap();
+        assert_eq!((step(), step(), step()), (Step::Message, Step::MustRead, Step::MustRead));
+        capture.read().unwrap();
+        let mut step = || capture.decode(|_| ()).unwrap();
+        assert_eq!((step(), step()), (Step::Message, Step::MustRead));
+        capture.read().unwrap();
+        assert_eq!(capture.decode(|_| ()).unwrap(), Step::End);
     }
 
     #[test]
@@ -419,8 +392,9 @@ mod tests {
                 Err(io::Error::other("the disk is gone"))
             }
         }
-        let (found, error) = messages((&b"E\n"[..]).chain(Broken));
-        assert_eq!(found, [(0, b"E".to_vec())]);
+        let message = [TYPE, b"\n"].concat();
+        let (found, error) = lengths(&mut Capture::new(message.chain(Broken)));
+        assert_eq!(found, [TYPE.len() + 1]);
         assert_eq!(error.as_deref(), Some("could not read the capture: the disk is gone"));
     }
 }

@@ -8,6 +8,7 @@ mod relation;
 mod tests;
 
 use super::Sink;
+use super::capture::First;
 use super::reader::{self, DecodeError, Result};
 use super::transaction::{Place, Transactions};
 use crate::event::Body;
@@ -45,8 +46,49 @@ impl Pgoutput {
     /// See [`Decoder::decode`](super::Decoder::decode).
     pub fn decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
         let in_block = self.transactions.place() == Place::Block;
-        let Envelope { name, xid, offset, message } =
+        let envelope =
             reader::whole(bytes, |reader| Envelope::read(reader, in_block, AbortForm::ByLength, &mut self.rows))?;
+        self.take(lsn, bytes, envelope, sink)
+    }
+
+    /// Decodes the message that `input`, a part of a capture, begins with, if all of it and its line end are there.
+    pub fn decode_first(&mut self, input: &[u8], input_ended: bool, sink: &mut Sink<'_>) -> Result<First> {
+        // Only what comes behind it tells whether a Stream Abort has position and time. No position has that high a first byte.
+        const SHORT_ABORT: usize = 9;
+        if input.first() == Some(&b'A') && input.len() <= SHORT_ABORT && !input_ended {
+            return Ok(First::Partial { needed: SHORT_ABORT + 1 });
+        }
+        let form = AbortForm::WithPosition(input.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
+        let in_block = self.transactions.place() == Place::Block;
+        let read = reader::prefix(input, |reader| Envelope::read(reader, in_block, form, &mut self.rows));
+        let (envelope, length) = match read {
+            Ok(read) => read,
+            Err(error) => match error.needed() {
+                Some(needed) if !input_ended => return Ok(First::Partial { needed }),
+                _ => return Err(error),
+            },
+        };
+        match input.get(length) {
+            None if !input_ended => return Ok(First::Partial { needed: length + 1 }),
+            Some(b'\n') | None => (),
+            Some(_) => {
+                let reason = "a line end expected behind the message";
+                return Err(DecodeError::new(envelope.name, "end", length, reason));
+            }
+        }
+        let _: ControlFlow<()> = self.take(None, input, envelope, sink)?;
+        Ok(First::Whole { length })
+    }
+
+    /// Sends the events of a message that was read from the front of `bytes`.
+    fn take(
+        &mut self,
+        lsn: Option<Lsn>,
+        bytes: &[u8],
+        envelope: Envelope<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
+        let Envelope { name, xid, offset, message } = envelope;
         let context = Context { bytes, lsn, name, xid, offset };
         match message {
             Message::Change(change) => self.change(&context, &change, sink),
