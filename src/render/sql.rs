@@ -19,7 +19,7 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(name);
         return;
     }
-    let escapes = needs_escapes(name);
+    let escapes = std::str::from_utf8(name).map_or(true, has_harmful);
     out.extend_from_slice(if escapes { b"U&\"" } else { b"\"" });
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -45,43 +45,95 @@ pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
 
 /// Appends a value as a string literal: `'it''s'`, `E'a\nb'`.
 pub(super) fn write_literal(text: &[u8], out: &mut Vec<u8>) {
-    if text.iter().all(|byte| matches!(byte, b' '..=b'~' if *byte != b'\'')) {
+    if is_plain(text) {
         out.push(b'\'');
         out.extend_from_slice(text);
         out.push(b'\'');
         return;
     }
-    let escapes = needs_escapes(text);
+    let valid = simdutf8::basic::from_utf8(text).ok();
+    let escapes = valid.is_none_or(has_harmful);
     out.extend_from_slice(if escapes { b"E'" } else { b"'" });
-    for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\'' => out.extend_from_slice(b"''"),
-                '\\' if escapes => out.extend_from_slice(b"\\\\"),
-                '\n' => out.extend_from_slice(b"\\n"),
-                '\r' => out.extend_from_slice(b"\\r"),
-                '\t' => out.extend_from_slice(b"\\t"),
-                c if c.is_ascii_control() => write_byte(c as u8, out),
-                c if is_harmful(c) => write_unicode("\\u", "\\U", 4, 8, c, out),
-                c => write_char(c, out),
+    match valid {
+        Some(text) => write_inside_literal(text, escapes, out),
+        None => {
+            for chunk in text.utf8_chunks() {
+                write_inside_literal(chunk.valid(), escapes, out);
+                chunk.invalid().iter().for_each(|byte| write_byte(*byte, out));
             }
         }
-        chunk.invalid().iter().for_each(|byte| write_byte(*byte, out));
     }
     out.push(b'\'');
+}
+
+fn write_inside_literal(text: &str, escapes: bool, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some((before, c, behind)) = split_at_special(rest) {
+        out.extend_from_slice(before.as_bytes());
+        match c {
+            '\'' => out.extend_from_slice(b"''"),
+            '\\' if escapes => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            c if c.is_ascii_control() => write_byte(c as u8, out),
+            c if is_harmful(c) => write_unicode("\\u", "\\U", 4, 8, c, out),
+            c => write_char(c, out),
+        }
+        rest = behind;
+    }
+    out.extend_from_slice(rest.as_bytes());
+}
+
+fn has_harmful(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((_, c, behind)) = split_at_special(rest) {
+        if is_harmful(c) {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+/// The first character that may have to be escaped, and what is before and behind it.
+#[inline]
+fn split_at_special(text: &str) -> Option<(&str, char, &str)> {
+    let (before, from) = text.split_at_checked(special_position(text.as_bytes())?)?;
+    let mut chars = from.chars();
+    Some((before, chars.next()?, chars.as_str()))
+}
+
+/// So many bytes are looked at at once.
+const STEP: usize = 16;
+
+#[inline]
+fn special_position(bytes: &[u8]) -> Option<usize> {
+    let (steps, _) = bytes.as_chunks::<STEP>();
+    let plain = |step: &&[u8; STEP]| !step.iter().fold(false, |any, byte| any | may_be_special(*byte));
+    let passed = steps.iter().take_while(plain).count() * STEP;
+    let rest = bytes.get(passed..)?;
+    rest.iter().position(|byte| may_be_special(*byte)).map(|position| passed + position)
+}
+
+/// Is it ASCII that stands in a literal for itself?
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~' if *byte != b'\'');
+    let (steps, rest) = text.as_chunks::<STEP>();
+    steps.iter().all(|step| step.iter().fold(true, |all, byte| all & plain(byte))) && rest.iter().all(plain)
+}
+
+/// Is it a quote, a backslash or the first byte of a harmful character? It is never another byte of a character.
+#[inline]
+fn may_be_special(byte: u8) -> bool {
+    matches!(byte, b'\'' | b'\\' | 0..0x20 | 0x7f | 0xc2 | 0xd8 | 0xe2 | 0xef)
 }
 
 fn is_plain_identifier(name: &[u8]) -> bool {
     let starts = name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'_');
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
     starts && name.iter().all(plain) && RESERVED.split(' ').all(|word| word.as_bytes() != name)
-}
-
-fn needs_escapes(text: &[u8]) -> bool {
-    match std::str::from_utf8(text) {
-        Ok(text) => text.contains(is_harmful),
-        Err(_) => true,
-    }
 }
 
 fn write_char(c: char, out: &mut Vec<u8>) {
@@ -153,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn the_first_byte_gives_harmful_characters_away() {
+        for c in ('\0'..=char::MAX).filter(|c| is_harmful(*c)) {
+            let text = c.to_string();
+            assert!(may_be_special(text.as_bytes()[0]), "{c:?}");
+            for length in [0, 1, 15, 16, 17, 40] {
+                let padding = "é".repeat(length / 2) + &"a".repeat(length % 2);
+                let padded = format!("{padding}{c}{padding}");
+                assert_eq!(split_at_special(&padded), Some((&padding[..], c, &padding[..])));
+            }
+        }
+    }
+
+    #[test]
     fn literals_are_those_of_sql() {
         for (text, written) in [
             ("", "''"),
@@ -161,6 +226,7 @@ mod tests {
             ("C:\\dir", "'C:\\dir'"),
             ("grün", "'grün'"),
             ("日本", "'日本'"),
+            ("\u{2019}\u{00a0}\u{ff01}", "'\u{2019}\u{00a0}\u{ff01}'"),
             ("a\nb'c\\d", "E'a\\nb''c\\\\d'"),
             ("\t\r", "E'\\t\\r'"),
             ("\x1b[2J", "E'\\x1b[2J'"),
