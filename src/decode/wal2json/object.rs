@@ -30,6 +30,14 @@ pub(super) struct Object {
     pub identity: List,
     pub primary_key: List,
     scratch: Vec<u8>,
+    last_time: LastTime,
+}
+
+/// The time that was parsed last: all messages of a transaction have the same.
+#[derive(Debug, Default)]
+struct LastTime {
+    text: String,
+    time: Option<PgTime>,
 }
 
 /// An array of columns.
@@ -94,6 +102,7 @@ impl Object {
             identity: std::mem::take(&mut self.identity),
             primary_key: std::mem::take(&mut self.primary_key),
             scratch: std::mem::take(&mut self.scratch),
+            last_time: std::mem::take(&mut self.last_time),
             ..Object::default()
         };
     }
@@ -128,6 +137,16 @@ impl Object {
             number => self.scratch.extend_from_slice(number.as_bytes()),
         }
         Ok(Span::Text { start, end: self.scratch.len() })
+    }
+}
+
+impl LastTime {
+    fn parse(&mut self, text: &str) -> Option<PgTime> {
+        if self.text != text {
+            text.clone_into(&mut self.text);
+            self.time = PgTime::parse(text);
+        }
+        self.time
     }
 }
 
@@ -228,7 +247,7 @@ impl Object {
             }
             ObjectKey::Xid => self.xid = Some(number(raw)?),
             ObjectKey::Origin => self.origin = Some(number(raw)?),
-            ObjectKey::Timestamp => self.time = PgTime::parse(string_content(raw)?),
+            ObjectKey::Timestamp => self.time = self.last_time.parse(string_content(raw)?),
             ObjectKey::Lsn => self.lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
             ObjectKey::NextLsn => self.next_lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
             ObjectKey::Transactional => self.transactional = Some(raw.get() == "true"),
