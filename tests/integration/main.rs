@@ -57,4 +57,3 @@ mod stream;
 mod stream_errors;
 mod values;
 mod walsender;
-// One line a module: connection, slot, publication, stream, values, ... each owner adds its own.

@@ -206,11 +206,8 @@ fn walsender_reaches_no_server() {
     let error = Connection::open(&settings, &session).map(drop).unwrap_err();
     assert!(error.to_string().ends_with(": interrupted"), "{error}");
     assert_eq!(error.kind(), Kind::Permanent);
-    // Bound, so that nobody else gets the port, but not listening.
-    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
-    let bound = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&bound, &std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
-    settings.hosts[0].port = std::net::SocketAddr::try_from(getsockname(&bound).unwrap()).unwrap().port();
+    let refusing = RefusingPort::new();
+    settings.hosts[0].port = refusing.number();
     let error = Connection::open(&settings, &self::session()).map(drop).unwrap_err();
     assert!(error.to_string().contains("connection refused"), "{error}");
     assert_eq!(error.kind(), Kind::Transient);

@@ -7,11 +7,6 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 use walcat::error::Kind;
 
-/// A port on which nobody listens.
-fn dead_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A port on which every connection is handed to `serve`.
 fn fake_server(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -39,7 +34,8 @@ fn at(port: u16) -> String {
 
 #[test]
 fn a_refused_port_and_a_missing_socket_are_told_and_may_pass() {
-    let port = dead_port();
+    let refusing = RefusingPort::new();
+    let port = refusing.number();
     let message = format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused");
     let errors = refused(&at(port), &[&message, "Is the server running on that host"]);
     assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
@@ -131,11 +127,11 @@ fn an_error_in_answer_to_the_request_for_tls_is_not_shown() {
 #[test]
 fn dead_hosts_are_passed_over() {
     let live = fixture().server.port();
+    let refusing = (RefusingPort::new(), RefusingPort::new());
+    let (first, second) = (refusing.0.number(), refusing.1.number());
     connects(&format!(
-        "host=127.0.0.1,no-such-host.invalid,/nowhere,localhost port={},1,2,{live} user=trusted dbname=postgres",
-        dead_port()
+        "host=127.0.0.1,no-such-host.invalid,/nowhere,localhost port={first},1,2,{live} user=trusted dbname=postgres"
     ));
-    let (first, second) = (dead_port(), dead_port());
     let line = |port| format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused");
     refused(&format!("host=127.0.0.1,127.0.0.1 port={first},{second} user=u"), &[&line(first), &line(second)]);
     connects(&format!("postgresql://trusted@127.0.0.1:{first},127.0.0.1:{live}/postgres?load_balance_hosts=random"));

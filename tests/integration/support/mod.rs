@@ -2,12 +2,14 @@
 
 mod database;
 mod installation;
+mod port;
 mod program;
 mod proxy;
 mod random;
 mod server;
 
 pub use database::Database;
+pub use port::RefusingPort;
 pub use program::{Finished, Running, run, spawn};
 pub use proxy::Proxy;
 pub use random::Random;

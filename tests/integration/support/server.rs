@@ -1,9 +1,9 @@
 //! Throwaway servers: made by `initdb`, gone with the test process, however that ends.
 
 use super::installation::Installation;
+use super::port::free_port;
 use super::wait_until;
 use postgres::{Client, NoTls};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -306,9 +306,4 @@ impl Drop for Server {
 fn installation() -> &'static Installation {
     static INSTALLATION: LazyLock<Installation> = LazyLock::new(Installation::find);
     &INSTALLATION
-}
-
-/// A port that nobody listens on now; the server takes it for its own.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
