@@ -186,10 +186,14 @@ fn a_slot_that_another_took_meanwhile_is_waited_for() {
     let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
     insert(&db, 1);
     expect(&mut running, 1);
+    // Kept away until the other has the slot.
+    proxy.redirect(1);
     proxy.cut();
+    running.wait_for_stderr("trying again");
     let mut other = spawn(&mut stream(&db, &["--peek"]));
-    running.wait_for_stderr("is active for PID");
     other.line();
+    proxy.redirect(server.port());
+    running.wait_for_stderr("is active for PID");
     other.interrupt().succeeded();
     insert(&db, 2);
     expect(&mut running, 2);
@@ -233,20 +237,24 @@ fn what_cannot_heal_ends_at_once() {
     ] {
         let db = shop_on(&server, name);
         db.sql("DROP ROLE IF EXISTS streamer; CREATE ROLE streamer LOGIN REPLICATION");
-        let mut running = spawn(stream(&db, &[]).env("PGUSER", "streamer"));
+        let proxy = Proxy::to(server.port());
+        let mut running = spawn(through(&proxy, stream(&db, &[])).env("PGUSER", "streamer"));
         insert(&db, 1);
         expect(&mut running, 1);
-        let end = format!(
-            "DO $$ BEGIN
-               PERFORM pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = '{name}';
-             END $$"
-        );
-        db.sql(&end);
+        // Kept away until the damage is done.
+        proxy.redirect(1);
+        proxy.cut();
+        running.wait_for_stderr("trying again");
+        db.wait_for(&format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{name}'"));
         db.sql(damage);
+        let losses_before = losses(&running);
+        proxy.redirect(server.port());
         let finished = running.wait();
         finished.exited(1);
         assert!(finished.stderr.contains(reason), "{name}: {}", finished.stderr);
-        assert_eq!(finished.stderr.matches("trying again").count(), 1, "{name}: {}", finished.stderr);
+        // One more may have been under way.
+        let losses = finished.stderr.matches("trying again").count();
+        assert!(losses <= losses_before + 1, "{name}: {}", finished.stderr);
     }
 }
 
@@ -380,7 +388,7 @@ fn an_interrupt_ends_every_kind_of_waiting() {
         }
         let start = Instant::now();
         running.interrupt().succeeded();
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         db.wait_for("SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'waiting'");
     }
 }
