@@ -75,12 +75,14 @@ fn a_hang_up_ends_what_the_shell_sends_to_a_file() {
 #[test]
 fn a_reader_that_leaves_is_no_failure() {
     let db = shop("a_reader_that_leaves_is_no_failure");
-    let mut running = left_of_pipe(&db, "head -n 1");
+    let mut running = left_of_pipe(&db, "{ head -n 1; exec <&-; echo left >&2; }");
     db.sql("INSERT INTO t VALUES (1)");
     assert!(running.line().contains("\"id\":1"));
+    // Before that the pipe would take one more row.
+    running.wait_for_stderr("left\n");
     db.sql("INSERT INTO t VALUES (2)");
     let finished = running.wait();
-    assert_eq!(finished.stderr, "status 0\n");
+    assert_eq!(finished.stderr, "left\nstatus 0\n");
     db.wait_for(&format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
     let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
     assert_eq!(again.succeeded().json().last().unwrap()["after"]["id"], 2, "what nobody read is gone");

@@ -24,7 +24,7 @@ fn kilobytes(pid: u32, what: &str) -> u64 {
 }
 
 fn patience(name: &str, host: Option<&str>, output: &[&str]) {
-    let server = Server::start(Options { settings: &[("wal_sender_timeout", "1s")], ..Options::default() });
+    let server = Server::start(Options { settings: &[("wal_sender_timeout", "3s")], ..Options::default() });
     let db = Database::create_on(&server, name);
     db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t");
     db.create_slot("pgoutput");
@@ -41,7 +41,7 @@ fn patience(name: &str, host: Option<&str>, output: &[&str]) {
         || db.maybe_value(&format!("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{name}'"));
     let before = wait_until("the stream", walsender);
     // Nothing happens that could be awaited: the point is that time passes, many times wal_sender_timeout.
-    std::thread::sleep(Duration::from_secs(6));
+    std::thread::sleep(Duration::from_secs(12));
     assert_eq!(walsender(), Some(before), "the connection was lost");
     let start = Instant::now();
     let mut expected = (1..=ROWS).chain([0]);
