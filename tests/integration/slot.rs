@@ -569,7 +569,9 @@ fn slot_that_lost_its_wal_is_shown_and_explained() {
     db.sql("CREATE PUBLICATION p FOR ALL TABLES");
     for arguments in [&["slot", "advance", "lost"][..], &["stream", "-S", "lost", "--publication", "p"]] {
         let run = db.run(arguments);
-        assert!(run.exited(1).stderr.ends_with(&explained), "{}", run.stderr);
+        assert!(run.exited(1).stderr.starts_with("walcat: error: could not "), "{}", run.stderr);
+        assert!(run.stderr.ends_with(&explained), "{}", run.stderr);
+        assert_eq!(run.text(), "");
     }
     db.run(&["slot", "drop", "lost"]).succeeded();
 }
@@ -578,10 +580,12 @@ fn slot_that_lost_its_wal_is_shown_and_explained() {
 fn slot_that_was_idle_for_too_long_is_shown() {
     let server = Server::start(Options::default());
     let db = Database::create_on(&server, "idle");
+    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
     db.create_slot("pgoutput");
     if major(&db) < 18 {
         // No older server gives slots up for that.
         assert_eq!(db.maybe_value("SELECT current_setting('idle_replication_slot_timeout', true)"), None);
+        db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]).succeeded();
         return;
     }
     db.sql("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'");
@@ -593,6 +597,9 @@ fn slot_that_was_idle_for_too_long_is_shown() {
         db.maybe_value("SELECT invalidation_reason FROM pg_replication_slots")
     });
     assert_eq!(listed(&db, "idle")["invalidation_reason"], "idle_timeout");
+    let run = db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]);
+    let said = "it is invalidated (idle_timeout)";
+    assert!(run.exited(1).stderr.contains(said) && run.stderr.contains("try: walcat slot drop idle"), "{}", run.stderr);
     let run = db.run(&["check", "--slot", "idle"]);
     let said = "fail  could not stream from slot \"idle\": it is invalidated (idle_timeout); \
                 try: walcat slot drop idle && walcat slot create idle\n";

@@ -1,4 +1,4 @@
-//! Streaming from a physical standby, and slots and publications that go away.
+//! Streaming from a physical standby.
 
 use crate::support::*;
 use serde_json::Value;
@@ -52,53 +52,4 @@ fn a_standby_streams_what_its_primary_commits() {
     let refused = run(&mut on(&standby, &db, &["stream", "-S", "s", "--create-publication", "--until-now"]));
     assert!(refused.exited(1).stderr.contains("read-only"), "{}", refused.stderr);
     run(&mut on(&standby, &db, &["slot", "drop", "s"])).succeeded();
-}
-
-#[test]
-fn an_idle_slot_may_be_invalidated() {
-    let server = Server::start(Options::default());
-    let db = Database::create_on(&server, "idle");
-    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
-    db.create_slot("pgoutput");
-    if server.version() < 180_000 {
-        assert!(db.client().batch_execute("SHOW idle_replication_slot_timeout").is_err(), "it came with 18");
-        db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]).succeeded();
-        return;
-    }
-    // The setting counts in minutes (18) or seconds: a server whose slot has been idle since last year.
-    db.sql("ALTER SYSTEM SET idle_replication_slot_timeout = '1min'");
-    db.sql("SELECT pg_reload_conf()");
-    let deadline = std::time::Instant::now() + DEADLINE * 2;
-    while db.value("SELECT coalesce(invalidation_reason, '') FROM pg_replication_slots") != "idle_timeout" {
-        assert!(std::time::Instant::now() < deadline, "the slot is not invalidated");
-        db.sql("SELECT pg_logical_emit_message(true, 'test', ''); SELECT pg_switch_wal()");
-        db.sql("SELECT pg_sleep(1); CHECKPOINT");
-    }
-    let run = db.run(&["stream", "-S", "idle", "--publication", "p", "--until-now"]);
-    let expected = "it is invalidated (idle_timeout)";
-    assert!(
-        run.exited(1).stderr.contains(expected) && run.stderr.contains("try: walcat slot drop idle"),
-        "{}",
-        run.stderr
-    );
-    let list = db.run(&["slot", "list", "--format", "json"]);
-    let slots: Value = serde_json::from_str(list.succeeded().text()).unwrap();
-    assert_eq!(slots[0]["invalidation_reason"], "idle_timeout");
-}
-
-#[test]
-fn a_publication_dropped_under_way_is_missed() {
-    let db = Database::create("publication_dropped");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
-    db.create_slot("pgoutput");
-    let mut stream = spawn(&mut db.walcat(&["stream", "-S", db.name(), "--publication", "p"]));
-    db.sql("INSERT INTO t VALUES (1)");
-    assert_eq!(stream.json()["after"]["id"], 1);
-    db.sql("DROP PUBLICATION p");
-    db.sql("INSERT INTO t VALUES (2)");
-    // From 18 on the server only warns: then the catalog is asked.
-    let run = stream.wait();
-    assert!(run.exited(1).stderr.contains("there is no publication \"p\""), "{}", run.stderr);
-    let again = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
-    assert!(again.exited(1).stderr.contains("there is no publication \"p\""), "{}", again.stderr);
 }

@@ -132,26 +132,6 @@ fn a_role_needs_replication() {
 }
 
 #[test]
-fn a_lost_slot_is_called_lost() {
-    let settings = [("max_slot_wal_keep_size", "1MB"), ("max_wal_size", "32MB"), ("min_wal_size", "32MB")];
-    let server = Server::start(Options { settings: &settings, ..Options::default() });
-    let db = Database::create_on(&server, "d");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR ALL TABLES");
-    db.create_slot("pgoutput");
-    wait_until("the slot to be lost", || {
-        db.sql("INSERT INTO t SELECT g, repeat('x', 900) FROM generate_series(1, 20000) g");
-        db.sql("TRUNCATE t");
-        db.value("SELECT pg_switch_wal()::text");
-        db.sql("CHECKPOINT");
-        let status =
-            db.value(&format!("SELECT wal_status FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
-        (status == "lost").then_some(())
-    });
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
-    fails(&run, 1, &["it is invalidated", "try: walcat slot drop"]);
-}
-
-#[test]
 fn wal2json_options_that_change_the_shape_are_refused() {
     let db = with_table("wal2json_options_that_change_the_shape");
     db.create_slot("wal2json");
