@@ -59,8 +59,6 @@ pub struct StandbyStatus {
     pub written: Lsn,
     /// Everything before this is durable: the server forgets it.
     pub flushed: Lsn,
-    /// Everything before this is applied.
-    pub applied: Lsn,
     /// The server shall answer with a keepalive at once.
     pub reply_requested: bool,
 }
@@ -285,7 +283,8 @@ fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
     message.push(b'd');
     message.extend(38u32.to_be_bytes());
     message.push(b'r');
-    for position in [status.written, status.flushed, status.applied] {
+    // What is durable here is applied, too: nothing else is ever done with it.
+    for position in [status.written, status.flushed, status.flushed] {
         message.extend(position.0.to_be_bytes());
     }
     message.extend(now.0.to_be_bytes());
@@ -310,8 +309,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
 
-    const STATUS: StandbyStatus =
-        StandbyStatus { written: Lsn(3), flushed: Lsn(2), applied: Lsn(1), reply_requested: true };
+    const STATUS: StandbyStatus = StandbyStatus { written: Lsn(3), flushed: Lsn(2), reply_requested: true };
 
     /// A connection that streams from a server which is the test.
     fn streaming() -> (Connection, UnixStream) {
@@ -456,7 +454,7 @@ mod tests {
         drop(connection);
         let mut sent = Vec::new();
         server.read_to_end(&mut sent).unwrap();
-        let positions = b"d\0\0\0\x26r\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x01";
+        let positions = b"d\0\0\0\x26r\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x02";
         assert_eq!((sent.len(), sent.starts_with(positions), sent.last()), (39, true, Some(&1)));
     }
 

@@ -116,7 +116,7 @@ fn walsender_streams_and_confirms() {
     assert_eq!(lines[1], "table public.t: INSERT: id[integer]:1 v[text]:'a'");
     assert_eq!(lines[2].len(), 4_000_000 + "table public.t: INSERT: id[integer]:2 v[text]:''".len());
     let flushed = db.wal_position().parse().unwrap();
-    let status = StandbyStatus { written: flushed, flushed, applied: flushed, reply_requested: true };
+    let status = StandbyStatus { written: flushed, flushed, reply_requested: true };
     connection.send_status(&status).unwrap();
     connection.finish(DEADLINE).unwrap();
     let confirmed =
@@ -414,7 +414,7 @@ fn walsender_streams_through_tls() {
     let lines = stream_until(&mut connection, "COMMIT").unwrap();
     assert_eq!(lines[0].len(), 8_000_000 + "table public.t: INSERT: v[text]:''".len());
     let flushed = db.wal_position().parse().unwrap();
-    let status = StandbyStatus { written: flushed, flushed, applied: flushed, reply_requested: false };
+    let status = StandbyStatus { written: flushed, flushed, reply_requested: false };
     connection.send_status(&status).unwrap();
     connection.finish(DEADLINE).unwrap();
     let confirmed = db.value("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'encrypted'");

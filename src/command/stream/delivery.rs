@@ -3,8 +3,8 @@
 
 use super::Ended;
 use super::bounds::{Bounds, Until};
-use super::session::{LAST_WORDS, wait_for};
 use super::statistics::Statistics;
+use super::wait::{STALLED_READER_LIMIT, wait_for};
 use crate::catalog::Outage;
 use crate::command::Talk;
 use crate::decode::Decoder;
@@ -196,7 +196,7 @@ impl Delivery {
         self.bounds.idle_at(end)
     }
 
-    /// Tells the books what the output has made durable.
+    /// Records how much of the output is durable.
     pub fn count_durable(&mut self) {
         self.progress.durable(self.output.durable());
     }
@@ -206,17 +206,12 @@ impl Delivery {
         (self.progress.received_position(), self.progress.durable_position())
     }
 
-    /// Tells how far the server may be told to have been heard, durable or not.
-    pub fn received(&self) -> Lsn {
-        self.progress.received_position()
-    }
-
     /// After a failure: what came before it goes out all the same, as long as the reader takes any of it.
     pub fn hand_over(&mut self, stop: &Stop) {
         let mut before = usize::MAX;
         while matches!(self.output.write(), Ok(Written::Blocked)) && self.output.waiting() < before {
             before = self.output.waiting();
-            if wait_for(None, &self.output, stop, Some(LAST_WORDS)).is_ok_and(|ready| ready.reader_gone) {
+            if wait_for(None, &self.output, stop, Some(STALLED_READER_LIMIT)).is_ok_and(|ready| ready.reader_gone) {
                 break;
             }
         }

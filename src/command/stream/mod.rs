@@ -10,6 +10,7 @@ mod preparation;
 mod reconnect;
 mod session;
 mod statistics;
+mod wait;
 
 use crate::catalog::Outage;
 use crate::catalog::relations::SqlRelations;
@@ -29,7 +30,7 @@ use crate::walsender::{Connection, SessionSettings, SystemIdentification};
 use bounds::{Bounds, Until};
 use delivery::{Delivery, Form};
 use preparation::Preparation;
-use reconnect::{Backoff, Patience};
+use reconnect::{Backoff, ServerSilence};
 use session::Session;
 use statistics::Statistics;
 use std::path::Path;
@@ -107,8 +108,8 @@ pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) 
         ));
     }
     let delivery = deliver(args, settings, &plan, print, (output, resume), talk)?;
-    let patience = Patience::new();
-    Stream { args, settings, preparation, plan, stop, talk, delivery, patience, system: None }.run()
+    let server_silence = ServerSilence::new();
+    Stream { args, settings, preparation, plan, stop, talk, delivery, server_silence, system: None }.run()
 }
 
 /// Opens what is written to, and finds where it ends.
@@ -177,7 +178,7 @@ struct Stream<'a> {
     stop: Stop,
     talk: Talk,
     delivery: Delivery,
-    patience: Patience,
+    server_silence: ServerSilence,
     /// The number of the cluster of the first connection.
     system: Option<String>,
 }
@@ -288,7 +289,7 @@ impl Stream<'_> {
         }
         let (plan, stop, preparation) = (&self.plan, &self.stop, &mut self.preparation);
         let mut check = || preparation.require_publications();
-        Session::new(connection, timeout, plan, stop, &mut self.delivery, &mut self.patience, &mut check).run()
+        Session::new(connection, timeout, plan, stop, &mut self.delivery, &mut self.server_silence, &mut check).run()
     }
 
     /// Decides what needs to know how far the server's WAL goes.

@@ -1,7 +1,7 @@
 //! Waiting between a lost connection and the next try.
 
 use super::delivery::Delivery;
-use super::session::wait_for;
+use super::wait::wait_for;
 use super::{Ended, Plan};
 use crate::error::Result;
 use crate::lsn::Lsn;
@@ -36,17 +36,17 @@ impl Backoff {
     }
 }
 
-/// How long a silent server is waited for. Decoding a huge transaction that has nothing for us may take long: given up at the same
-/// place again, it gets twice the time, so that it comes to its end at some time.
-pub struct Patience {
+/// How long a silent server is waited for. It may take long to decode a huge transaction that has nothing for us: each time it is
+/// given up at the same position again it gets twice the time, so that it comes to the end at last.
+pub struct ServerSilence {
     factor: u32,
     ran_out_at: Option<Lsn>,
 }
 
-impl Patience {
+impl ServerSilence {
     /// Not tried yet.
-    pub fn new() -> Patience {
-        Patience { factor: 1, ran_out_at: None }
+    pub fn new() -> ServerSilence {
+        ServerSilence { factor: 1, ran_out_at: None }
     }
 
     /// How long to wait where `usual` is usual.
@@ -108,12 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn patience_grows_only_where_there_is_no_progress() {
-        let mut patience = Patience::new();
+    fn more_time_is_given_only_where_there_is_no_progress() {
+        let mut silence = ServerSilence::new();
         let usual = Duration::from_secs(1);
         for (at, expected) in [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (3, 1)] {
-            patience.ran_out(Lsn(at));
-            assert_eq!(patience.stretch(usual).as_secs(), expected);
+            silence.ran_out(Lsn(at));
+            assert_eq!(silence.stretch(usual).as_secs(), expected);
         }
     }
 }

@@ -5,16 +5,14 @@
 //! blocks.
 
 use super::delivery::Delivery;
-use super::reconnect::Patience;
+use super::reconnect::ServerSilence;
+use super::wait::{Ready, STALLED_READER_LIMIT, wait_for};
 use super::{Ended, Plan};
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::output::Written;
 use crate::stop::Stop;
 use crate::walsender::{Connection, Message, StandbyStatus};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
-use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
 /// With this much waiting for a slow reader the socket is left alone: the rest waits at the server.
@@ -32,15 +30,12 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// versions end the stream: object_not_in_prerequisite_state.
 const NO_PUBLICATION: &str = "55000";
 
-/// How long a reader that takes nothing holds up a stop that a signal asked for.
-pub const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// How long the server may take to end the stream after it was asked to.
-const FAREWELL: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the server may take to get stuck or idle, and how often to look: see [`Session::pile_up`].
-const PILE_UP: Duration = Duration::from_secs(2);
-const PILE_LOOK: Duration = Duration::from_millis(10);
+/// How long the server may take to get stuck or idle, and how often to look: see [`Session::let_server_listen`].
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
+const LISTEN_CHECK: Duration = Duration::from_millis(10);
 
 /// What the server does if it hears nothing, where it does not say (`wal_sender_timeout = 0`).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -51,7 +46,7 @@ pub struct Session<'a> {
     plan: &'a Plan,
     stop: &'a Stop,
     delivery: &'a mut Delivery,
-    patience: &'a mut Patience,
+    server_silence: &'a mut ServerSilence,
     /// Fails if a publication is gone.
     check_publications: &'a mut dyn FnMut() -> Result<()>,
     clock: Clock,
@@ -92,7 +87,7 @@ impl<'a> Session<'a> {
         plan: &'a Plan,
         stop: &'a Stop,
         delivery: &'a mut Delivery,
-        patience: &'a mut Patience,
+        server_silence: &'a mut ServerSilence,
         check_publications: &'a mut dyn FnMut() -> Result<()>,
     ) -> Session<'a> {
         let interval = Some(plan.status_interval).filter(|interval| !interval.is_zero());
@@ -100,7 +95,7 @@ impl<'a> Session<'a> {
         let clock = Clock {
             // A third of the timeout leaves room for a lost packet and a busy machine.
             status_interval: interval.into_iter().chain(timeout.map(|timeout| timeout / 3)).min(),
-            silence: patience.stretch(timeout.unwrap_or(DEFAULT_TIMEOUT) / 2),
+            silence: server_silence.stretch(timeout.unwrap_or(DEFAULT_TIMEOUT) / 2),
             reported: now,
             heard: now,
             asked: false,
@@ -108,7 +103,7 @@ impl<'a> Session<'a> {
             owed: false,
             paused: false,
         };
-        Session { connection, plan, stop, delivery, patience, check_publications, clock }
+        Session { connection, plan, stop, delivery, server_silence, check_publications, clock }
     }
 
     /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well also ends the stream with a last
@@ -249,7 +244,7 @@ impl<'a> Session<'a> {
         wait_for(socket.then_some(&self.connection), output, self.stop, timeout)
     }
 
-    /// Lets the output take what it will.
+    /// Writes as much as the output takes.
     fn hand_on(&mut self) -> Result<Written> {
         let written = self.delivery.output.write()?;
         self.delivery.count_durable();
@@ -258,10 +253,10 @@ impl<'a> Session<'a> {
 
     /// Tells the server what is durable; `reply_requested` asks for a sign of life.
     fn report(&mut self, reply_requested: bool) -> Result<()> {
-        let (written, flushed) = self.delivery.positions();
-        let flushed = if self.plan.peek { Lsn::INVALID } else { flushed };
+        let (received, durable) = self.delivery.positions();
+        let confirmed = if self.plan.peek { Lsn::INVALID } else { durable };
         self.clock.reported = Instant::now();
-        self.connection.send_status(&StandbyStatus { written, flushed, applied: flushed, reply_requested })
+        self.connection.send_status(&StandbyStatus { written: received, flushed: confirmed, reply_requested })
     }
 
     /// The server asks for a sign of life, or wants to shut down and waits until we have everything.
@@ -305,10 +300,10 @@ impl<'a> Session<'a> {
     fn listen_for_life(&mut self, now: Instant) -> Result<()> {
         let silent = now.saturating_duration_since(self.clock.heard);
         if self.is_full() {
-            // It is we who do not listen.
+            // We are not reading, so silence means nothing.
             self.clock.heard = now;
         } else if silent >= self.clock.silence * 3 {
-            self.patience.ran_out(self.delivery.received());
+            self.server_silence.ran_out(self.delivery.positions().0);
             return Err(Error::transient(format!(
                 "could not stream: no sign of life from the server for {:.1} s",
                 silent.as_secs_f64()
@@ -351,21 +346,21 @@ impl<'a> Session<'a> {
             self.make_durable()?;
         }
         self.report(false)?;
-        self.pile_up()?;
-        self.connection.finish(FAREWELL)
+        self.let_server_listen()?;
+        self.connection.finish(END_TIMEOUT)
     }
 
-    /// While the server has much to send it looks at what we say only when it cannot send. So what it sends is left to pile up until
-    /// no more comes: then it is stuck, or idle, and has listened.
-    fn pile_up(&self) -> Result<()> {
+    /// A server that has much to send reads our report only when it cannot send. So nothing is read until no more comes: then its
+    /// buffer is full, or it is idle, and it has read the report.
+    fn let_server_listen(&self) -> Result<()> {
         let waiting = || rustix::io::ioctl_fionread(&self.connection).unwrap_or(0);
         let since = Instant::now();
         let mut before = waiting();
         if before == 0 && !self.connection.buffered() && self.delivery.at_boundary() {
             return Ok(());
         }
-        while since.elapsed() < PILE_UP {
-            self.poll(false, Some(PILE_LOOK))?;
+        while since.elapsed() < LISTEN_TIMEOUT {
+            self.poll(false, Some(LISTEN_CHECK))?;
             let now = waiting();
             if now == before {
                 break;
@@ -385,71 +380,17 @@ impl<'a> Session<'a> {
                 (before, since) = (waiting, Instant::now());
             }
             let interrupted = matches!(ended, Ended::Interrupted | Ended::TimedOut) || self.stop.requested();
-            if interrupted && since.elapsed() >= LAST_WORDS {
+            if interrupted && since.elapsed() >= STALLED_READER_LIMIT {
                 return Ok(());
             }
             if self.status_due().is_some_and(|due| Instant::now() >= due) {
                 self.report(false)?;
             }
-            let timeout = if interrupted { LAST_WORDS } else { self.clock.silence };
+            let timeout = if interrupted { STALLED_READER_LIMIT } else { self.clock.silence };
             if self.poll(false, Some(timeout))?.reader_gone {
                 return Ok(());
             }
         }
         Ok(())
     }
-}
-
-/// What a wait brought.
-#[derive(Default)]
-pub struct Ready {
-    /// The server sent something, or hung up.
-    pub socket: bool,
-    /// A signal came.
-    pub signal: bool,
-    /// The reader of the output is gone.
-    pub reader_gone: bool,
-}
-
-/// Waits for whatever comes first: the server (if a connection is given), room for the output that waits, the end of a sync, a signal,
-/// the end of time.
-pub fn wait_for(
-    connection: Option<&Connection>,
-    output: &crate::output::Output,
-    stop: &Stop,
-    timeout: Option<Duration>,
-) -> Result<Ready> {
-    let wake_up = stop.wake_up();
-    let socket = connection.map(|connection| connection.as_fd());
-    let room = if output.waiting() > 0 { PollFlags::OUT } else { PollFlags::empty() };
-    let mut fds = [(); 4].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
-    let [_, socket_place, output_place, bell_place] = &mut fds;
-    if let Some(socket) = socket {
-        *socket_place = PollFd::from_borrowed_fd(socket, PollFlags::IN);
-    }
-    if let Some(watched) = output.watched() {
-        *output_place = PollFd::from_borrowed_fd(watched, room);
-    }
-    if let Some(bell) = output.bell() {
-        *bell_place = PollFd::from_borrowed_fd(bell, PollFlags::IN);
-    }
-    let timeout = timeout.map(|timeout| Timespec {
-        tv_sec: timeout.as_secs().min(i32::MAX as u64) as i64,
-        tv_nsec: timeout.subsec_nanos().into(),
-    });
-    match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => {
-            return Err(Error::new(format!("could not wait for the server: {}", std::io::Error::from(error))));
-        }
-    }
-    let [signal, from_socket, from_output, _] = fds.map(|fd| fd.revents());
-    if signal.contains(PollFlags::IN) {
-        stop.drain();
-    }
-    Ok(Ready {
-        socket: socket.is_some() && !from_socket.is_empty(),
-        signal: !signal.is_empty(),
-        reader_gone: output.watched().is_some() && from_output.intersects(PollFlags::ERR | PollFlags::HUP),
-    })
 }
