@@ -11,6 +11,7 @@ use divan::{AllocProfiler, Bencher};
 use messages::ORDERS;
 use std::ops::ControlFlow;
 use walcat::decode::Decoder;
+use walcat::decode::capture::{Capture, Step};
 use walcat::event::Event;
 use walcat::filter::Filter;
 use walcat::lsn::Lsn;
@@ -114,6 +115,51 @@ fn print_deletes_as_json(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn print_transactions_as_json(bencher: Bencher<'_, '_>) {
     run_printer(bencher, Format::Json, Values::Json, &transactions());
+}
+
+/// Recorded from real servers by `tests/captures/record.sh`: no two messages alike.
+const CAPTURES: [(&str, &[u8]); 6] = [
+    ("pgoutput-1", include_bytes!("../tests/captures/pgoutput-1.bin")),
+    ("pgoutput-2", include_bytes!("../tests/captures/pgoutput-2.bin")),
+    ("pgoutput-3", include_bytes!("../tests/captures/pgoutput-3.bin")),
+    ("pgoutput-4", include_bytes!("../tests/captures/pgoutput-4.bin")),
+    ("wal2json", include_bytes!("../tests/captures/wal2json.bin")),
+    ("wal2json-plain", include_bytes!("../tests/captures/wal2json-plain.bin")),
+];
+
+/// What `walcat decode` does with a capture, which comes a hundred times; items are messages.
+#[divan::bench(args = CAPTURES.map(|(name, _)| name))]
+fn captures(bencher: Bencher<'_, '_>, name: &str) {
+    let capture = CAPTURES.iter().find(|(other, _)| *other == name).map_or(&b""[..], |(_, capture)| capture);
+    let input = capture.repeat(100);
+    let mut out = Vec::with_capacity(8 << 20);
+    let messages = print_capture(&input, &mut out);
+    bencher.counter(ItemsCount::new(messages)).counter(BytesCount::new(input.len())).bench_local(|| {
+        out.clear();
+        print_capture(&input, &mut out)
+    });
+}
+
+fn print_capture(input: &[u8], out: &mut Vec<u8>) -> usize {
+    let settings = PrintSettings {
+        format: Format::Json,
+        values: Values::Json,
+        include: Include::default(),
+        filter: Filter::everything(),
+    };
+    let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+    let (mut capture, mut messages) = (Capture::new(input), 0);
+    loop {
+        let step = capture.decode(|event| {
+            printer.print(event, out);
+        });
+        match step {
+            Ok(Step::Message) => messages += 1,
+            Ok(Step::MustRead) => assert!(capture.read().is_ok()),
+            Ok(Step::End) => return messages,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// A value of each kind: its name and its text.
