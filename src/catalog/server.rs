@@ -57,7 +57,7 @@ impl Server {
     }
 
     /// Does its WAL hold what logical decoding needs? From 19 on the first logical slot sees to that by itself.
-    pub fn decodes(&self) -> bool {
+    fn decodes(&self) -> bool {
         self.wal_level == "logical" || (self.wal_level == "replica" && self.version.major() >= 19)
     }
 

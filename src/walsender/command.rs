@@ -16,12 +16,8 @@ use postgres_protocol::message::frontend;
 pub struct SystemIdentification {
     /// The number of the cluster; its copies have the same.
     pub system_id: String,
-    /// The timeline.
-    pub timeline: u32,
     /// How far the WAL is flushed; on a standby, how far it is replayed.
     pub flushed: Lsn,
-    /// The database of this connection.
-    pub dbname: String,
 }
 
 /// The first row of an answer: text, or NULL.
@@ -31,14 +27,13 @@ pub type Row = Vec<Option<String>>;
 pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<SystemIdentification> {
     let act = "identify the server";
     let row = query(wire, act, "IDENTIFY_SYSTEM", patience)?.unwrap_or_default();
-    let [Some(system_id), Some(timeline), Some(flushed), Some(dbname), ..] = row.as_slice() else {
-        return Err(incomprehensible(act, "IDENTIFY_SYSTEM"));
+    // systemid | timeline | xlogpos | dbname
+    let [Some(system_id), _, Some(flushed), ..] = row.as_slice() else {
+        return Err(malformed_answer(act, "IDENTIFY_SYSTEM"));
     };
     Ok(SystemIdentification {
         system_id: system_id.clone(),
-        timeline: timeline.parse().map_err(|_| incomprehensible(act, "IDENTIFY_SYSTEM"))?,
-        flushed: flushed.parse().map_err(|_| incomprehensible(act, "IDENTIFY_SYSTEM"))?,
-        dbname: dbname.clone(),
+        flushed: flushed.parse().map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
     })
 }
 
@@ -48,7 +43,7 @@ pub fn show(wire: &mut Wire, name: &str, patience: Patience<'_>) -> Result<Strin
     // A name may have two parts, as `plugin.setting`.
     let parts = name.split('.').map(quote_identifier).collect::<Result<Vec<_>>>()?;
     let row = query(wire, &act, &format!("SHOW {}", parts.join(".")), patience)?.unwrap_or_default();
-    row.into_iter().next().flatten().ok_or_else(|| incomprehensible(&act, "SHOW"))
+    row.into_iter().next().flatten().ok_or_else(|| malformed_answer(&act, "SHOW"))
 }
 
 /// The command that creates a temporary slot, for the grammar of this server. That of version 14 does not know two-phase slots,
@@ -73,7 +68,7 @@ pub fn consistent_point(act: &str, row: Option<Row>) -> Result<Lsn> {
     // slot_name | consistent_point | snapshot_name | output_plugin; by SQL the first two
     let point = row.and_then(|row| row.into_iter().nth(1)).flatten();
     let point = point.and_then(|point| point.parse().ok());
-    point.ok_or_else(|| incomprehensible(act, "CREATE_REPLICATION_SLOT"))
+    point.ok_or_else(|| malformed_answer(act, "CREATE_REPLICATION_SLOT"))
 }
 
 /// The command that starts the stream of a logical slot.
@@ -149,16 +144,14 @@ fn parse_data_row(body: &[u8]) -> Result<Row> {
 fn quote_identifier(name: &str) -> Result<String> {
     match name.find(['"', '\0']) {
         None => Ok(format!("\"{name}\"")),
-        Some(_) => {
-            Err(unspeakable(name, "a name in a replication command cannot have double quotes or NUL characters"))
-        }
+        Some(_) => Err(unquotable(name, "a name in a replication command cannot have double quotes or NUL characters")),
     }
 }
 
 fn quote_literal(text: &str) -> Result<String> {
     match text.find('\0') {
         None => Ok(format!("'{}'", text.replace('\'', "''"))),
-        Some(_) => Err(unspeakable(text, "it has a NUL character")),
+        Some(_) => Err(unquotable(text, "it has a NUL character")),
     }
 }
 
@@ -167,11 +160,11 @@ fn quote_sql(text: &str) -> Result<String> {
     Ok(format!("E{}", quote_literal(&text.replace('\\', r"\\"))?))
 }
 
-fn unspeakable(text: &str, reason: &str) -> Error {
+fn unquotable(text: &str, reason: &str) -> Error {
     Error::usage(format!("could not send {text:?} to the server: {reason}"))
 }
 
-fn incomprehensible(act: &str, command: &str) -> Error {
+fn malformed_answer(act: &str, command: &str) -> Error {
     Error::new(format!("could not {act}: the server's answer to {command} makes no sense"))
 }
 

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result, ServerError};
 use crate::lsn::Lsn;
-use crate::time::PgTime;
 
 /// What comes out of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +10,6 @@ pub enum Message<'a> {
     XLogData {
         /// Where it lies in the WAL.
         start: Lsn,
-        /// How far the server's WAL went when it was sent; of little use in logical replication.
-        end: Lsn,
-        /// When it was sent, by the server's clock.
-        sent_at: PgTime,
         /// The output plugin's bytes.
         payload: &'a [u8],
     },
@@ -22,8 +17,6 @@ pub enum Message<'a> {
     Keepalive {
         /// Everything before this has been sent.
         end: Lsn,
-        /// When it was sent, by the server's clock.
-        sent_at: PgTime,
         /// The server wants a status update at once.
         reply_requested: bool,
     },
@@ -59,9 +52,9 @@ impl<'a> Message<'a> {
         let mut reader = Reader::new("XLogData", body);
         reader.u8("kind")?;
         let start = Lsn(reader.u64("start of the WAL data")?);
-        let end = Lsn(reader.u64("end of the WAL")?);
-        let sent_at = PgTime(reader.u64("time")? as i64);
-        Ok(Message::XLogData { start, end, sent_at, payload: reader.rest() })
+        reader.u64("end of the WAL")?;
+        reader.u64("time")?;
+        Ok(Message::XLogData { start, payload: reader.rest() })
     }
 
     // 'k' | end: u64 | sent_at: i64 | reply_requested: u8
@@ -69,10 +62,10 @@ impl<'a> Message<'a> {
         let mut reader = Reader::new("Primary keepalive", body);
         reader.u8("kind")?;
         let end = Lsn(reader.u64("end of the WAL")?);
-        let sent_at = PgTime(reader.u64("time")? as i64);
+        reader.u64("time")?;
         let reply_requested = reader.u8("reply requested")? != 0;
         reader.finish()?;
-        Ok(Message::Keepalive { end, sent_at, reply_requested })
+        Ok(Message::Keepalive { end, reply_requested })
     }
 }
 
@@ -198,16 +191,11 @@ mod tests {
     fn reads_each_message_whole() {
         assert_eq!(
             Message::parse(XLOG_DATA).unwrap(),
-            Message::XLogData {
-                start: Lsn(0x1_0000_0002),
-                end: Lsn(0x3_0000_0004),
-                sent_at: PgTime(5),
-                payload: b"payload"
-            }
+            Message::XLogData { start: Lsn(0x1_0000_0002), payload: b"payload" }
         );
         assert_eq!(
             Message::parse(KEEPALIVE).unwrap(),
-            Message::Keepalive { end: Lsn(0x1_0000_0002), sent_at: PgTime(-1), reply_requested: true }
+            Message::Keepalive { end: Lsn(0x1_0000_0002), reply_requested: true }
         );
         let content = ServerError {
             sqlstate: "57P01".into(),

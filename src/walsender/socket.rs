@@ -7,11 +7,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt};
 use rustls::ClientConnection;
-use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,13 +79,9 @@ impl std::fmt::Display for Interruption {
 impl std::error::Error for Interruption {}
 
 impl Socket {
-    /// Connects to the socket `path`; a leading `@` means Linux's abstract names.
+    /// Connects to the socket `path`.
     pub fn connect_unix(path: &Path) -> io::Result<Socket> {
-        let address = match path.as_os_str().as_bytes() {
-            #[cfg(target_os = "linux")]
-            [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
-            bytes => SocketAddrUnix::new(OsStr::from_bytes(bytes))?,
-        };
+        let address = SocketAddrUnix::new(path)?;
         let fd = new_socket(AddressFamily::UNIX)?;
         rustix::io::retry_on_intr(|| rustix::net::connect(&fd, &address))?;
         Socket::new(fd)
@@ -160,7 +154,7 @@ impl Socket {
 
     /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else { return Wire(&self.fd).write_all(bytes) };
+        let Some(tls) = &mut self.tls else { return RawSocket(&self.fd).write_all(bytes) };
         tls.connection.writer().write_all(bytes)?;
         tls.flush(&self.fd)
     }
@@ -236,29 +230,29 @@ impl Tls {
 
     /// Reads a part of the handshake.
     fn take(&mut self, fd: &OwnedFd) -> io::Result<usize> {
-        let count = self.connection.read_tls(&mut Wire(fd))?;
+        let count = self.connection.read_tls(&mut RawSocket(fd))?;
         self.connection.process_new_packets().map_err(io::Error::other)?;
         Ok(count)
     }
 
     fn flush(&mut self, fd: &OwnedFd) -> io::Result<()> {
         while self.connection.wants_write() {
-            self.connection.write_tls(&mut Wire(fd))?;
+            self.connection.write_tls(&mut RawSocket(fd))?;
         }
         Ok(())
     }
 }
 
 /// The encrypted side.
-struct Wire<'a>(&'a OwnedFd);
+struct RawSocket<'a>(&'a OwnedFd);
 
-impl Read for Wire<'_> {
+impl Read for RawSocket<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::retry_on_intr(|| rustix::io::read(self.0, &mut *bytes))?)
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for RawSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL) {
             Err(Errno::AGAIN) => {
