@@ -1,9 +1,9 @@
 //! A connection for look-ups in the middle of a stream: opened when it is needed, kept only for a while.
 
+use crate::connect::Session;
 use crate::error::{Error, Kind, Result};
 use postgres::Client;
 use std::cell::RefCell;
-use std::ops::DerefMut;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -33,18 +33,18 @@ impl Outage {
 }
 
 /// Opens a connection, keeps it for the next look-up, and does not try again at once what has just failed for good.
-pub(super) struct OnDemand<C> {
-    connect: Box<dyn FnMut() -> Result<C>>,
+pub(super) struct OnDemand {
+    connect: Box<dyn FnMut() -> Result<Session>>,
     outage: Outage,
     /// The connection, and when it was last of use.
-    open: Option<(C, Instant)>,
+    open: Option<(Session, Instant)>,
     /// Why it could not be opened, and when.
     failed: Option<(String, Instant)>,
 }
 
-impl<C: DerefMut<Target = Client>> OnDemand<C> {
+impl OnDemand {
     /// Takes connections from `connect`.
-    pub fn new(connect: impl FnMut() -> Result<C> + 'static, outage: Outage) -> OnDemand<C> {
+    pub fn new(connect: impl FnMut() -> Result<Session> + 'static, outage: Outage) -> OnDemand {
         OnDemand { connect: Box::new(connect), outage, open: None, failed: None }
     }
 
@@ -58,7 +58,7 @@ impl<C: DerefMut<Target = Client>> OnDemand<C> {
         answer.inspect_err(|error| self.outage.note(error))
     }
 
-    fn take(&mut self) -> Result<C> {
+    fn take(&mut self) -> Result<Session> {
         if let Some((connection, used)) = self.open.take()
             && used.elapsed() < KEPT
             && !connection.is_closed()

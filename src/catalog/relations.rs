@@ -2,11 +2,11 @@
 
 use super::on_demand::{OnDemand, Outage};
 use super::{column, failed};
+use crate::connect::Session;
 use crate::decode::{CatalogColumn, RelationCatalog};
 use crate::error::{Kind, Result};
 use crate::event::Column;
-use postgres::{Client, Row};
-use std::ops::DerefMut;
+use postgres::Row;
 
 /// The columns as wal2json would send them, with the modifier in the type's name.
 const LOOK_UP: &str = "
@@ -24,19 +24,19 @@ const LOOK_UP: &str = "
     ORDER BY attribute.attnum";
 
 /// Looks tables up on a connection of its own, which it opens when it is asked first.
-pub struct SqlRelations<C> {
-    connection: OnDemand<C>,
+pub struct SqlRelations {
+    connection: OnDemand,
     warn: Box<dyn FnMut(&str)>,
     warned: bool,
 }
 
-impl<C: DerefMut<Target = Client>> SqlRelations<C> {
+impl SqlRelations {
     /// Asks over connections that `connect` opens. `outage` hears of it if the server is away, `warn` of the first other failure.
     pub fn new(
-        connect: impl FnMut() -> Result<C> + 'static,
+        connect: impl FnMut() -> Result<Session> + 'static,
         outage: Outage,
         warn: impl FnMut(&str) + 'static,
-    ) -> SqlRelations<C> {
+    ) -> SqlRelations {
         SqlRelations { connection: OnDemand::new(connect, outage), warn: Box::new(warn), warned: false }
     }
 
@@ -47,7 +47,7 @@ impl<C: DerefMut<Target = Client>> SqlRelations<C> {
     }
 }
 
-impl<C: DerefMut<Target = Client>> RelationCatalog for SqlRelations<C> {
+impl RelationCatalog for SqlRelations {
     fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>> {
         match self.look_up(schema, table) {
             Ok(columns) if columns.is_empty() => None,
@@ -79,7 +79,7 @@ mod tests {
     fn a_catalog_that_cannot_be_had_is_told_once() {
         let warnings = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&warnings);
-        let connect = || -> Result<Box<Client>> { Err(Error::new("could not connect: nobody there")) };
+        let connect = || Err(Error::new("could not connect: nobody there"));
         let mut relations =
             SqlRelations::new(connect, Outage::default(), move |text| heard.borrow_mut().push(text.to_owned()));
         assert_eq!(relations.columns("public", "a"), None);

@@ -1,11 +1,10 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
 use super::on_demand::{OnDemand, Outage};
-use crate::connect::server_error;
+use crate::connect::{Session, server_error};
 use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
-use postgres::{Client, Row};
-use std::ops::DerefMut;
+use postgres::Row;
 
 /// The types asked for and all that they consist of. `kind` is what `json_categorize_type` (PostgreSQL's `json.c`, since
 /// version 17 `jsonfuncs.c`) goes by: domains count as what they are over, only true arrays as arrays; and hstore is the
@@ -65,18 +64,18 @@ const LOOK_UP: &str = "
     ) AS attributes ON true";
 
 /// Looks types up on a connection of its own, which it opens when it is asked first.
-pub struct SqlTypes<C> {
-    connection: OnDemand<C>,
+pub struct SqlTypes {
+    connection: OnDemand,
 }
 
-impl<C: DerefMut<Target = Client>> SqlTypes<C> {
+impl SqlTypes {
     /// Asks over connections that `connect` opens. `outage` hears of it if the server is away.
-    pub fn new(connect: impl FnMut() -> Result<C> + 'static, outage: Outage) -> SqlTypes<C> {
+    pub fn new(connect: impl FnMut() -> Result<Session> + 'static, outage: Outage) -> SqlTypes {
         SqlTypes { connection: OnDemand::new(connect, outage) }
     }
 }
 
-impl<C: DerefMut<Target = Client>> TypeCatalog for SqlTypes<C> {
+impl TypeCatalog for SqlTypes {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
         let rows = self.connection.ask(|client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
         rows.iter().map(|row| entry(row).map_err(failed)).collect()
