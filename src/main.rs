@@ -8,7 +8,7 @@ use std::rc::Rc;
 use walcat::cli::{Cli, Command, ConnectionOptions};
 use walcat::command::{self, Talk, is_colored};
 use walcat::connect::{Given, Prompt, Remark, Settings, Voice, hide_password};
-use walcat::error::{Error, Kind};
+use walcat::error::{Error, Kind, Result};
 
 fn main() -> ExitCode {
     let cli = Cli::from_command_line();
@@ -20,19 +20,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> Result<()> {
     let talk = Talk::new(&cli.talk);
     let color = is_colored(&cli.talk, io::stdout().is_terminal());
     let settings = || Settings::resolve(&given(&cli.connection, talk));
     match &cli.command {
-        Command::Completions(args) => command::completions::run(args)?,
-        Command::Stream(args) => command::stream::run(args, &Rc::new(settings()?), talk, color)?,
-        Command::Slot(command) => command::slot::run(command, &settings()?, &talk)?,
-        Command::Pub(command) => command::publication::run(command, &settings()?, &talk)?,
-        Command::Check(args) => command::check::run(args, &settings()?, &talk)?,
-        Command::Decode(args) => command::decode::run(args, &cli.talk)?,
+        Command::Completions(args) => command::completions::run(args),
+        Command::Stream(args) => command::stream::run(args, &Rc::new(settings()?), talk, color),
+        Command::Slot(command) => command::slot::run(command, &settings()?, &talk),
+        Command::Pub(command) => command::publication::run(command, &settings()?, &talk),
+        Command::Check(args) => command::check::run(args, &settings()?, &talk),
+        Command::Decode(args) => command::decode::run(args, &cli.talk),
     }
-    Ok(())
 }
 
 /// What the command line says of the connection.
@@ -57,12 +56,8 @@ fn given(options: &ConnectionOptions, talk: Talk) -> Given {
 }
 
 /// Tells the user, and says it in the exit status too.
-fn report(error: &anyhow::Error) -> ExitCode {
-    let (text, status) = match error.downcast_ref::<Error>() {
-        Some(error) => (error.report(), if error.kind() == Kind::Usage { 2 } else { 1 }),
-        None => (Error::new(format!("{error:#}")).report(), 1),
-    };
+fn report(error: &Error) -> ExitCode {
     // Nobody is left to be told that stderr is closed.
-    let _ = writeln!(io::stderr(), "{text}");
-    ExitCode::from(status)
+    let _ = writeln!(io::stderr(), "{}", error.report());
+    ExitCode::from(if error.kind() == Kind::Usage { 2 } else { 1 })
 }

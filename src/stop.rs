@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,26 +36,20 @@ impl Stop {
         Stop::try_install().map_err(|reason| Error::new(format!("could not set up signal handling: {reason}")))
     }
 
-    fn try_install() -> std::result::Result<Stop, Box<dyn std::error::Error>> {
+    fn try_install() -> std::io::Result<Stop> {
         let (wake_up, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let stop = Arc::new(AtomicBool::new(false));
         let reopen = Arc::new(AtomicBool::new(false));
         let immune = ignores_hang_up();
+        // What is registered first is done first: the first SIGINT finds its flag unset and sets it, the second finds it set.
+        let interrupted = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&interrupted))?;
+        signal_hook::flag::register(SIGINT, interrupted)?;
         // A flag comes before its pipe: whoever wakes up finds it set.
-        for (signal, flag) in [(SIGTERM, &stop), (SIGHUP, &reopen)] {
+        for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reopen)] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
         }
-        let interrupted = Arc::clone(&stop);
-        let mut again = false;
-        ctrlc::set_handler(move || {
-            if std::mem::replace(&mut again, true) {
-                std::process::exit(INTERRUPTED);
-            }
-            interrupted.store(true, Ordering::SeqCst);
-            // A full pipe is as good a wake-up as one more byte.
-            let _ = rustix::io::write(&ring, b"!");
-        })?;
         Ok(Stop { flags: Arc::new(Flags { stop, reopen, immune, wake_up }) })
     }
 

@@ -12,7 +12,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_postgres_rustls::", &["connect/"]),
     ("colored::", &["error.rs", "command/talk.rs", "render/text", "main.rs"]),
     ("rpassword::", &["connect/"]),
-    ("ctrlc::", &["stop.rs"]),
     ("signal_hook::", &["stop.rs"]),
 ];
 
