@@ -29,7 +29,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Stream(args) => command::stream::run(args, &Rc::new(settings()?), talk, color),
         Command::Slot(command) => command::slot::run(command, &settings()?, &talk),
         Command::Pub(command) => command::publication::run(command, &settings()?, &talk),
-        Command::Check(args) => command::check::run(args, &settings()?, &talk),
+        Command::Check(args) => command::check::run(args, &settings()?),
         Command::Decode(args) => command::decode::run(args, &cli.talk),
     }
 }

@@ -7,13 +7,13 @@ mod slots;
 
 use crate::catalog::server::Server;
 use crate::cli::CheckArgs;
-use crate::command::{Talk, answer};
+use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use findings::Findings;
 
 /// Prints one line for each thing looked at, and fails after that if one of them would keep a stream from running.
-pub fn run(args: &CheckArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let mut findings = Findings::default();

@@ -4,14 +4,14 @@ use crate::catalog::publications::{self, Publication, PublishedTable};
 use crate::catalog::quoted_if_needed;
 use crate::catalog::server::Server;
 use crate::cli::{ListFormat, PublicationListArgs};
-use crate::command::{Talk, answer};
+use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::Result;
 
 const HEADINGS: [&str; 6] = ["NAME", "OWNER", "PUBLISHES", "OPERATIONS", "VIA ROOT", "GENERATED COLUMNS"];
 
 /// Prints the list.
-pub fn run(args: &PublicationListArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+pub fn run(args: &PublicationListArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let publications = publications::list(&mut session, server.version)?;

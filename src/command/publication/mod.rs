@@ -14,6 +14,6 @@ pub fn run(command: &PublicationCommand, settings: &Settings, talk: &Talk) -> Re
     match command {
         PublicationCommand::Create(args) => create::run(args, settings, talk),
         PublicationCommand::Drop(args) => drop::run(args, settings, talk),
-        PublicationCommand::List(args) => list::run(args, settings, talk),
+        PublicationCommand::List(args) => list::run(args, settings),
     }
 }

@@ -3,14 +3,14 @@
 use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::cli::SlotAdvanceArgs;
-use crate::command::{Talk, answer};
+use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
 use postgres::Client;
 
 /// Moves the slot and says from where to where.
-pub fn run(args: &SlotAdvanceArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> Result<()> {
     let name = &args.name;
     let act = format!("advance slot \"{name}\"");
     let mut session = connect::sql(settings)?;

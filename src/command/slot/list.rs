@@ -3,13 +3,13 @@
 use crate::catalog::enumerate;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::cli::{ListFormat, SlotListArgs};
-use crate::command::{Talk, answer};
+use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use serde::Serialize;
 
 /// Prints the list; fails after that if a slot retains more than `--max-lag`.
-pub fn run(args: &SlotListArgs, settings: &Settings, _talk: &Talk) -> Result<()> {
+pub fn run(args: &SlotListArgs, settings: &Settings) -> Result<()> {
     let slots = slots::list(&mut *connect::sql(settings)?)?;
     answer::print(&match args.format {
         ListFormat::Table => table(&slots),

@@ -17,7 +17,7 @@ pub fn run(command: &SlotCommand, settings: &Settings, talk: &Talk) -> Result<()
     match command {
         SlotCommand::Create(args) => create::run(args, settings, talk),
         SlotCommand::Drop(args) => drop::run(args, settings, talk),
-        SlotCommand::List(args) => list::run(args, settings, talk),
-        SlotCommand::Advance(args) => advance::run(args, settings, talk),
+        SlotCommand::List(args) => list::run(args, settings),
+        SlotCommand::Advance(args) => advance::run(args, settings),
     }
 }
