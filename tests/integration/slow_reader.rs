@@ -56,7 +56,8 @@ fn patience(name: &str, host: Option<&str>, output: &[&str]) {
                 "{name}: peak memory {peak} kB, {ROWS} rows in {:.1} s after the pause",
                 start.elapsed().as_secs_f64()
             );
-            assert!(peak < 24 << 10, "{peak} kB");
+            // 10 MiB is what is promised of the release build; the code of this one is larger.
+            assert!(peak < 12 << 10, "{peak} kB");
         }
     }
     assert_eq!(expected.next(), None);

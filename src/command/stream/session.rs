@@ -16,7 +16,7 @@ use crate::walsender::{Connection, Message, StandbyStatus};
 use std::time::{Duration, Instant};
 
 /// With this much waiting for a slow reader the socket is left alone: the rest waits at the server.
-const HIGH_WATER: usize = 2 << 20;
+const HIGH_WATER: usize = 1 << 20;
 
 /// A file is written in blocks of at least this size while the server has more to send.
 const FILE_BLOCK: usize = 256 << 10;
