@@ -19,6 +19,8 @@ pub struct Unreplicable {
     pub delete: bool,
     /// Why.
     pub reason: Reason,
+    /// Is it published with a column list? Then `REPLICA IDENTITY FULL`, which is all columns, is no way out.
+    pub column_list: bool,
 }
 
 /// Why UPDATE or DELETE fails.
@@ -30,6 +32,8 @@ pub enum Reason {
     Filter,
     /// The column list lacks columns of the replica identity.
     Columns,
+    /// There is a column list, whatever is in it, and the replica identity is `FULL`.
+    Full,
     /// The replica identity has generated columns that are not published (18).
     Generated,
 }
@@ -46,9 +50,17 @@ impl Unreplicable {
 
     /// The statement that mends it.
     pub fn remedy(&self) -> String {
+        let table = &self.table;
         match self.reason {
-            Reason::NoIdentity | Reason::Filter => format!("ALTER TABLE {} REPLICA IDENTITY FULL", self.table),
-            Reason::Columns => format!("add the columns of its replica identity to the column list of {}", self.table),
+            Reason::NoIdentity if self.column_list => {
+                format!("a primary key for {table} within the column list and with the columns of any row filter")
+            }
+            Reason::Filter if self.column_list => {
+                format!("publish it without the column list, then ALTER TABLE {table} REPLICA IDENTITY FULL")
+            }
+            Reason::NoIdentity | Reason::Filter => format!("ALTER TABLE {table} REPLICA IDENTITY FULL"),
+            Reason::Columns => format!("add the columns of its replica identity to the column list of {table}"),
+            Reason::Full => format!("publish {table} without a column list"),
             Reason::Generated => "ALTER PUBLICATION ... SET (publish_generated_columns = stored)".to_owned(),
         }
     }
@@ -61,6 +73,7 @@ impl fmt::Display for Unreplicable {
             Reason::NoIdentity => "it has no replica identity",
             Reason::Filter => "the row filter uses columns that are not part of its replica identity",
             Reason::Columns => "the column list does not cover its replica identity",
+            Reason::Full => "it has a column list, which cannot cover REPLICA IDENTITY FULL",
             Reason::Generated => "its replica identity has generated columns that are not published",
         };
         let fail = if self.update && self.delete { "fail" } else { "fails" };
@@ -82,9 +95,11 @@ pub fn unreplicable(client: &mut impl GenericClient, publication: &str) -> Resul
                 "identity" => Reason::NoIdentity,
                 "filter" => Reason::Filter,
                 "columns" => Reason::Columns,
+                "full" => Reason::Full,
                 _ => Reason::Generated,
             };
-            Ok(Unreplicable { table: column(row, 0)?, update: column(row, 1)?, delete: column(row, 2)?, reason })
+            let (table, update, delete) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
+            Ok(Unreplicable { table, update, delete, reason, column_list: column(row, 4)? })
         })
         .collect()
 }
@@ -121,22 +136,23 @@ WITH publication AS (
          CROSS JOIN LATERAL (SELECT (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1] AS key) AS k
          LEFT JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = p.oid AND r.prrelid = leaf.published_as
 ), judged AS (
-    SELECT t.oid, t.pubupdate, t.pubdelete, CASE
+    SELECT t.oid, t.pubupdate, t.pubdelete, t.columns IS NOT NULL AS column_list, CASE
         WHEN t.relreplident <> 'f' AND NOT t.has_index THEN 'identity'
         WHEN t.relreplident <> 'f' AND t.filter IS NOT NULL AND EXISTS (
                  SELECT FROM pg_catalog.regexp_matches(t.filter, ':varattno (-?\d+)', 'g') AS used
                       LEFT JOIN pg_catalog.pg_attribute AS a
                            ON a.attrelid = t.published_as AND a.attnum = used[1]::pg_catalog.int2
                  WHERE a.attname IS NULL OR a.attname <> ALL (t.identity)) THEN 'filter'
-        WHEN t.columns IS NOT NULL AND (t.relreplident = 'f' OR EXISTS (
+        WHEN t.columns IS NOT NULL AND t.relreplident = 'f' THEN 'full'
+        WHEN t.columns IS NOT NULL AND EXISTS (
                  SELECT FROM pg_catalog.unnest(t.identity) AS name
                  WHERE name NOT IN (SELECT a.attname FROM pg_catalog.pg_attribute AS a
-                                    WHERE a.attrelid = t.published_as AND t.columns @> pg_catalog.to_jsonb(a.attnum)))) THEN 'columns'
+                                    WHERE a.attrelid = t.published_as AND t.columns @> pg_catalog.to_jsonb(a.attnum))) THEN 'columns'
         WHEN t.gencols IS NOT NULL AND (t.columns IS NULL OR t.relreplident = 'f') AND t.hides_generated THEN 'generated'
     END AS reason
     FROM target AS t
 )
-SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelete, j.reason
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelete, j.reason, j.column_list
 FROM judged AS j JOIN pg_catalog.pg_class AS c ON c.oid = j.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE j.reason IS NOT NULL
 ORDER BY n.nspname, c.relname";

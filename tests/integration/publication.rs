@@ -311,6 +311,62 @@ fn publication_warns_of_just_the_tables_that_cannot_be_updated() {
 }
 
 #[test]
+fn publications_of_the_readme_leave_update_working() {
+    let db = Database::create("publications_of_the_readme_leave_update_working");
+    if major(&db) < 15 {
+        return;
+    }
+    db.sql("CREATE SCHEMA app; CREATE TABLE users (id int PRIMARY KEY);
+            CREATE TABLE app.orders (id int PRIMARY KEY, total numeric, draft bool NOT NULL DEFAULT true)");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("walcat -d shop pub create ")).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        let command = command.replacen("walcat -d shop", "exec \"$0\"", 1);
+        let program = db.walcat(&[]);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &command]).arg(program.get_program()).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let run = run(&mut shell);
+        assert!(!run.succeeded().stderr.contains("warning"), "{command}: {}", run.stderr);
+    }
+    db.sql("INSERT INTO app.orders VALUES (1); UPDATE app.orders SET draft = false; DELETE FROM app.orders; UPDATE users SET id = id");
+}
+
+#[test]
+fn publication_remedies_know_of_column_lists() {
+    let db = Database::create("publication_remedies_know_of_column_lists");
+    if major(&db) < 15 {
+        return;
+    }
+    db.sql("CREATE TABLE keyed (a int PRIMARY KEY, b int NOT NULL); CREATE TABLE bare (a int NOT NULL, b int NOT NULL)");
+    for (create, remedy, mend) in [
+        (
+            "keyed (a, b) WHERE (b > 0)",
+            "publish it without the column list, then ALTER TABLE public.keyed REPLICA IDENTITY FULL",
+            "ALTER PUBLICATION p DROP TABLE keyed; ALTER PUBLICATION p ADD TABLE keyed WHERE (b > 0);
+             ALTER TABLE public.keyed REPLICA IDENTITY FULL",
+        ),
+        // What it is now; then the same table with a list.
+        ("keyed (a, b)", "publish public.keyed without a column list", "ALTER PUBLICATION p SET TABLE keyed"),
+        (
+            "bare (a, b) WHERE (b > 0)",
+            "a primary key for public.bare within the column list and with the columns of any row filter",
+            "ALTER TABLE bare ADD PRIMARY KEY (a, b)",
+        ),
+    ] {
+        let run = db.run(&["pub", "create", "p", "--table", create]);
+        assert!(run.succeeded().stderr.contains(&format!("; try: {remedy}\n")), "{create}: {}", run.stderr);
+        assert!(!refused(&db).is_empty());
+        db.sql(mend);
+        assert_eq!(refused(&db), BTreeSet::new(), "{create}: what was advised does not help");
+        let check = db.run(&["check", "--publication", "p"]);
+        assert!(!check.succeeded().text().contains("fails on table"), "{}", check.text());
+        db.run(&["pub", "drop", "p"]).succeeded();
+    }
+}
+
+#[test]
 fn publication_warnings_are_bounded() {
     let db = Database::create("publication_warnings_are_bounded");
     db.sql("DO $$ BEGIN FOR i IN 1..25 LOOP EXECUTE format('CREATE TABLE t%s (a int)', i); END LOOP; END $$");
