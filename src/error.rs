@@ -44,6 +44,8 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// The server's HINT.
     pub hint: Option<String>,
+    /// The function of the server that reports it: tells apart what has one SQLSTATE, in whatever language the message is.
+    pub routine: Option<String>,
 }
 
 impl Error {
@@ -193,6 +195,7 @@ mod tests {
             message: "replication slot \"s\" already exists".into(),
             detail: Some("A detail.".into()),
             hint: Some("A hint.".into()),
+            routine: None,
         };
         let error = Error::from_server("create slot \"s\"", server).with_remedy("walcat slot drop s");
         assert_eq!(

@@ -203,19 +203,31 @@ fn encrypted_or_not<S>(
         }
     }
     let last = failures.pop().unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
-    Err(last.with_remedy(hba_remedy(settings, endpoint)).after(&failures))
+    let remedy = authorization_remedy(settings, endpoint, &last);
+    Err(last.with_remedy(remedy).after(&failures))
 }
 
 /// Adds what the user may not know about a refusal by the server.
 fn explained(attempt: &Attempt<'_>, error: Error) -> Error {
     let Attempt { settings, host, password, .. } = attempt;
     match error.sqlstate() {
-        INVALID_AUTHORIZATION => error.with_remedy(hba_remedy(settings, &attempt.endpoint)),
         INVALID_PASSWORD if password.is_some() && *password == host.password.as_ref() => {
             error.with_detail("The password comes from the password file.")
         }
+        INVALID_PASSWORD if password.is_some() && *password == settings.password.as_ref() => {
+            error.with_detail(format!("The password comes from {}.", settings.password_source))
+        }
         UNKNOWN_DATABASE => error.with_remedy("-d with the name of a database that is there"),
         _ => error,
+    }
+}
+
+/// What mends it that the server does not let the role in: either there is no such role that may log in, or pg_hba.conf bars it.
+fn authorization_remedy(settings: &Settings, endpoint: &Endpoint, error: &Error) -> String {
+    match error.server().and_then(|server| server.routine.as_deref()) {
+        Some("InitializeSessionUserId") => "-U with the name of a role that may log in".to_owned(),
+        Some("ClientAuthentication" | "auth_failed") => hba_remedy(settings, endpoint),
+        _ => format!("-U with the name of a role that may log in, or {}", hba_remedy(settings, endpoint)),
     }
 }
 

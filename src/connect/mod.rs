@@ -20,6 +20,7 @@ pub use resolve::Given;
 pub use sql::{Session, server_error, sql};
 
 use std::cell::OnceCell;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub channel_binding: ChannelBinding,
     /// The password given by conninfo or `PGPASSWORD`; wins over those of the password file.
     pub password: Option<Secret>,
+    /// Where that password comes from, as the end of a sentence.
+    pub password_source: &'static str,
     /// May the user be asked?
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
@@ -109,6 +112,16 @@ pub struct Host {
     pub port: u16,
     /// What the password file holds for it.
     pub password: Option<Secret>,
+}
+
+/// For people: `localhost port 5432`.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Address::Unix(directory) => write!(f, "{} port {}", directory.display(), self.port),
+            Address::Tcp { name, .. } => write!(f, "{name} port {}", self.port),
+        }
+    }
 }
 
 /// Where a server listens.

@@ -65,6 +65,7 @@ impl Settings {
         if password.is_none() {
             add_passwords(&mut hosts, &dbname, &user, &parameters, environment, &given.voice);
         }
+        let from_variable = parameters.filled("password") == environment.variable("PGPASSWORD");
         let text = |name| parameters.filled(name).map(str::to_owned);
         Ok(Settings {
             hosts,
@@ -79,6 +80,7 @@ impl Settings {
             tls: tls(&parameters, environment)?,
             channel_binding: choose(&parameters, "channel_binding", ChannelBinding::Prefer, CHANNEL_BINDINGS)?,
             password,
+            password_source: if from_variable { "PGPASSWORD" } else { "the connection string or the service file" },
             prompt: given.prompt,
             typed: OnceCell::new(),
             voice: given.voice.clone(),

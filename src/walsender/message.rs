@@ -89,6 +89,7 @@ pub fn parse_report(message: &'static str, body: &[u8]) -> Result<Report> {
             b'M' => content.message = text,
             b'D' => content.detail = Some(text),
             b'H' => content.hint = Some(text),
+            b'R' => content.routine = Some(text),
             _ => {}
         }
     }
@@ -185,7 +186,7 @@ mod tests {
 
     const XLOG_DATA: &[u8] = b"w\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\0\0\0\0\x05payload";
     const KEEPALIVE: &[u8] = b"k\0\0\0\x01\0\0\0\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01";
-    const ERROR: &[u8] = b"SFEHLER\0VFATAL\0C57P01\0Mgone \xFF\0Dd\0Hh\0Fpostgres.c\0\0";
+    const ERROR: &[u8] = b"SFEHLER\0VFATAL\0C57P01\0Mgone \xFF\0Dd\0Hh\0Fpostgres.c\0Rf\0\0";
 
     #[test]
     fn reads_each_message_whole() {
@@ -202,6 +203,7 @@ mod tests {
             message: "gone \u{FFFD}".into(),
             detail: Some("d".into()),
             hint: Some("h".into()),
+            routine: Some("f".into()),
         };
         assert_eq!(parse_report("ErrorResponse", ERROR).unwrap(), Report { severity: "FATAL".into(), content });
     }

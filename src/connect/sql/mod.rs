@@ -67,6 +67,7 @@ fn fields(error: &DbError) -> ServerError {
         message: error.message().to_owned(),
         detail: error.detail().map(str::to_owned),
         hint: error.hint().map(str::to_owned),
+        routine: error.routine().map(str::to_owned),
     }
 }
 

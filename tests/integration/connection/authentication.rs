@@ -48,6 +48,13 @@ fn missing_rights_are_told() {
     let hba_line = "try: a line in the server's pg_hba.conf, as: host postgres rejected ";
     refused(&fixture().conninfo("rejected", ""), &["pg_hba.conf rejects", "(SQLSTATE 28000)", hba_line]);
     refused(&fixture().conninfo("nobody", ""), &["no pg_hba.conf entry", "\"nobody\""]);
+    let db = Database::create("missing_rights_are_told");
+    db.sql("DO $$ BEGIN CREATE ROLE may_not_log_in; EXCEPTION WHEN duplicate_object THEN END $$");
+    for role in ["no_such_role", "may_not_log_in"] {
+        let run = db.run(&["-U", role, "slot", "list"]);
+        assert!(run.exited(1).stderr.contains("(SQLSTATE 28000)"), "{}", run.stderr);
+        assert!(run.stderr.ends_with("\ntry: -U with the name of a role that may log in\n"), "{}", run.stderr);
+    }
     let errors = refused(
         &fixture().conninfo("trusted", "dbname=nowhere"),
         &["database \"nowhere\" does not exist (SQLSTATE 3D000)"],

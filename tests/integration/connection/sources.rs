@@ -90,6 +90,11 @@ fn the_password_file_is_used_unless_others_can_read_it() {
     let wrong = run(command().env("HOME", &home).env("PGUSER", "clear"));
     assert!(wrong.exited(1).stderr.contains("password authentication failed"), "{}", wrong.stderr);
     assert!(wrong.stderr.contains("DETAIL:  The password comes from the password file."), "{}", wrong.stderr);
+    let wrong = run(command().env("HOME", &home).env("PGUSER", "clear").env("PGPASSWORD", "wrong"));
+    assert!(wrong.exited(1).stderr.contains("DETAIL:  The password comes from PGPASSWORD."), "{}", wrong.stderr);
+    let wrong = run(walcat(&["-d", "password=wrong", "slot", "list"]).envs(variables).env("PGUSER", "clear"));
+    let said = "DETAIL:  The password comes from the connection string or the service file.";
+    assert!(wrong.exited(1).stderr.contains(said), "{}", wrong.stderr);
 
     fs::set_permissions(home.join(".pgpass"), fs::Permissions::from_mode(0o644)).unwrap();
     let ignored = run(command().env("HOME", &home));
