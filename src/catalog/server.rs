@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::lsn::Lsn;
 use postgres::Client;
 use postgres::types::PgLsn;
+use postgres_protocol::escape::escape_literal;
 use std::fmt;
 
 /// The server and the session, as they were when asked.
@@ -153,4 +154,29 @@ pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
         .query_one("SELECT pg_catalog.current_setting($1, true)", &[&name])
         .map_err(failed(format!("ask the server for {name}")))?;
     column(&row, 0)
+}
+
+/// Loads a library into the session: is it installed? Only a superuser may.
+pub fn load(client: &mut Client, library: &str) -> Result<()> {
+    let statement = format!("LOAD {}", escape_literal(library));
+    client.batch_execute(&statement).map_err(failed(format!("load the library of output plugin {library}")))
+}
+
+/// Where the WAL ends that the server has: a standby may have received more than it has replayed.
+pub fn received(client: &mut Client) -> Result<Lsn> {
+    let query = format!("SELECT GREATEST({POSITION}, pg_catalog.pg_last_wal_receive_lsn())");
+    let row = client.query_one(&query, &[]).map_err(failed("ask the server for its WAL position"))?;
+    let position: Option<PgLsn> = column(&row, 0)?;
+    Ok(position.map_or(Lsn::INVALID, |lsn| Lsn(lsn.into())))
+}
+
+/// Fails if there is no time zone of this name.
+pub fn require_timezone(client: &mut Client, name: &str) -> Result<()> {
+    let query = "SELECT pg_catalog.set_config('timezone', $1, true)";
+    let set = client.query_one(query, &[&name]).map_err(failed(format!("use --timezone {name}")));
+    // invalid_parameter_value
+    set.map(|_| ()).map_err(|error| match error.sqlstate() {
+        "22023" => error.with_remedy("one of SELECT name FROM pg_timezone_names, as Europe/Berlin"),
+        _ => error,
+    })
 }

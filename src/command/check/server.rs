@@ -23,10 +23,10 @@ pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, se
         ),
     }
     check_feedback(findings, session, server)?;
-    check_role(findings, session, server)?;
+    let may_replicate = check_role(findings, session, server)?;
     // Before there is one of its own.
     check_room(findings, session)?;
-    check_connection(findings, server, settings);
+    check_connection(findings, server, settings, may_replicate);
     check_timeout(findings, session)?;
     check_limits(findings, session)
 }
@@ -57,9 +57,10 @@ fn check_feedback(findings: &mut Findings, session: &mut Session, server: &Serve
     Ok(())
 }
 
-fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
+fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<bool> {
     let user = &server.user;
-    if server::may_replicate(session)? {
+    let may_replicate = server::may_replicate(session)?;
+    if may_replicate {
         findings.ok(format!("role \"{user}\" may replicate"));
     } else {
         findings.fail(
@@ -67,14 +68,16 @@ fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -
             format!("as a superuser: ALTER ROLE {} REPLICATION", quoted(user)),
         );
     }
-    Ok(())
+    Ok(may_replicate)
 }
 
 /// Only trying tells whether pg_hba.conf lets the role in, and whether a WAL sender is free.
-fn check_connection(findings: &mut Findings, server: &Server, settings: &Settings) {
+fn check_connection(findings: &mut Findings, server: &Server, settings: &Settings, may_replicate: bool) {
     let session = SessionSettings { timezone: "UTC".to_owned(), interrupted: Rc::new(|| false) };
     match Connection::open(settings, &session).and_then(|mut connection| connection.identify_system()) {
         Ok(_) => findings.ok("a replication connection can be opened"),
+        // insufficient_privilege: what the role lacks is told already.
+        Err(error) if !may_replicate && error.sqlstate() == "42501" => {}
         Err(error) => {
             let error = refusal::explain(error, &server.user);
             let remedy = error.remedy().unwrap_or("psql 'replication=database' -c IDENTIFY_SYSTEM").to_owned();
@@ -128,14 +131,20 @@ fn check_limits(findings: &mut Findings, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// Newer minor releases refuse all plugins but those that are listed.
+/// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that are listed.
 pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
     let listed = match server::setting(session, "output_plugin_libraries") {
         Ok(Some(list)) => list,
         // The server does not know the setting, and takes any plugin.
-        Ok(None) => return Ok(()),
-        // insufficient_privilege: it is not for this role to see.
-        Err(error) if error.sqlstate() == "42501" => return Ok(()),
+        Ok(None) => return check_library(findings, session, plugin),
+        // insufficient_privilege
+        Err(error) if error.sqlstate() == "42501" => {
+            findings.warn(
+                format!("output_plugin_libraries is not for this role to see, so it may lack {plugin}"),
+                "as a superuser: SHOW output_plugin_libraries",
+            );
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     if listed.split(',').any(|name| name.trim().trim_matches('"') == plugin) {
@@ -143,6 +152,22 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str
     } else {
         let remedy = format!("add {plugin} to output_plugin_libraries, then SELECT pg_reload_conf()");
         findings.fail(format!("output_plugin_libraries is \"{listed}\", without {plugin}"), remedy);
+    }
+    Ok(())
+}
+
+/// Only a superuser can tell whether a library is installed, other than by using it.
+fn check_library(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
+    if plugin == "pgoutput" {
+        findings.ok("output plugin pgoutput is part of the server, which takes any plugin that it has");
+        return Ok(());
+    }
+    match server::load(session, plugin) {
+        Ok(()) => findings.ok(format!("output plugin {plugin} is installed, and the server takes any that is")),
+        Err(error) if error.sqlstate() == "42501" => {
+            findings.ok(format!("the server takes any output plugin that is installed, as {plugin} was for the slot"));
+        }
+        Err(error) => findings.fail(error.to_string(), "install the plugin on the server, or use pgoutput"),
     }
     Ok(())
 }
