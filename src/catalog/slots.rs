@@ -28,6 +28,10 @@ pub struct Slot {
     pub active: bool,
     /// By whom.
     pub active_pid: Option<i32>,
+    /// The oldest transaction whose rows it makes the server keep.
+    pub xmin: Option<i64>,
+    /// The oldest transaction whose rows in the system catalogs it makes the server keep.
+    pub catalog_xmin: Option<i64>,
     /// From here on the server keeps WAL for it.
     pub restart_lsn: Option<Lsn>,
     /// Up to here all was confirmed.
@@ -224,6 +228,8 @@ fn held(client: &mut Client, pid: i32, act: &str) -> Error {
 fn query(condition: &str) -> String {
     format!(
         "SELECT (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+             'xmin', s.xmin::pg_catalog.text::pg_catalog.int8,
+             'catalog_xmin', s.catalog_xmin::pg_catalog.text::pg_catalog.int8,
              'lag_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(
                  pg_catalog.pg_wal_lsn_diff(here, COALESCE(s.confirmed_flush_lsn, s.restart_lsn)), 0) END,
              'retained_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(

@@ -76,6 +76,28 @@ fn slot_create_prints_the_consistent_point() {
 }
 
 #[test]
+fn slot_create_if_not_exists_wants_the_same_kind() {
+    let name = "slot_create_if_not_exists_wants_the_same_kind";
+    let db = Database::create(name);
+    db.create_slot("pgoutput");
+    for (option, what) in [("--two-phase", "two-phase"), ("--failover", "failover")] {
+        let run = db.run(&["slot", "create", "--if-not-exists", name, option]);
+        assert_eq!(
+            run.exited(1).stderr,
+            format!(
+                "walcat: error: could not create slot \"{name}\": it already exists, with {what} off\n\
+                 try: another name, or first: walcat slot drop {name}\n"
+            )
+        );
+    }
+    let run = db.run(&["slot", "list", "--format", "json"]);
+    let slots: Vec<Value> = serde_json::from_str(run.succeeded().text()).unwrap();
+    let slot = slots.iter().find(|slot| slot["name"] == name).unwrap();
+    let xmin = db.value(&format!("SELECT catalog_xmin::text FROM pg_replication_slots WHERE slot_name = '{name}'"));
+    assert_eq!((&slot["xmin"], slot["catalog_xmin"].to_string()), (&Value::Null, xmin));
+}
+
+#[test]
 fn slot_create_if_not_exists_wants_the_same_slot() {
     let name = "slot_create_if_not_exists_wants_the_same_slot";
     let db = Database::create(name);
@@ -331,6 +353,8 @@ fn slot_list_has_what_the_version_has() {
         "temporary",
         "active",
         "active_pid",
+        "xmin",
+        "catalog_xmin",
         "restart_lsn",
         "confirmed_flush_lsn",
         "lag_bytes",

@@ -56,6 +56,12 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
     if there.database.as_deref() != Some(&server.database) {
         return differs("database", &there.database);
     }
+    if if_not_exists && new.two_phase && !there.two_phase {
+        return differs("two-phase", &Some("off".to_owned()));
+    }
+    if if_not_exists && new.failover && there.failover != Some(true) {
+        return differs("failover", &Some("off".to_owned()));
+    }
     if !if_not_exists {
         return Err(Error::new(format!("could not create slot \"{name}\": it already exists"))
             .with_remedy(format!("walcat slot create --if-not-exists {name}")));
