@@ -36,6 +36,9 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
         "53300" => "end other sessions, or raise max_connections and restart the server".to_owned(),
         // object_not_in_prerequisite_state
         "55000" if says("wal_level") => "ALTER SYSTEM SET wal_level = logical, then restart the server".to_owned(),
+        // undefined_table
+        "42P01" => "its name with the schema, as app.users; upper case and odd names in double quotes, as '\"Users\"'"
+            .to_owned(),
         // duplicate_object
         "42710" if says("already exists") => "the option --if-not-exists".to_owned(),
         _ => return None,

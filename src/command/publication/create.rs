@@ -1,6 +1,8 @@
 //! `walcat pub create`: and which tables can no longer be updated after it.
 
-use crate::catalog::publications::{self, Contents, NewPublication};
+use super::list::contents;
+use crate::catalog::enumerate;
+use crate::catalog::publications::{self, Contents, NewPublication, Publication};
 use crate::catalog::replica_identity::Unreplicable;
 use crate::catalog::server::Server;
 use crate::catalog::table_spec::TableSpec;
@@ -8,6 +10,7 @@ use crate::cli::{PublicationCreateArgs, PublishedOperation};
 use crate::command::Talk;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 
 /// How many tables are warned of one by one.
 const WARNINGS_SHOWN: usize = 20;
@@ -28,11 +31,42 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
             Ok(())
         }
         None if args.if_not_exists => {
-            talk.info(&format!("publication \"{}\" is already there", args.name));
+            let list = publications::list(&mut session, server.version)?;
+            match list.iter().find(|publication| publication.name == args.name) {
+                Some(there) => compare(there, args, &operations, talk),
+                None => talk.info(&format!("publication \"{}\" is already there", args.name)),
+            }
             Ok(())
         }
         None => Err(Error::new(format!("could not create publication \"{}\": it already exists", args.name))
             .with_remedy("another name, or the option --if-not-exists")),
+    }
+}
+
+/// Says what of the publication that is there is other than was asked for. Its tables are told, not compared: what the names on the
+/// command line mean is the server's to say.
+fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str], talk: &Talk) {
+    let name = &args.name;
+    let contents = enumerate(&contents(there));
+    if there.all_tables {
+        talk.info(&format!("publication \"{name}\" is already there"));
+    } else {
+        talk.info(&format!("publication \"{name}\" is already there, of {contents}"));
+    }
+    let mut differences = Vec::new();
+    let schemas: BTreeSet<&String> = args.schema.iter().collect();
+    if there.all_tables != args.all_tables || !there.schemas.iter().collect::<BTreeSet<_>>().eq(&schemas) {
+        differences.push(format!("of {contents}"));
+    }
+    let is_wanted = |operation: &&str| operations.is_empty() || operations.contains(operation);
+    if !["insert", "update", "delete", "truncate"].iter().filter(|name| is_wanted(name)).eq(&there.publish) {
+        differences.push(format!("publishing {}", there.publish.join(", ")));
+    }
+    if there.via_root != args.via_root {
+        differences.push(if there.via_root { "with" } else { "without" }.to_owned() + " --via-root");
+    }
+    if !differences.is_empty() {
+        talk.warning(&format!("publication \"{name}\" is other than asked for: {}", differences.join("; ")));
     }
 }
 

@@ -36,7 +36,8 @@ fn rows(publication: &Publication) -> Vec<Vec<String>> {
     std::iter::once(first).chain(others).collect()
 }
 
-fn contents(publication: &Publication) -> Vec<String> {
+/// All tables, or each schema and table.
+pub fn contents(publication: &Publication) -> Vec<String> {
     let all = publication.all_tables.then(|| "all tables".to_owned());
     let schemas = publication.schemas.iter().map(|schema| format!("schema {}", quoted_if_needed(schema)));
     all.into_iter().chain(schemas).chain(publication.tables.iter().map(table)).collect()
