@@ -80,7 +80,7 @@ pub struct ConnectionOptions {
     pub host: Option<String>,
 
     /// Server port
-    #[arg(short, long, global = true, value_name = "PORT")]
+    #[arg(short, long, global = true, value_name = "PORT", allow_negative_numbers = true)]
     pub port: Option<String>,
 
     /// Role to connect as
@@ -189,7 +189,7 @@ pub struct SlotCreateArgs {
     pub if_not_exists: bool,
 
     /// Give up after this long
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
 }
 
@@ -242,7 +242,7 @@ pub struct SlotListArgs {
     pub format: ListFormat,
 
     /// Exit with 1 if a slot is lost or retains more WAL than this, as 512MB or 10GB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_negative_numbers = true)]
     pub max_lag: Option<u64>,
 }
 
@@ -325,8 +325,10 @@ pub struct CheckArgs {
     pub slot: Option<String>,
 
     /// Publications to look at
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub publication: Vec<String>,
+    ///
+    /// Separated by commas; a name in double quotes is taken as in SQL.
+    #[arg(long, value_name = "NAME", value_parser = parse_names)]
+    pub publication: Vec<Names>,
 }
 
 /// `decode`
@@ -371,9 +373,10 @@ pub struct StreamArgs {
 
     /// Publications for pgoutput, comma-separated
     ///
-    /// Their tables are shown. Other plugins know no publications. The option may also be repeated.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub publication: Vec<String>,
+    /// Their tables are shown. Other plugins know no publications. The option may also be repeated. A name in double quotes is
+    /// taken as in SQL: it may have commas, and its own double quotes stand twice.
+    #[arg(long, value_name = "NAME", value_parser = parse_names)]
+    pub publication: Vec<Names>,
 
     /// Create the publication if it is not there
     ///
@@ -431,11 +434,14 @@ pub struct StreamArgs {
     pub until_now: bool,
 
     /// Stop after this many events
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "When to stop")]
+    ///
+    /// A slot moves from commit to commit: a transaction that the limit cuts comes again, as a whole, in the next run. With
+    /// --file what is in the file already is dropped then.
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
     pub limit: Option<u64>,
 
     /// Stop after this many seconds
-    #[arg(long, value_name = "S", value_parser = parse_seconds, help_heading = "When to stop")]
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true, help_heading = "When to stop")]
     pub timeout: Option<Duration>,
 
     /// Stop when the connection is lost
@@ -467,14 +473,14 @@ pub struct StreamArgs {
     ///
     /// In seconds; at the least so often. 0: only at the end.
     #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
-          help_heading = "Output")]
+          allow_negative_numbers = true, help_heading = "Output")]
     pub fsync_interval: Duration,
 
     /// How often to tell the server [default: 10]
     ///
     /// What is confirmed, in seconds; at the least so often. 0: only when it asks.
     #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
-          help_heading = "Output")]
+          allow_negative_numbers = true, help_heading = "Output")]
     pub status_interval: Duration,
 
     /// Rate, position and lag on stderr
@@ -618,6 +624,55 @@ pub enum Origin {
     None,
 }
 
+/// Names that were given together, separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+/// Names separated by commas. In double quotes a name is as in SQL, else it is taken as it is.
+fn parse_names(text: &str) -> Result<Names, String> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    loop {
+        let (name, behind) = match rest.trim_start().strip_prefix('"') {
+            Some(quoted) => parse_quoted(quoted)?,
+            None => {
+                let (name, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                (name.trim().to_owned(), behind)
+            }
+        };
+        if name.is_empty() {
+            return Err("a name is missing".to_owned());
+        }
+        names.push(name);
+        rest = match behind.trim_start() {
+            "" => return Ok(Names(names)),
+            more => more.strip_prefix(',').ok_or("expected a comma behind the name in double quotes")?,
+        };
+    }
+}
+
+/// A name up to the double quote that ends it, and what stands behind that.
+fn parse_quoted(text: &str) -> Result<(String, &str), String> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, behind) = rest.split_once('"').ok_or("a double quote is not closed")?;
+        name += part;
+        match behind.strip_prefix('"') {
+            Some(behind) => {
+                name.push('"');
+                rest = behind;
+            }
+            None => return Ok((name, behind)),
+        }
+    }
+}
+
+/// How many events, at the least one.
+fn parse_limit(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "not a number of events, 1 or more".to_owned())
+}
+
 /// Seconds, perhaps with a fraction.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
@@ -632,6 +687,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| "not a size, as 512MB or 10GB".to_owned())?;
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 0,
         "k" | "kb" => 10,
@@ -640,7 +696,6 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "t" | "tb" => 40,
         _ => return Err("the unit must be B, kB, MB, GB or TB".to_owned()),
     };
-    let number: f64 = number.parse().map_err(|_| "not a size, as 512MB or 10GB".to_owned())?;
     let bytes = number * (1u64 << shift) as f64;
     if bytes > i64::MAX as f64 { Err("the size is too large".to_owned()) } else { Ok(bytes as u64) }
 }
@@ -659,6 +714,16 @@ mod tests {
         for line in ["walcat -d x -h y stream -S s", "walcat stream -S s -d x -h y"] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!((cli.connection.dbname.as_deref(), cli.connection.host.as_deref()), (Some("x"), Some("y")));
+        }
+    }
+
+    #[test]
+    fn reads_names_as_sql_does() {
+        let names = |text: &str| parse_names(text).map(|names| names.0);
+        assert_eq!(names("a, b,C d"), Ok(vec!["a".to_owned(), "b".to_owned(), "C d".to_owned()]));
+        assert_eq!(names("\"a,b\" ,c,\"d\"\"e\""), Ok(vec!["a,b".to_owned(), "c".to_owned(), "d\"e".to_owned()]));
+        for bad in ["", "a,", ",a", "\"a", "\"a\"b", "\"\""] {
+            assert!(names(bad).is_err(), "{bad}");
         }
     }
 

@@ -89,6 +89,14 @@ impl Filter {
         chosen.without(matching(true)).intersection(self.operations)
     }
 
+    /// Which patterns, by their places in the list, choose a table by its very name that is not among these.
+    pub fn unmatched(&self, tables: &[(String, String)]) -> Vec<usize> {
+        let missing = |pattern: &TablePattern| {
+            pattern.is_name() && !tables.iter().any(|(schema, table)| pattern.matches(schema, table))
+        };
+        self.patterns.iter().enumerate().filter(|(_, pattern)| missing(pattern)).map(|(at, _)| at).collect()
+    }
+
     /// Are logical messages shown?
     pub fn shows_messages(&self) -> bool {
         self.operations.contains(Operation::Message)
@@ -137,6 +145,12 @@ impl TablePattern {
             return Err(wrong("it has more than two names; dots inside a name need double quotes"));
         }
         Ok(TablePattern { exclude, schema, table, operations })
+    }
+
+    /// Does it choose, and without wildcards?
+    fn is_name(&self) -> bool {
+        let mut tokens = self.schema.iter().flatten().chain(&self.table);
+        !self.exclude && tokens.all(|token| matches!(token, Token::Char(_)))
     }
 
     fn matches(&self, schema: &str, table: &str) -> bool {
@@ -275,6 +289,13 @@ mod tests {
         assert!(only_excluding.operations_of("public", "users").contains(Operation::Delete));
         assert!(!only_excluding.operations_of("public", "log").contains(Operation::Delete));
         assert!(only_excluding.operations_of("public", "log").contains(Operation::Insert));
+    }
+
+    #[test]
+    fn names_that_choose_nothing_are_found() {
+        let patterns = filter(&["public.users", "orders:insert", "gone", "other.*", "!absent", "\"a*\""]);
+        let tables = [("public", "users"), ("app", "orders")].map(|(schema, table)| (schema.into(), table.into()));
+        assert_eq!(patterns.unmatched(&tables), [2, 5]);
     }
 
     #[test]

@@ -96,6 +96,14 @@ pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
     column(&row, 0)
 }
 
+/// Schema and name of every table that these publications publish now, as its changes are shown.
+pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, String)>> {
+    let query = "SELECT DISTINCT schemaname::pg_catalog.text, tablename::pg_catalog.text
+                 FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = ANY ($1) ORDER BY 1, 2";
+    let rows = client.query(query, &[&names]).map_err(failed("list the tables of the publications"))?;
+    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+}
+
 /// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are there, and names those that are.
 pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
     let there = names(client)?;
@@ -222,6 +230,12 @@ fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<Str
     Ok(format!("CREATE PUBLICATION {}{contents}{with}", quoted(new.name)))
 }
 
+/// A name as `--publication` takes it: in double quotes if it cannot stand in a list without.
+pub fn listable(name: &str) -> String {
+    let plain = !name.contains([',', '"']) && name.trim() == name;
+    if plain { name.to_owned() } else { quoted(name) }
+}
+
 /// The message, with the publications that are there instead.
 fn not_there(there: &[String], message: String) -> Error {
     let error = Error::new(message);
@@ -229,7 +243,7 @@ fn not_there(there: &[String], message: String) -> Error {
         [] => error.with_detail("The database has no publications.").with_remedy("walcat pub create NAME --all-tables"),
         [first, ..] => error
             .with_detail(format!("The publications of the database are: {}.", enumerate(there)))
-            .with_remedy(format!("--publication {}", shell_word(first))),
+            .with_remedy(format!("--publication {}", shell_word(&listable(first)))),
     }
 }
 

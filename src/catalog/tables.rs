@@ -1,6 +1,6 @@
 //! Tables that can be published.
 
-use super::{column, failed};
+use super::{column, failed, quoted_if_needed};
 use crate::error::Result;
 use postgres::Client;
 
@@ -15,4 +15,43 @@ pub fn publishable(client: &mut Client) -> Result<Vec<(String, String)>> {
          ORDER BY 1, 2";
     let rows = client.query(query, &[]).map_err(failed("list tables"))?;
     rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+}
+
+/// A table of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Schema and name of the partitioned table that it is a part of, at the top of all.
+    pub root: Option<(String, String)>,
+}
+
+impl Table {
+    /// Its name with its schema, quoted where needed.
+    pub fn sql(&self) -> String {
+        format!("{}.{}", quoted_if_needed(&self.schema), quoted_if_needed(&self.name))
+    }
+}
+
+/// Every table whose changes can be published, partitions too.
+pub fn all(client: &mut Client) -> Result<Vec<Table>> {
+    let query = "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
+                        rn.nspname::pg_catalog.text, root.relname::pg_catalog.text
+         FROM pg_catalog.pg_class AS c
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+         LEFT JOIN pg_catalog.pg_class AS root
+              ON c.relispartition AND root.oid = pg_catalog.pg_partition_root(c.oid)
+         LEFT JOIN pg_catalog.pg_namespace AS rn ON rn.oid = root.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+           AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+         ORDER BY 1, 2";
+    let rows = client.query(query, &[]).map_err(failed("list tables"))?;
+    rows.iter()
+        .map(|row| {
+            let root: (Option<String>, Option<String>) = (column(row, 2)?, column(row, 3)?);
+            Ok(Table { schema: column(row, 0)?, name: column(row, 1)?, root: root.0.zip(root.1) })
+        })
+        .collect()
 }

@@ -28,6 +28,13 @@ impl Talk {
         self.line(!self.quiet, &format!("{} {} {}", "walcat:".bold(), "warning:".yellow().bold(), printable(text)));
     }
 
+    /// Warns, with the command or setting that mends it on a line of its own.
+    pub fn warning_with_remedy(&self, text: &str, remedy: &str) {
+        let remedy = printable(remedy);
+        self.warning(text);
+        self.line(!self.quiet, &format!("{} {remedy}", "try:".bold()));
+    }
+
     /// Says what only helps with finding a fault: with `-v`.
     pub fn detail(&self, text: &str) {
         self.line(self.verbose > 0, &format!("{} {}", "walcat:".bold(), printable(text)));

@@ -34,6 +34,7 @@ mod support;
 
 mod chaos;
 mod check;
+mod chosen;
 mod command_line;
 mod connection;
 mod decode;

@@ -164,7 +164,9 @@ fn types_are_asked_for_when_the_server_is_back() {
                 ALTER PUBLICATION p ADD TABLE m",
         );
         let proxy = Proxy::to(db.server().port());
-        let mut running = spawn(&mut through(&proxy, stream(&db, &["--include", "transactions"])));
+        let publication: &[&str] = if *plugin == "pgoutput" { &["--publication", "p"] } else { &[] };
+        let stream = ["stream", "-S", db.name(), "--include", "transactions"];
+        let mut running = spawn(&mut through(&proxy, db.walcat(&[&stream, publication].concat())));
         insert(&db, 1);
         assert_eq!((0..3).map(|_| running.json()["op"].to_string()).collect::<String>(), r#""begin""insert""commit""#);
         proxy.redirect(1);

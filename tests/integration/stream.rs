@@ -320,4 +320,8 @@ fn statistics_stay_off_stdout() {
     run.succeeded();
     assert_eq!(run.json().len(), 1);
     assert!(run.stderr.starts_with("walcat: ") && run.stderr.contains(" messages/s, "), "{}", run.stderr);
+    assert!(run.stderr.contains(", confirmed ") && run.stderr.contains(", lag "), "{}", run.stderr);
+    let peek = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--stats", "--peek"]);
+    assert!(peek.succeeded().stderr.ends_with(", nothing confirmed\n"), "{}", peek.stderr);
+    assert!(!peek.stderr.contains("lag"), "{}", peek.stderr);
 }

@@ -49,7 +49,12 @@ fn a_publication_younger_than_the_wal_is_explained() {
         fails(
             &run,
             1,
-            &["publication \"late\" does not exist", "was not when the changes", "try: walcat slot advance"],
+            &[
+                "publication \"late\" does not exist",
+                "was not when the changes",
+                "To advance the slot is to lose all that waits, also what was made since.",
+                "try: a publication that is older, or, to lose what waits: walcat slot advance",
+            ],
         );
     } else {
         run.succeeded();
@@ -174,6 +179,116 @@ fn two_phase_is_the_slots_property() {
     db.create_slot("pgoutput");
     let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--two-phase"]);
     fails(&run, 1, &["it does not decode transactions when they are prepared", "try: walcat slot create --two-phase"]);
+}
+
+#[test]
+fn a_slot_keeps_its_plugin() {
+    let db = with_table("a_slot_keeps_its_plugin");
+    db.create_slot("pgoutput");
+    for create in [&[][..], &["--create-slot"]] {
+        let stream = ["stream", "-S", db.name(), "--publication", "p", "--until-now", "-P", "wal2json"];
+        let run = db.run(&[&stream[..], create].concat());
+        fails(
+            &run,
+            1,
+            &["its plugin is pgoutput, not wal2json", "try: walcat stream --slot a_slot_keeps_its_plugin without"],
+        );
+    }
+    db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "-P", "pgoutput"]).succeeded();
+}
+
+#[test]
+fn failover_is_the_slots_property() {
+    let db = with_table("failover_is_the_slots_property");
+    let run = db.run(&["stream", "--publication", "p", "--until-now", "--failover"]);
+    fails(&run, 2, &["a temporary slot goes with its connection", "try: --slot NAME --create-slot"]);
+    let name = db.name();
+    let stream = ["stream", "-S", name, "--create-slot", "--create-publication", "--until-now", "--failover"];
+    let old = db.server().version() < 170_000;
+    let run = db.run(&stream);
+    if old {
+        fails(&run, 1, &["--failover needs PostgreSQL 17 or later"]);
+        assert_eq!(db.value("SELECT count(*) FROM pg_publication"), "1", "nothing is touched");
+    } else {
+        run.succeeded();
+        db.run(&["slot", "drop", name]).succeeded();
+    }
+    db.create_slot("pgoutput");
+    let run = db.run(&stream);
+    fails(&run, 1, &[if old { "--failover needs PostgreSQL 17 or later" } else { "standbys do not take it over" }]);
+}
+
+#[test]
+fn wal2json_knows_no_publications() {
+    let db = with_table("wal2json_knows_no_publications");
+    db.create_slot("wal2json");
+    for option in [&["--publication", "nope"][..], &["--create-publication"]] {
+        let run = db.run(&[&["stream", "-S", db.name(), "--until-now"], option].concat());
+        fails(&run, 2, &["could not use publications: wal2json sends changes of every table", "try: --table"]);
+    }
+}
+
+#[test]
+fn a_start_beyond_the_wal_is_refused() {
+    let db = with_table("a_start_beyond_the_wal_is_refused");
+    db.create_slot("pgoutput");
+    db.sql("INSERT INTO t VALUES (1)");
+    let stream = ["stream", "-S", db.name(), "--publication", "p", "--until-now"];
+    let run = db.run(&[&stream[..], &["-I", "FF/0"]].concat());
+    fails(&run, 1, &["from FF/0 on: the WAL ends at "]);
+    assert_eq!(db.run(&stream).succeeded().json().len(), 1, "what waits is still there");
+}
+
+#[test]
+fn an_unknown_time_zone_is_refused_before_anything_is_made() {
+    let db = Database::create("an_unknown_time_zone");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY)");
+    let run = db.run(&["stream", "--create-publication", "--until-now", "--timezone", "Europe/Atlantis"]);
+    fails(
+        &run,
+        1,
+        &["could not use --timezone Europe/Atlantis", "SQLSTATE 22023", "try: one of SELECT name FROM pg_timezone"],
+    );
+    assert_eq!(db.value("SELECT count(*) FROM pg_publication"), "0");
+    db.run(&["stream", "--create-publication", "--until-now", "--timezone", "Europe/Berlin"]).succeeded();
+}
+
+#[test]
+fn publications_may_have_any_name() {
+    let db = Database::create("publications_may_have_any_name");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION \"a,\"\"b\" FOR TABLE t");
+    db.create_slot("pgoutput");
+    db.sql("INSERT INTO t VALUES (1)");
+    let stream = ["stream", "-S", db.name(), "--until-now"];
+    let run = db.run(&stream);
+    fails(&run, 1, &["try: --publication '\"a,\"\"b\"'\n"]);
+    let run = db.run(&[&stream[..], &["--publication", "\"a,\"\"b\""]].concat());
+    assert_eq!(run.succeeded().json().len(), 1);
+    assert_eq!(run.stderr, "");
+    let check = db.run(&["check", "--publication", "\"a,\"\"b\""]);
+    assert!(check.succeeded().text().contains("ok    publication \"a,\"b\" has 1 table"), "{}", check.text());
+}
+
+#[test]
+fn verbose_says_what_is_streamed_from_where() {
+    let db = with_table("verbose_says_what_is_streamed");
+    db.create_slot("pgoutput");
+    let confirmed = db.value(&format!(
+        "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
+    let run = db.run(&["-v", "stream", "-S", db.name(), "--publication", "p", "--until-now"]);
+    let version = db.value("SHOW server_version");
+    let version = version.split(' ').next().unwrap();
+    let directory = db.server().socket_directory();
+    let said = format!(
+        "walcat: server {} port {} (PostgreSQL {version}), database {name}, role postgres, slot {name}, plugin pgoutput, \
+         publications p, from {confirmed} on\n",
+        directory.display(),
+        db.server().port(),
+        name = db.name(),
+    );
+    assert!(run.succeeded().stderr.starts_with(&said), "{said}{}", run.stderr);
 }
 
 #[test]

@@ -20,8 +20,9 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     server::check(&mut findings, &mut session, &server, settings)?;
     let plugin = slots::check(&mut findings, &mut session, &server, args.slot.as_deref())?;
     server::check_plugin(&mut findings, &mut session, &plugin)?;
-    if plugin == "pgoutput" || !args.publication.is_empty() {
-        publications::check(&mut findings, &mut session, &args.publication)?;
+    let publications: Vec<String> = args.publication.iter().flat_map(|names| names.0.clone()).collect();
+    if plugin == "pgoutput" || !publications.is_empty() {
+        publications::check(&mut findings, &mut session, &publications)?;
     }
     answer::print(&findings.to_string())?;
     match findings.failures() {

@@ -4,6 +4,7 @@
 //! (`session`) until the bounds, the user or a failure that cannot heal end it. `delivery` is what outlives a connection.
 
 mod bounds;
+mod chosen;
 mod delivery;
 mod options;
 mod preparation;
@@ -97,10 +98,12 @@ pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) 
     }
     output.begin()?;
     let created = preparation.create(&stop)?;
+    preparation.warn_of_tables()?;
     if stop.requested() {
         return Ok(());
     }
     let plan = preparation.plan(deadline)?;
+    talk.detail(&preparation.describe(&plan));
     if let Some(last) = resume.filter(|_| created || plan.temporary) {
         talk.warning(&format!(
             "the slot is new: whatever committed between the end of the file, {}, and now is missing from it",
@@ -159,7 +162,7 @@ fn deliver(
         }
     };
     let until = args.endpos.map(|lsn| Until { lsn, inclusive: true, passed: false });
-    let statistics = args.stats.filter(|_| !talk.is_quiet()).map(Statistics::new);
+    let statistics = args.stats.filter(|_| !talk.is_quiet()).map(|every| Statistics::new(every, plan.peek));
     Ok(Delivery::new(form, output, Bounds::new(until, args.limit), statistics, talk, resume.is_some()))
 }
 

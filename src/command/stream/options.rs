@@ -13,6 +13,10 @@ pub fn check(args: &StreamArgs) -> Result<()> {
     for option in &args.option {
         parse(option)?;
     }
+    if args.kind.failover && args.slot.is_none() {
+        return Err(Error::usage("could not use --failover: a temporary slot goes with its connection")
+            .with_remedy("--slot NAME --create-slot"));
+    }
     let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::Json;
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(

@@ -1,15 +1,14 @@
 //! What must be there before a stream can start: the slot, its plugin, the publications. Looked at over SQL first, so that whatever
 //! is missing is told with the command that mends it.
 
-use super::options;
-use super::{Plan, Plugin};
+use super::{Plan, Plugin, chosen, options};
 use crate::catalog::publications::{self, Contents, NewPublication};
 use crate::catalog::refusal;
-use crate::catalog::server::Server;
+use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::catalog::table_spec::TableSpec;
-use crate::catalog::{shell_word, tables};
-use crate::cli::{Format, StreamArgs};
+use crate::catalog::{enumerate, shell_word, tables};
+use crate::cli::{Format, Operation, StreamArgs};
 use crate::command::{Talk, slot};
 use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
@@ -50,7 +49,7 @@ impl<'a> Preparation<'a> {
     pub fn new(args: &'a StreamArgs, settings: &'a Settings, talk: Talk) -> Result<Preparation<'a>> {
         let mut session = connect::sql(settings)?;
         let server = Server::ask(&mut session)?;
-        let mut publications = args.publication.clone();
+        let mut publications: Vec<String> = args.publication.iter().flat_map(|names| names.0.clone()).collect();
         if publications.is_empty() && args.create_publication {
             publications.push(DEFAULT_PUBLICATION.to_owned());
         }
@@ -63,10 +62,13 @@ impl<'a> Preparation<'a> {
         if let Some(name) = &self.args.slot {
             self.check_slot(name, stop)?;
         }
-        self.check_two_phase()?;
+        self.check_kind()?;
         self.check_plugin()?;
         self.check_publications()?;
-        self.warn_of_start();
+        self.check_start()?;
+        if self.args.timezone != "UTC" {
+            server::require_timezone(session(&mut self.session, self.settings)?, &self.args.timezone)?;
+        }
         Ok(())
     }
 
@@ -124,6 +126,37 @@ impl<'a> Preparation<'a> {
         Ok(false)
     }
 
+    /// Warns if nothing will be shown of what `--table` names. Before anything else is done, as all is there now that will be.
+    pub fn warn_of_tables(&mut self) -> Result<()> {
+        let args = self.args;
+        let only_messages = !args.print.op.is_empty() && args.print.op.iter().all(|op| *op == Operation::Message);
+        if self.plugin() != Plugin::Pgoutput || self.publications.is_empty() || only_messages {
+            return Ok(());
+        }
+        let client = session(&mut self.session, self.settings)?;
+        chosen::warn(client, &self.publications, &args.print.table, self.server.version, &self.talk)
+    }
+
+    /// What is streamed from where, for `--verbose`.
+    pub fn describe(&self, plan: &Plan) -> String {
+        let Server { version, database, user, position, .. } = &self.server;
+        let hosts: Vec<String> = self.settings.hosts.iter().map(ToString::to_string).collect();
+        let kind = if plan.temporary { "temporary slot" } else { "slot" };
+        let publications = match (self.plugin(), self.publications.as_slice()) {
+            (Plugin::Pgoutput, names @ [_, ..]) => format!(", publications {}", enumerate(names)),
+            _ => String::new(),
+        };
+        let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
+        let start = confirmed.unwrap_or(*position).max(plan.start);
+        format!(
+            "server {} (PostgreSQL {version}), database {database}, role {user}, {kind} {}, plugin {}{publications}, \
+             from {start} on",
+            enumerate(&hosts),
+            plan.slot,
+            self.plugin_name(),
+        )
+    }
+
     /// Decides what the stream does; the SQL session ends.
     pub fn plan(&mut self, deadline: Option<Instant>) -> Result<Plan> {
         self.session = None;
@@ -168,8 +201,14 @@ impl<'a> Preparation<'a> {
             }
             if error.server().is_some_and(|server| server.message.starts_with("publication")) {
                 return error
-                    .with_detail("The publication is there now, but was not when the changes to be sent were made.")
-                    .with_remedy(format!("walcat slot advance {}", plan.slot));
+                    .with_detail(
+                        "The publication is there now, but was not when the changes were made that wait in the slot. The server \
+                         cannot send them through it. To advance the slot is to lose all that waits, also what was made since.",
+                    )
+                    .with_remedy(format!(
+                        "a publication that is older, or, to lose what waits: walcat slot advance {}",
+                        plan.slot
+                    ));
             }
         }
         slots::explain(client, &self.server, &plan.slot, &act, error)
@@ -218,16 +257,34 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    fn check_two_phase(&self) -> Result<()> {
-        match &self.slot {
-            Some(slot) if self.args.kind.two_phase && !slot.two_phase => {
-                let act = self.act();
-                Err(Error::new(format!("could not {act}: it does not decode transactions when they are prepared"))
-                    .with_detail("Whether a slot does is decided when it is created.")
-                    .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)))
-            }
-            _ => Ok(()),
+    /// Is the slot, or will it be, of the kind that is asked for?
+    fn check_kind(&self) -> Result<()> {
+        let (act, kind) = (self.act(), &self.args.kind);
+        let Some(slot) = &self.slot else {
+            return match &self.args.slot {
+                Some(name) => slot::require(&self.server, &self.new_slot(name, &self.plugin_name())),
+                None => Ok(()),
+            };
+        };
+        if let (Some(wanted), Some(plugin)) = (&kind.plugin, &slot.plugin)
+            && wanted != plugin
+        {
+            return Err(Error::new(format!("could not {act}: its plugin is {plugin}, not {wanted}"))
+                .with_detail("A slot keeps the plugin that it was created with.")
+                .with_remedy(format!("walcat stream --slot {} without --plugin", slot.name)));
         }
+        if kind.two_phase && !slot.two_phase {
+            return Err(Error::new(format!("could not {act}: it does not decode transactions when they are prepared"))
+                .with_detail("Whether a slot does is decided when it is created.")
+                .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)));
+        }
+        if kind.failover && slot.failover != Some(true) {
+            self.server.require_version(17, &act, "--failover")?;
+            return Err(Error::new(format!("could not {act}: standbys do not take it over"))
+                .with_detail("Whether they do is decided when a slot is created.")
+                .with_remedy(format!("walcat slot create --failover {}_failover", slot.name)));
+        }
+        Ok(())
     }
 
     fn check_plugin(&self) -> Result<()> {
@@ -236,6 +293,12 @@ impl<'a> Preparation<'a> {
             return Err(Error::new(format!("could not {act}: output plugin \"{name}\" can only be printed raw"))
                 .with_detail("The plugins that can be decoded are pgoutput and wal2json.")
                 .with_remedy("walcat stream --format raw ..."));
+        }
+        let chooses = !self.args.publication.is_empty() || self.args.create_publication;
+        if plugin != Plugin::Pgoutput && chooses {
+            let name = self.plugin_name();
+            return Err(Error::usage(format!("could not use publications: {name} sends changes of every table"))
+                .with_remedy("--table, which chooses among what is sent, or a slot with the plugin pgoutput"));
         }
         let encoding = self.server.encoding.as_str();
         let printed = self.args.print.format != Format::Raw;
@@ -262,15 +325,24 @@ impl<'a> Preparation<'a> {
         publications::require(client, &self.publications, &act)
     }
 
-    fn warn_of_start(&self) {
+    /// The server would take a start beyond its WAL, and confirm all that comes before.
+    fn check_start(&mut self) -> Result<()> {
+        let Some(wanted) = self.args.startpos else { return Ok(()) };
+        if wanted > self.server.position {
+            let end = server::received(session(&mut self.session, self.settings)?)?;
+            if wanted > end {
+                return Err(Error::new(format!("could not {} from {wanted} on: the WAL ends at {end}", self.act())));
+            }
+        }
         let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
-        if let (Some(wanted), Some(confirmed)) = (self.args.startpos, confirmed)
+        if let Some(confirmed) = confirmed
             && wanted < confirmed
         {
             self.talk.warning(&format!(
                 "the slot is confirmed up to {confirmed}, so the server starts there and not at {wanted}"
             ));
         }
+        Ok(())
     }
 
     fn create_publications(&mut self) -> Result<()> {
@@ -285,7 +357,9 @@ impl<'a> Preparation<'a> {
                 specs = chosen_tables(client, &self.args.print.table, &act)?;
                 Contents::Only { tables: &specs, schemas: &[] }
             };
-            let new = NewPublication { name, contents, operations: &[], via_root: false };
+            // The tables that are named are those that are to be shown, not their partitions.
+            let via_root = !self.args.print.table.is_empty();
+            let new = NewPublication { name, contents, operations: &[], via_root };
             if publications::create_harmless(client, &self.server, &new)? {
                 self.talk.info(&format!("created publication \"{name}\""));
             }
@@ -293,11 +367,14 @@ impl<'a> Preparation<'a> {
         Ok(())
     }
 
+    fn new_slot<'n>(&self, name: &'n str, plugin: &'n str) -> NewSlot<'n> {
+        let kind = &self.args.kind;
+        NewSlot { name, plugin, two_phase: kind.two_phase, failover: kind.failover }
+    }
+
     fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
-        let kind = &self.args.kind;
-        let new = NewSlot { name, plugin: &plugin, two_phase: kind.two_phase, failover: kind.failover };
-        slot::require(&self.server, &new)?;
+        let new = self.new_slot(name, &plugin);
         let session = connect::sql(self.settings)?;
         let point = slot::create(session, self.settings, &self.talk, &new, self.args.timeout, stop)
             .map_err(|error| refusal::explain(error, &self.server.user))?;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 /// Counts what passes and shows it every now and then.
 pub struct Statistics {
     every: Duration,
+    /// Is anything confirmed at all?
+    confirms: bool,
     due: Instant,
     since: Instant,
     messages: u64,
@@ -19,12 +21,13 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Shows every `every`, at the least ten times a second.
-    pub fn new(every: Duration) -> Statistics {
+    /// Shows every `every`, at the least ten times a second. With `--peek` nothing is confirmed, and the slot's lag stays what it is.
+    pub fn new(every: Duration, peek: bool) -> Statistics {
         let every = every.max(Duration::from_millis(100));
         let now = Instant::now();
         Statistics {
             every,
+            confirms: !peek,
             due: now + every,
             since: now,
             messages: 0,
@@ -78,14 +81,16 @@ impl Statistics {
     }
 
     fn print(&self, rate: f64, confirmed: Lsn, written: u64, last: bool) {
-        let lag = self.server.0.saturating_sub(confirmed.0);
+        let confirmed = match self.confirms {
+            true => format!("confirmed {confirmed}, lag {}", size(self.server.0.saturating_sub(confirmed.0))),
+            false => "nothing confirmed".to_owned(),
+        };
         let text = format!(
-            "{rate:.0} messages/s, {} messages, {} in, {} out, at {}, confirmed {confirmed}, lag {}",
+            "{rate:.0} messages/s, {} messages, {} in, {} out, at {}, {confirmed}",
             self.messages,
             size(self.bytes),
             size(written),
             self.position,
-            size(lag),
         );
         let line = match (self.in_place, last) {
             (true, false) => format!("\r\x1b[K{text}"),

@@ -1,0 +1,141 @@
+//! Warns where `--table` chooses nothing that the publications send. It is no failure: the table may be yet to come.
+
+use crate::catalog::publications::{self, Publication};
+use crate::catalog::server::Version;
+use crate::catalog::tables::{self, Table};
+use crate::catalog::{enumerate, quoted_if_needed, shell_word};
+use crate::command::Talk;
+use crate::error::Result;
+use crate::filter::{Filter, Operations};
+use postgres::Client;
+
+/// Warns of each pattern without wildcards that no published table matches, and if none matches any pattern.
+pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version: Version, talk: &Talk) -> Result<()> {
+    let published = publications::tables(client, names)?;
+    if patterns.is_empty() {
+        return if published.is_empty() { warn_of_empty(client, names, version, talk) } else { Ok(()) };
+    }
+    let filter = Filter::new(patterns, Operations::ALL)?;
+    let missing = filter.unmatched(&published);
+    let shows = |(schema, table): &(String, String)| !filter.operations_of(schema, table).spare_tables();
+    if missing.is_empty() && published.iter().any(shows) {
+        return Ok(());
+    }
+    let publications: Vec<Publication> =
+        publications::list(client, version)?.into_iter().filter(|one| names.contains(&one.name)).collect();
+    let there = Situation { publications, published, tables: tables::all(client)? };
+    for pattern in missing.iter().filter_map(|&at| patterns.get(at)) {
+        let (what, remedy) = there.of_name(pattern)?;
+        talk.warning_with_remedy(&format!("--table {} shows nothing: {what}", shell_word(pattern)), &remedy);
+    }
+    if missing.is_empty() {
+        let (what, remedy) = (there.without("that --table chooses"), there.another());
+        talk.warning_with_remedy(&format!("nothing is shown: {what}"), &remedy);
+    }
+    Ok(())
+}
+
+/// One for all tables, or for those of a schema, waits for them; one of no tables is a mistake.
+fn warn_of_empty(client: &mut Client, names: &[String], version: Version, talk: &Talk) -> Result<()> {
+    let list = publications::list(client, version)?;
+    let wanted: Vec<&Publication> = list.iter().filter(|one| names.contains(&one.name)).collect();
+    if wanted.iter().any(|one| one.all_tables || !one.schemas.is_empty()) {
+        return Ok(());
+    }
+    let Some(first) = wanted.first() else { return Ok(()) };
+    let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", quoted_if_needed(&first.name));
+    talk.warning_with_remedy(&format!("nothing is shown: {} no table", have(&wanted)), &remedy);
+    Ok(())
+}
+
+/// What there is instead.
+struct Situation {
+    publications: Vec<Publication>,
+    published: Vec<(String, String)>,
+    tables: Vec<Table>,
+}
+
+impl Situation {
+    /// Why no published table has the name that the pattern says, and what mends it.
+    fn of_name(&self, pattern: &str) -> Result<(String, String)> {
+        let filter = Filter::new(&[pattern.to_owned()], Operations::ALL)?;
+        let matches = |table: &&Table| filter.operations_of(&table.schema, &table.name) != Operations::NONE;
+        let Some(table) = self.tables.iter().find(matches) else {
+            return Ok((
+                format!("there is no such table yet, {}", self.without("of that name")),
+                self.similar(pattern)?,
+            ));
+        };
+        let name = table.sql();
+        if let Some((schema, root)) = &table.root
+            && self.published.iter().any(|one| one == &(schema.clone(), root.clone()))
+        {
+            let root = format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(root));
+            return Ok((
+                format!("changes of {name} are shown as those of {root}, of which it is a partition"),
+                format!("--table {}", shell_word(&root)),
+            ));
+        }
+        let of_table = |partition: &&Table| {
+            partition.root.as_ref().is_some_and(|(schema, root)| *schema == table.schema && *root == table.name)
+                && self.published.contains(&(partition.schema.clone(), partition.name.clone()))
+        };
+        if let Some(partition) = self.tables.iter().find(of_table) {
+            return Ok((
+                format!("changes of {name} are shown as those of its partitions, as {}", partition.sql()),
+                format!("ALTER PUBLICATION {} SET (publish_via_partition_root = true)", self.first()),
+            ));
+        }
+        let what = self.without(&name);
+        let remedy = format!("ALTER PUBLICATION {} ADD TABLE {name}, or another publication", self.first());
+        Ok((what, remedy))
+    }
+
+    /// `publication "p" has no table <which>`
+    fn without(&self, which: &str) -> String {
+        format!("{} no table {which}", have(&self.publications.iter().collect::<Vec<_>>()))
+    }
+
+    /// A published table whose name differs in upper and lower case only, or any.
+    fn similar(&self, pattern: &str) -> Result<String> {
+        let filter = Filter::new(&[pattern.to_lowercase()], Operations::ALL)?;
+        let alike = |(schema, table): &&(String, String)| {
+            filter.operations_of(&schema.to_lowercase(), &table.to_lowercase()) != Operations::NONE
+        };
+        Ok(self.published.iter().find(alike).map_or_else(|| self.another(), choice))
+    }
+
+    /// The tables that could be chosen.
+    fn another(&self) -> String {
+        match self.published.as_slice() {
+            [] => format!("ALTER PUBLICATION {} ADD TABLE ...", self.first()),
+            [one] => choice(one),
+            tables => {
+                let names: Vec<String> = tables.iter().map(pattern).collect();
+                format!("--table with one of {}", enumerate(&names))
+            }
+        }
+    }
+
+    fn first(&self) -> String {
+        self.publications.first().map(|one| quoted_if_needed(&one.name)).unwrap_or_default()
+    }
+}
+
+/// `publication "p" has`
+fn have(publications: &[&Publication]) -> String {
+    let names: Vec<String> = publications.iter().map(|one| format!("\"{}\"", one.name)).collect();
+    match names.as_slice() {
+        [name] => format!("publication {name} has"),
+        names => format!("publications {} have", enumerate(names)),
+    }
+}
+
+fn choice(table: &(String, String)) -> String {
+    format!("--table {}", shell_word(&pattern(table)))
+}
+
+/// What names this table only.
+fn pattern((schema, table): &(String, String)) -> String {
+    format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(table))
+}

@@ -1,0 +1,104 @@
+//! `walcat stream --table`: the warning that a table will show nothing, and when there is none.
+
+use crate::support::*;
+
+/// What a stream of what is there now says on stderr.
+fn said(db: &Database<'_>, arguments: &[&str]) -> String {
+    let run = db.run(&[&["stream", "--until-now"], arguments].concat());
+    run.succeeded().stderr.clone()
+}
+
+fn prepared(name: &str) -> Database<'static> {
+    let db = Database::create(name);
+    db.sql(
+        "CREATE TABLE t1 (id int PRIMARY KEY); CREATE TABLE t2 (id int PRIMARY KEY);
+         CREATE PUBLICATION walcat FOR TABLE t1; CREATE PUBLICATION everything FOR ALL TABLES",
+    );
+    db
+}
+
+#[test]
+fn a_table_outside_the_publication_is_warned_of() {
+    let db = prepared("a_table_outside_the_publication");
+    let warning = "walcat: warning: --table t2 shows nothing: publication \"walcat\" has no table public.t2\n\
+                   try: ALTER PUBLICATION walcat ADD TABLE public.t2, or another publication\n";
+    assert_eq!(said(&db, &["--create-publication", "--table", "t2"]), warning);
+    assert_eq!(said(&db, &["--publication", "walcat", "--table", "t2", "--table", "t1"]), warning);
+    assert_eq!(said(&db, &["-q", "--publication", "walcat", "--table", "t2"]), "");
+    for fine in [&["t1"][..], &["public.t1:insert"], &["t*"], &["!t2"], &["t1", "other_*"]] {
+        let patterns: Vec<&str> = fine.iter().flat_map(|pattern| ["--table", pattern]).collect();
+        assert_eq!(said(&db, &[&["--publication", "walcat"], &patterns[..]].concat()), "", "{fine:?}");
+    }
+    assert_eq!(said(&db, &["--publication", "walcat,everything", "--table", "t2"]), "");
+    assert_eq!(said(&db, &["--publication", "walcat", "--op", "message", "--table", "t2"]), "");
+    db.sql("ALTER PUBLICATION walcat ADD TABLE public.t2");
+    assert_eq!(said(&db, &["--publication", "walcat", "--table", "t2"]), "");
+}
+
+#[test]
+fn a_table_that_is_not_there_yet_is_warned_of() {
+    let db = prepared("a_table_that_is_not_there_yet");
+    assert_eq!(
+        said(&db, &["--publication", "everything", "--table", "nosuch"]),
+        "walcat: warning: --table nosuch shows nothing: there is no such table yet, \
+         publication \"everything\" has no table of that name\n\
+         try: --table with one of public.t1, public.t2\n"
+    );
+    let case = said(&db, &["--publication", "everything", "--table", "T2"]);
+    assert!(case.ends_with("try: --table public.t2\n"), "{case}");
+    let none = said(&db, &["--publication", "walcat", "--table", "x*"]);
+    assert_eq!(
+        none,
+        "walcat: warning: nothing is shown: publication \"walcat\" has no table that --table chooses\ntry: --table public.t1\n"
+    );
+    // The stream waits for it all the same.
+    let mut waiting = spawn(&mut db.walcat(&["stream", "--publication", "everything", "--table", "nosuch", "-v"]));
+    waiting.wait_for_stderr("streaming from slot");
+    db.sql("CREATE TABLE nosuch (id int PRIMARY KEY); INSERT INTO nosuch VALUES (7)");
+    assert_eq!(waiting.json()["after"]["id"], 7);
+    waiting.interrupt().succeeded();
+}
+
+#[test]
+fn publications_without_tables_are_warned_of() {
+    let db = Database::create("publications_without_tables");
+    db.sql("CREATE PUBLICATION nothing; CREATE PUBLICATION everything FOR ALL TABLES");
+    assert_eq!(
+        said(&db, &["--publication", "nothing"]),
+        "walcat: warning: nothing is shown: publication \"nothing\" has no table\ntry: ALTER PUBLICATION nothing ADD TABLE ...\n"
+    );
+    assert_eq!(said(&db, &["--publication", "everything"]), "");
+    assert_eq!(said(&db, &["--publication", "everything,nothing"]), "");
+}
+
+#[test]
+fn partitions_are_chosen_by_the_name_they_are_shown_with() {
+    let db = Database::create("partitions_are_chosen_by_the_name");
+    db.sql(
+        "CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (10);
+         CREATE PUBLICATION leaves FOR TABLE parted;
+         CREATE PUBLICATION roots FOR TABLE parted WITH (publish_via_partition_root)",
+    );
+    assert_eq!(said(&db, &["--publication", "leaves", "--table", "part"]), "");
+    assert_eq!(said(&db, &["--publication", "roots", "--table", "parted"]), "");
+    assert_eq!(
+        said(&db, &["--publication", "roots", "--table", "part"]),
+        "walcat: warning: --table part shows nothing: \
+         changes of public.part are shown as those of public.parted, of which it is a partition\n\
+         try: --table public.parted\n"
+    );
+    assert_eq!(
+        said(&db, &["--publication", "leaves", "--table", "parted"]),
+        "walcat: warning: --table parted shows nothing: \
+         changes of public.parted are shown as those of its partitions, as public.part\n\
+         try: ALTER PUBLICATION leaves SET (publish_via_partition_root = true)\n"
+    );
+    // A publication that is made for a table shows it as that table.
+    let mut running = spawn(&mut db.walcat(&["stream", "--create-publication", "--table", "parted", "-v"]));
+    running.wait_for_stderr("streaming from slot");
+    db.sql("INSERT INTO parted VALUES (1)");
+    assert_eq!(running.json()["table"], "parted");
+    let run = running.interrupt();
+    assert!(!run.succeeded().stderr.contains("warning"), "{}", run.stderr);
+}
