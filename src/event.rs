@@ -212,8 +212,8 @@ impl<'a> Tuple<'a> {
 /// It only grows along a stream, so a consumer needs no more to drop repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// `commit_lsn`, `prepare_lsn`, or for a message outside transactions one less than its own `lsn`: the `lsn` of messages is where
-    /// their record ends, and there the commit record of a transaction may begin.
+    /// `commit_lsn`, `prepare_lsn`, or for what happens outside transactions one less than its own `lsn`: that is where its record
+    /// ends, and there the commit record of a transaction may begin.
     pub lsn: Lsn,
     /// The place within the transaction.
     pub place: Place,
@@ -231,8 +231,8 @@ pub enum Place {
 }
 
 impl Position {
-    /// The position of a message outside transactions.
-    pub fn of_message(lsn: Lsn) -> Position {
+    /// The position of what happens outside transactions: a message, or the rollback of a prepared one.
+    pub fn outside(lsn: Lsn) -> Position {
         Position { lsn: Lsn(lsn.0.saturating_sub(1)), place: Place::End }
     }
 }
@@ -280,8 +280,9 @@ impl Event<'_> {
             Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
             Body::StreamCommit { .. } | Body::StreamPrepare { .. } => (end?, Place::End),
             Body::CommitPrepared { commit_lsn, .. } => (commit_lsn, Place::End),
-            Body::RollbackPrepared { .. } => (self.lsn?, Place::End),
-            Body::Message { transactional: false, .. } => return Some(Position::of_message(self.lsn?)),
+            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
+                return Some(Position::outside(self.lsn?));
+            }
             _ => (end?, Place::Change(self.seq?)),
         };
         Some(Position { lsn, place })

@@ -129,9 +129,8 @@ fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unus
         ("relation", ..) => None,
         ("begin" | "begin_prepare", Some(end), _) => position(end, Place::Begin),
         ("commit" | "prepare" | "commit_prepared", Some(end), _) => position(end, Place::End),
-        ("rollback_prepared", ..) => lsn(&line.lsn)?.and_then(|lsn| position(lsn, Place::End)),
         (_, Some(end), Some(seq)) => position(end, Place::Change(seq)),
-        ("message", None, _) => lsn(&line.lsn)?.map(Position::of_message),
+        ("message" | "rollback_prepared", None, _) => lsn(&line.lsn)?.map(Position::outside),
         _ => return Err(foreign("it names no position".to_owned())),
     })
 }
@@ -226,6 +225,7 @@ mod tests {
             (r#"{"op":"commit","xid":1,"commit_lsn":"0/A"}"#, 0xA, Place::End),
             (r#"{"op":"delete","xid":1,"prepare_lsn":"0/B","seq":0}"#, 0xB, Place::Change(0)),
             (r#"{"op":"message","lsn":"0/C","transactional":false}"#, 0xB, Place::End),
+            (r#"{"op":"rollback_prepared","xid":1,"lsn":"0/C","end_lsn":"0/C"}"#, 0xB, Place::End),
             (r#"{"op":"message","lsn":"0/C","commit_lsn":"0/D","seq":7,"transactional":true}"#, 0xD, Place::Change(7)),
         ];
         for (line, lsn, place) in cases {

@@ -145,8 +145,10 @@ impl Until {
             }
             Body::CommitPrepared { commit_lsn, .. } => behind(commit_lsn),
             // What streams now is still in progress: all that committed before its next change has come.
-            Body::StreamStart { .. } | Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
-                event.lsn.is_some_and(behind)
+            Body::StreamStart { .. } => event.lsn.is_some_and(behind),
+            // Where they lie is their end, which what is wanted may reach.
+            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
+                event.position().is_some_and(|position| behind(position.lsn))
             }
             _ => false,
         }

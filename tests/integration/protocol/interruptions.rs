@@ -121,6 +121,83 @@ fn a_file_has_prepared_transactions_once_through_kill_9() {
     assert!(consumer.is_settled());
 }
 
+/// Transactions that are decided just before the commit record of another, so that there is no byte between the two.
+#[test]
+fn a_file_with_prepared_transactions_goes_on_wherever_it_was_cut() {
+    let server = Server::start(Options::default());
+    let two_phase = two_phase(&server);
+    let db = Database::create_on(&server, "cut");
+    db.sql(SCHEMA);
+    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql("SELECT pg_create_logical_replication_slot('cut', 'pgoutput', false, true)");
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, part) = (directory.path().join("whole.json"), directory.path().join("part.json"));
+    let stream = |path: &Path, more: &[&str]| {
+        let mut command = db.walcat(&["stream", "-S", "cut", "--publication", "p", "--messages", "--peek"]);
+        command.args(two_phase).args(more).arg("--file").arg(path);
+        command
+    };
+    let running = spawn(&mut stream(&whole, &[]));
+    db.wait_for("SELECT active FROM pg_replication_slots");
+    let mut other = db.client();
+    let mut id = 0;
+    for statement in
+        ["PREPARE TRANSACTION 'a'", "ROLLBACK PREPARED 'a'", "PREPARE TRANSACTION 'b'", "COMMIT PREPARED 'b'"]
+    {
+        if statement.starts_with("PREPARE") {
+            id += 1;
+            db.sql("BEGIN");
+            db.sql(&format!("INSERT INTO t VALUES ({id}, 'prepared')"));
+        }
+        id += 1;
+        other.batch_execute(&format!("BEGIN; INSERT INTO t VALUES ({id}, 'committed')")).unwrap();
+        db.sql(statement);
+        other.batch_execute("COMMIT; SELECT pg_logical_emit_message(false, 'test', 'outside')").unwrap();
+        let line = format!("\"after\":{{\"id\":{id},");
+        wait_until("the row", || fs::read_to_string(&whole).unwrap().contains(&line).then_some(()));
+    }
+    db.sql("INSERT INTO t VALUES (0, 'the end')");
+    wait_until("the last row", || fs::read_to_string(&whole).unwrap().contains("the end").then_some(()));
+    running.interrupt().succeeded();
+    let text = fs::read_to_string(&whole).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), if two_phase.is_empty() { 10 } else { 17 }, "{text}");
+    // Of a transaction that it knows to be rolled back, the server sends as much as it likes.
+    let settled =
+        |text: &str| text.split_inclusive('\n').filter(|line| !line.contains("\"id\":1,")).collect::<String>();
+    for cut in 1..=lines.len() {
+        fs::write(&part, lines[..cut].concat()).unwrap();
+        run(&mut stream(&part, &["--until-now"])).succeeded();
+        let found = fs::read_to_string(&part).unwrap();
+        assert_eq!(settled(&found), settled(&text), "cut behind line {cut}");
+    }
+}
+
+#[test]
+fn a_rollback_at_the_end_of_the_wal_is_wanted_by_until_now() {
+    let server = Server::start(Options::default());
+    let two_phase = two_phase(&server);
+    let db = Database::create_on(&server, "end");
+    db.sql(SCHEMA);
+    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql("SELECT pg_create_logical_replication_slot('end', 'pgoutput', false, true)");
+    db.sql("BEGIN");
+    db.sql("INSERT INTO t VALUES (1)");
+    db.sql("PREPARE TRANSACTION 'a'");
+    let stream = [&["stream", "-S", "end", "--publication", "p", "--until-now"], two_phase].concat();
+    let ops =
+        |run: Finished| -> Vec<Value> { run.succeeded().json().iter().map(|event| event["op"].clone()).collect() };
+    let of_prepared = |ops: &'static [&'static str]| if two_phase.is_empty() { &[] } else { ops };
+    assert_eq!(ops(db.run(&stream)), of_prepared(&["begin_prepare", "insert", "prepare"]));
+    db.sql("ROLLBACK PREPARED 'a'");
+    assert_eq!(ops(db.run(&stream)), of_prepared(&["rollback_prepared"]));
+}
+
+/// What asks for prepared transactions; older servers have them when they commit.
+fn two_phase(server: &Server) -> &'static [&'static str] {
+    if server.version() < 150_000 { &[] } else { &["--two-phase"] }
+}
+
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
