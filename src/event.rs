@@ -69,6 +69,21 @@ pub enum Body<'a> {
     Undecodable { reason: &'a str, content: &'a [u8] },
 }
 
+impl Body<'_> {
+    /// Is it a change of data or a message, decodable or not, and no mark in the stream?
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Body::Insert { .. }
+                | Body::Update { .. }
+                | Body::Delete { .. }
+                | Body::Truncate { .. }
+                | Body::Message { .. }
+                | Body::Undecodable { .. }
+        )
+    }
+}
+
 /// The transaction that changes belong to. The fields stay the same from its begin to its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
@@ -175,16 +190,6 @@ impl<'a> Tuple<'a> {
     /// The row whose values lie at `spans` of `data`: one span for each column of its relation.
     pub fn new(data: &'a [u8], spans: &'a [Span]) -> Tuple<'a> {
         Tuple { data, spans }
-    }
-
-    /// How many columns there are.
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Is it a row without columns?
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
     }
 
     /// The value of the column at `index`; [`Cell::Absent`] beyond the last.

@@ -45,9 +45,6 @@ impl Pipeline {
     }
 }
 
-const EVERYTHING: Include =
-    Include { transactions: true, key: true, types: true, columns: true, relations: true, changed: true, origin: true };
-
 fn orders(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
     let change = |number| match number % 3 {
         0 => messages::insert(&messages::order(number)),
@@ -61,7 +58,7 @@ fn orders(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
 fn rows_cost_no_allocation() {
     for (format, include) in [
         (Format::Json, Include::default()),
-        (Format::Json, EVERYTHING),
+        (Format::Json, Include::EVERYTHING),
         (Format::Text { color: false }, Include::default()),
         (Format::Text { color: true }, Include::default()),
     ] {

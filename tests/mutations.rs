@@ -140,16 +140,8 @@ fn decoder(messages: &[Vec<u8>]) -> Decoder {
 }
 
 fn printer(format: Format) -> Printer {
-    let include = Include {
-        transactions: true,
-        key: true,
-        types: true,
-        columns: true,
-        relations: true,
-        changed: true,
-        origin: true,
-    };
-    let settings = PrintSettings { format, values: Values::Json, include, filter: Filter::everything() };
+    let settings =
+        PrintSettings { format, values: Values::Json, include: Include::EVERYTHING, filter: Filter::everything() };
     Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
 }
 

@@ -89,16 +89,7 @@ pub fn checkpoint(input: &[u8]) {
 }
 
 fn printer() -> Printer {
-    let include = Include {
-        transactions: true,
-        key: true,
-        types: true,
-        columns: true,
-        relations: true,
-        changed: true,
-        origin: true,
-    };
-    let settings = PrintSettings { format: Format::Json, values: Values::Json, include, filter: Filter::everything() };
+    let settings = PrintSettings { format: Format::Json, values: Values::Json, include: Include::EVERYTHING, filter: Filter::everything() };
     Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
 }
 

@@ -129,16 +129,6 @@ mod tests {
         }
     }
 
-    const EVERYTHING: Include = Include {
-        transactions: true,
-        key: true,
-        types: true,
-        columns: true,
-        relations: true,
-        changed: true,
-        origin: true,
-    };
-
     /// Feeds both formats every kind of event with random bytes in all places, and hands on each line.
     fn for_each_line(mut check: impl FnMut(&str, bool)) {
         let mut random = Random(20_261_120);
@@ -181,7 +171,7 @@ mod tests {
             ];
             let values = if random.below(2) == 0 { Values::Json } else { Values::Text };
             for (format, values) in [(Format::Json, values), (Format::Text { color: false }, Values::Json)] {
-                let mut test = Test::new(format, values, EVERYTHING, &[]);
+                let mut test = Test::new(format, values, Include::EVERYTHING, &[]);
                 let mut lines = String::new();
                 for body in bodies {
                     lines += &test.print(&Event { subxid: Some(1), ..event(&transaction, 0, body) }).1;

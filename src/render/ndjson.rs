@@ -387,16 +387,7 @@ fn name(body: &Body<'_>) -> &'static str {
 
 /// The bounds of a transaction have positions of their own, and what the two plugins call theirs differs.
 fn has_lsn(body: &Body<'_>) -> bool {
-    matches!(
-        body,
-        Body::Insert { .. }
-            | Body::Update { .. }
-            | Body::Delete { .. }
-            | Body::Truncate { .. }
-            | Body::Message { .. }
-            | Body::Undecodable { .. }
-            | Body::RollbackPrepared { .. }
-    )
+    body.is_change() || matches!(body, Body::RollbackPrepared { .. })
 }
 
 fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
@@ -568,16 +559,6 @@ mod tests {
     use crate::render::Format;
     use crate::render::testing::*;
 
-    const EVERYTHING: Include = Include {
-        transactions: true,
-        key: true,
-        types: true,
-        columns: true,
-        relations: true,
-        changed: true,
-        origin: true,
-    };
-
     fn users() -> Relation {
         relation("users", &[("id", INT4, true), ("name", TEXT, false), ("bio", TEXT, false)])
     }
@@ -663,7 +644,7 @@ mod tests {
             (column.type_name, column.type_oid, column.type_modifier) = (name.to_owned(), oid, modifier);
         }
         let transaction = Transaction { origin: Some("no\"de".to_owned()), ..open(7) };
-        let mut test = Test::json(EVERYTHING, &[]);
+        let mut test = Test::json(Include::EVERYTHING, &[]);
         let columns = "\"columns\":[{\"name\":\"id\",\"type\":\"integer\",\"oid\":23,\"key\":true},\
              {\"name\":\"name\",\"type\":\"character varying(20)\",\"modifier\":24,\"key\":false},\
              {\"name\":\"bio\",\"type\":\"text\",\"oid\":25,\"key\":false}]";
@@ -689,7 +670,7 @@ mod tests {
     #[test]
     fn a_table_without_columns_or_key() {
         let (empty, transaction) = (relation("empty", &[]), open(7));
-        let mut test = Test::json(EVERYTHING, &[]);
+        let mut test = Test::json(Include::EVERYTHING, &[]);
         let lines = test.feed(&[announce(&empty), insert(&transaction, 0, &empty, &[])]);
         assert_eq!(
             lines.lines().last(),

@@ -61,6 +61,19 @@ pub struct Include {
     pub origin: bool,
 }
 
+impl Include {
+    /// All that there is.
+    pub const EVERYTHING: Include = Include {
+        transactions: true,
+        key: true,
+        types: true,
+        columns: true,
+        relations: true,
+        changed: true,
+        origin: true,
+    };
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Printed {

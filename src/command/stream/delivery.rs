@@ -9,7 +9,7 @@ use crate::catalog::Outage;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::event::{Body, Event, Position};
+use crate::event::{Body, Position};
 use crate::lsn::Lsn;
 use crate::output::{Output, Written};
 use crate::progress::Progress;
@@ -167,7 +167,7 @@ impl Delivery {
                 before = before.or(bounds.before(event));
                 if before.is_none() {
                     *last = (*last).max(position);
-                    after = bounds.after(event, !repeated && is_change(event)).or(after);
+                    after = bounds.after(event, !repeated && event.body.is_change()).or(after);
                 }
                 ControlFlow::Continue(())
             })
@@ -247,17 +247,4 @@ impl Delivery {
             statistics.end(self.progress.durable_position(), self.output.appended());
         }
     }
-}
-
-/// Is it one that `--limit` counts?
-fn is_change(event: &Event<'_>) -> bool {
-    matches!(
-        event.body,
-        Body::Insert { .. }
-            | Body::Update { .. }
-            | Body::Delete { .. }
-            | Body::Truncate { .. }
-            | Body::Message { .. }
-            | Body::Undecodable { .. }
-    )
 }
