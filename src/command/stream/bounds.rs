@@ -28,9 +28,9 @@ pub struct Until {
 }
 
 impl Bounds {
-    /// Ends behind `until` or after `limit` changes, whichever comes first.
-    pub fn new(until: Option<Until>, limit: Option<u64>) -> Bounds {
-        Bounds { until, left: limit, in_transaction: false, cut: false }
+    /// Ends after `limit` changes.
+    pub fn new(limit: Option<u64>) -> Bounds {
+        Bounds { until: None, left: limit, in_transaction: false, cut: false }
     }
 
     /// Up to where everything is wanted, if there is a bound.
@@ -38,16 +38,9 @@ impl Bounds {
         self.until
     }
 
-    /// Ends behind `until`.
+    /// Ends behind `until`, too, if that comes first.
     pub fn end_at(&mut self, until: Until) {
         self.until = Some(until);
-    }
-
-    /// The server's WAL reached up to here when the stream began.
-    pub fn server_at(&mut self, flushed: Lsn) {
-        if let Some(until) = &mut self.until {
-            until.passed = flushed > until.lsn;
-        }
     }
 
     /// Are stream and output between transactions?
@@ -172,8 +165,10 @@ mod tests {
     use super::*;
     use crate::event::Transaction;
 
-    fn until(lsn: u64, inclusive: bool) -> Bounds {
-        Bounds::new(Some(Until { lsn: Lsn(lsn), inclusive, passed: false }), None)
+    fn until(lsn: u64, inclusive: bool, passed: bool) -> Bounds {
+        let mut bounds = Bounds::new(None);
+        bounds.end_at(Until { lsn: Lsn(lsn), inclusive, passed });
+        bounds
     }
 
     fn transaction(commit: u64) -> Transaction {
@@ -190,7 +185,7 @@ mod tests {
             [(99, true, true), (100, true, true), (101, true, false), (100, false, false)]
         {
             let transaction = transaction(commit);
-            let ended = until(100, inclusive).before(&event(&transaction, Body::Begin));
+            let ended = until(100, inclusive, false).before(&event(&transaction, Body::Begin));
             assert_eq!(ended.is_none(), wanted, "{commit} {inclusive}");
         }
     }
@@ -201,7 +196,7 @@ mod tests {
             let transaction = transaction(90);
             let body = Body::Commit { end_lsn: Some(Lsn(end)) };
             assert_eq!(
-                until(100, inclusive).after(&event(&transaction, body), false).is_some(),
+                until(100, inclusive, false).after(&event(&transaction, body), false).is_some(),
                 ends,
                 "{end} {inclusive}"
             );
@@ -210,19 +205,18 @@ mod tests {
 
     #[test]
     fn a_server_that_stands_at_the_position_may_be_about_to_send_what_starts_there() {
-        for (flushed, position, inclusive, ends) in
-            [(200, 100, true, false), (200, 101, true, true), (100, 100, true, true), (200, 100, false, true)]
+        for (passed, position, inclusive, ends) in
+            [(true, 100, true, false), (true, 101, true, true), (false, 100, true, true), (true, 100, false, true)]
         {
-            let mut bounds = until(100, inclusive);
-            bounds.server_at(Lsn(flushed));
-            assert_eq!(bounds.idle_at(Lsn(position)).is_some(), ends, "{flushed} {position} {inclusive}");
+            let mut bounds = until(100, inclusive, passed);
+            assert_eq!(bounds.idle_at(Lsn(position)).is_some(), ends, "{passed} {position} {inclusive}");
         }
     }
 
     #[test]
     fn an_output_that_was_cut_is_at_no_boundary_until_the_transaction_is_complete() {
         let transaction = transaction(90);
-        let mut bounds = Bounds::new(None, None);
+        let mut bounds = Bounds::new(None);
         bounds.after(&event(&transaction, Body::Begin), false);
         bounds.reconnected();
         assert!(!bounds.at_boundary());

@@ -100,11 +100,6 @@ impl Delivery {
         self.bounds.until().is_some_and(|until| start > until.lsn)
     }
 
-    /// The server's WAL reaches up to here when the first connection begins.
-    pub fn begin_at(&mut self, flushed: Lsn) {
-        self.bounds.server_at(flushed);
-    }
-
     /// The server's WAL reaches up to here.
     pub fn server_at(&mut self, end: Lsn) {
         if let Some(statistics) = &mut self.statistics {

@@ -161,9 +161,8 @@ fn deliver(
             Form::Events { decoder, printer: Box::new(printer), outage }
         }
     };
-    let until = args.endpos.map(|lsn| Until { lsn, inclusive: true, passed: false });
     let statistics = args.stats.filter(|_| !talk.is_quiet()).map(|every| Statistics::new(every, plan.peek));
-    Ok(Delivery::new(form, output, Bounds::new(until, args.limit), statistics, talk, resume.is_some()))
+    Ok(Delivery::new(form, output, Bounds::new(args.limit), statistics, talk, resume.is_some()))
 }
 
 /// Opens SQL connections for look-ups in the catalog while the stream runs.
@@ -297,10 +296,13 @@ impl Stream<'_> {
 
     /// Decides what needs to know how far the server's WAL goes.
     fn settle(&mut self, flushed: Lsn) {
-        if self.args.until_now {
-            self.delivery.end_at(Until { lsn: flushed, inclusive: false, passed: false });
+        let until = match self.args.endpos {
+            _ if self.args.until_now => Some(Until { lsn: flushed, inclusive: false, passed: false }),
+            endpos => endpos.map(|lsn| Until { lsn, inclusive: true, passed: flushed > lsn }),
+        };
+        if let Some(until) = until {
+            self.delivery.end_at(until);
         }
-        self.delivery.begin_at(flushed);
     }
 
     /// Before the stream goes on over a new connection: is it the same server, with all that was received and all that is needed?
