@@ -412,16 +412,8 @@ fn chosen_tables(client: &mut Session, patterns: &[String], act: &str) -> Result
 
 /// The server's `wal_sender_timeout`; `None` where it waits for ever.
 pub fn wal_sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
-    let text = connection.show("wal_sender_timeout")?;
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().unwrap_or(0);
-    let milliseconds = match unit {
-        "" | "ms" => 1,
-        "s" => 1000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        _ => 86_400_000,
-    };
-    Ok(Some(Duration::from_millis(number.saturating_mul(milliseconds))).filter(|timeout| !timeout.is_zero()))
+    let query = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+    let milliseconds = connection.ask("read the setting \"wal_sender_timeout\"", query)?;
+    let milliseconds = milliseconds.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(Some(Duration::from_millis(milliseconds)).filter(|timeout| !timeout.is_zero()))
 }
