@@ -2,6 +2,7 @@
 //! one in `walsender`.
 
 mod attempt;
+pub mod authentication;
 mod conninfo;
 mod environment;
 mod parameter;
@@ -25,6 +26,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Settings of a session that decide how names and values are printed. Sent with the startup packet they win over those of the
+/// role, the database and `PGOPTIONS`, so that the same change always prints the same.
+pub const PINNED: [(&str, &str); 5] = [
+    ("datestyle", "ISO"),
+    ("intervalstyle", "postgres"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+    ("quote_all_identifiers", "off"),
+];
 
 /// Everything needed to connect, from the command line, the environment, the service file and the defaults.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use super::channel_binding;
 use super::message::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
-use crate::connect::{ChannelBinding, Refusal, plain};
+use crate::connect::{ChannelBinding, Refusal, authentication, plain};
 use crate::error::{Error, Result};
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
@@ -109,7 +109,7 @@ fn choose_mechanism(
         return Err(Error::new(format!("could not {act}: channel binding is required, but {reason}")));
     }
     if !offered(SCRAM_SHA_256) {
-        return Err(unsupported(act, &format!("SASL ({})", mechanisms.join(", "))));
+        return Err(unsupported(act, &authentication::sasl(mechanisms)));
     }
     // If we could bind but are told that the server cannot, saying so lets the server see that somebody in between lies.
     let binding = match can_bind && !offered(SCRAM_SHA_256_PLUS) {
@@ -149,11 +149,7 @@ fn parse_request(body: &[u8]) -> Result<Request> {
         10 => Request::Sasl { mechanisms: parse_mechanisms(&mut reader)? },
         11 => Request::SaslContinue { data: reader.rest().to_vec() },
         12 => Request::SaslFinal { data: reader.rest().to_vec() },
-        2 => return Ok(Request::Unsupported("Kerberos V5".to_owned())),
-        6 => return Ok(Request::Unsupported("SCM credential".to_owned())),
-        7 | 8 => return Ok(Request::Unsupported("GSSAPI".to_owned())),
-        9 => return Ok(Request::Unsupported("SSPI".to_owned())),
-        kind => return Ok(Request::Unsupported(format!("unknown (number {kind})"))),
+        kind => return Ok(Request::Unsupported(authentication::name(kind))),
     };
     reader.finish()?;
     Ok(request)
@@ -176,7 +172,7 @@ fn send(wire: &mut Wire, act: &str, write: impl FnOnce(&mut BytesMut) -> io::Res
 }
 
 fn unsupported(act: &str, method: &str) -> Error {
-    Error::new(format!("could not {act}: the server asks for {method} authentication, which walcat does not have"))
+    Error::new(format!("could not {act}: {}", authentication::unsupported(method)))
 }
 
 fn out_of_turn(act: &str) -> Error {

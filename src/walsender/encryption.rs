@@ -58,18 +58,9 @@ fn encrypt(socket: &mut Socket, attempt: &Attempt<'_>, patience: Patience<'_>) -
     }
     let client = tls::client(attempt)?;
     if !attempt.settings.tls.direct {
-        match request(socket, patience).map_err(|error| attempt.lost(&error))? {
-            b'S' => {}
-            b'N' if attempt.encryption == Encryption::IfOffered => return Ok(None),
-            b'N' => return Err(attempt.permanent("the server does not support TLS, but sslmode requires it").into()),
-            // What it says is not shown: it may come from anybody in between.
-            b'E' => {
-                return Err(Refusal::Tls(attempt.permanent("the server answered the request for TLS with an error")));
-            }
-            other => {
-                let reason = format!("the server answered the request for TLS with \"{}\"", other.escape_ascii());
-                return Err(attempt.permanent(format!("{reason}: is it a PostgreSQL server?")).into());
-            }
+        let answer = request(socket, patience).map_err(|error| attempt.lost(&error))?;
+        if !tls::is_offered(answer, attempt.encryption).map_err(|no_offer| no_offer.refusal(attempt))? {
+            return Ok(None);
         }
     }
     socket.start_tls(&client, patience).map_err(|error| tls::refusal(attempt, &error))?;

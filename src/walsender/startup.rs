@@ -4,7 +4,7 @@ use super::authentication::{Credentials, authenticate};
 use super::message::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
-use crate::connect::{Refusal, Settings};
+use crate::connect::{PINNED, Refusal, Settings};
 use crate::error::Result;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
@@ -17,18 +17,6 @@ pub struct BackendKey {
     /// Proves that it is ours.
     pub secret: i32,
 }
-
-/// Settings of the session that decide how values are printed. Sent in the startup packet they win over those of the role,
-/// the database and `PGOPTIONS`, so that the same change always prints the same.
-const PINNED: &[(&str, &str)] = &[
-    ("client_encoding", "UTF8"),
-    ("datestyle", "ISO"),
-    ("intervalstyle", "postgres"),
-    ("extra_float_digits", "3"),
-    ("bytea_output", "hex"),
-    ("quote_all_identifiers", "off"),
-    ("search_path", ""),
-];
 
 /// Sends the startup packet, authenticates, and waits until the server is ready.
 pub fn start_session(
@@ -53,9 +41,12 @@ fn parameters<'a>(settings: &'a Settings, timezone: &'a str) -> impl Iterator<It
         ("replication", "database"),
         ("application_name", &settings.application_name),
         ("timezone", timezone),
+        ("client_encoding", "UTF8"),
+        // Names in values are qualified.
+        ("search_path", ""),
     ];
     let options = settings.options.as_deref().map(|options| ("options", options));
-    own.into_iter().chain(options).chain(PINNED.iter().copied())
+    own.into_iter().chain(options).chain(PINNED)
 }
 
 fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<BackendKey> {

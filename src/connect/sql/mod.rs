@@ -3,9 +3,9 @@
 mod negotiation;
 
 use super::attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
-use super::{ChannelBinding, Remark, Settings, Voice, tls};
+use super::{ChannelBinding, PINNED, Remark, Settings, Voice, authentication, tls};
 use crate::error::{Error, Result, ServerError};
-use negotiation::{Heard, Negotiator, Refused};
+use negotiation::{Heard, Negotiator, NotPostgres};
 use postgres::error::{DbError, Severity};
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use std::error::Error as _;
@@ -14,10 +14,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::mpsc;
 use std::thread;
 
-/// Settings that make names and values read the same whatever the role, the database or `PGOPTIONS` sets. And no query on
-/// catalogs is worth compiling, which would take seconds.
-const PINNED: &str = "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex \
-                      -c quote_all_identifiers=off -c timezone=UTC -c jit=off";
+/// What is pinned beside [`PINNED`]. No query on catalogs is worth compiling, which would take seconds.
+const PINNED_FOR_SQL: [(&str, &str); 2] = [("timezone", "UTC"), ("jit", "off")];
 
 /// A session for SQL: a [`postgres::Client`] whose settings are pinned.
 pub struct Session(Client);
@@ -96,10 +94,8 @@ fn config(attempt: &Attempt<'_>) -> Config {
     let settings = attempt.settings;
     let mut config = Config::new();
     config.user(&settings.user).dbname(&settings.dbname).application_name(&settings.application_name);
-    match &settings.options {
-        Some(options) => config.options(&format!("{options} {PINNED}")),
-        None => config.options(PINNED),
-    };
+    let pinned = PINNED.iter().chain(&PINNED_FOR_SQL).map(|(name, value)| format!("-c {name}={value}"));
+    config.options(&settings.options.iter().cloned().chain(pinned).collect::<Vec<_>>().join(" "));
     if let Some(password) = attempt.password {
         config.password(&password.0);
     }
@@ -166,8 +162,8 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
     if let Some(error) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
         return match what.as_str() {
             "error connecting to server" => Refusal::Other(attempt.unreachable(error)),
-            "error performing TLS handshake" => match refused(error) {
-                Some(refused) => Refusal::Other(refusal_of_negotiation(attempt, refused)),
+            "error performing TLS handshake" => match reason::<tls::NoOffer>(error) {
+                Some(no_offer) => no_offer.refusal(attempt),
                 None => tls::refusal(attempt, error),
             },
             _ => broken(attempt, error),
@@ -178,8 +174,7 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
         "password missing" => return Refusal::PasswordNeeded,
         "unsupported authentication method" | "unsupported SASL mechanism" => {
             let method = heard.and_then(Heard::unsupported_authentication);
-            let method = method.unwrap_or_else(|| "a way of".to_owned());
-            attempt.permanent(format!("the server asks for {method} authentication, which walcat does not have"))
+            attempt.permanent(authentication::unsupported(method.as_deref().unwrap_or("a way of")))
         }
         "server did not use channel binding" => {
             attempt.permanent("channel binding is required, but the server did not use it")
@@ -191,21 +186,14 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
 
 /// The connection broke after the handshake. With TLS 1.3 that is when the server says what it thinks of the client's certificate.
 fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
-    match (refused(error), tls::reason(error)) {
-        (Some(refused), _) => Refusal::Other(refusal_of_negotiation(attempt, refused)),
+    match (reason::<NotPostgres>(error), tls::reason(error)) {
+        (Some(not_postgres), _) => attempt.permanent(not_postgres).into(),
         (None, Some(_)) => tls::refusal(attempt, error),
-        (None, None) => Refusal::Other(attempt.lost(error)),
+        (None, None) => attempt.lost(error).into(),
     }
 }
 
-fn refused(error: &io::Error) -> Option<&Refused> {
+/// What stands behind an error, if it is of this kind.
+fn reason<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
     error.get_ref()?.downcast_ref()
-}
-
-fn refusal_of_negotiation(attempt: &Attempt<'_>, refused: &Refused) -> Error {
-    let error = attempt.permanent(refused);
-    match refused {
-        Refused::NoTls => error.with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf"),
-        Refused::Error | Refused::Answer(_) | Refused::NotPostgres => error,
-    }
 }

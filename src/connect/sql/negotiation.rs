@@ -4,8 +4,8 @@
 //! words seem to announce, and does not tell which way of authentication it cannot do. Told that TLS is required and negotiated
 //! directly, it leaves the fresh socket to the code here.
 
-use crate::connect::Encryption;
-use crate::connect::tls::TlsClient;
+use crate::connect::tls::{TlsClient, is_offered};
+use crate::connect::{Encryption, authentication};
 use postgres::Socket;
 use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use std::convert::Infallible;
@@ -37,34 +37,17 @@ pub struct Negotiator {
 #[derive(Clone, Default)]
 pub struct Heard(Arc<Mutex<Vec<u8>>>);
 
-/// Why there is no stream, other than that TLS failed.
+/// The server's first words are not those of PostgreSQL.
 #[derive(Debug)]
-pub enum Refused {
-    /// The server has no TLS.
-    NoTls,
-    /// The server answers with an error, which must not be shown: anyone could have sent it.
-    Error,
-    /// The server answers with what PostgreSQL never says there.
-    Answer(u8),
-    /// The server's first words are not those of PostgreSQL.
-    NotPostgres,
-}
+pub struct NotPostgres;
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for NotPostgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Refused::NoTls => f.write_str("the server does not support TLS, but sslmode requires it"),
-            Refused::Error => f.write_str("the server answered the request for TLS with an error"),
-            Refused::Answer(byte) => {
-                let answer = byte.escape_ascii();
-                write!(f, "the server answered the request for TLS with \"{answer}\": is it a PostgreSQL server?")
-            }
-            Refused::NotPostgres => f.write_str("the server does not speak PostgreSQL's protocol"),
-        }
+        f.write_str("the server does not speak PostgreSQL's protocol")
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for NotPostgres {}
 
 impl Negotiator {
     /// For a socket over TCP; `client` is there unless `encryption` is off.
@@ -96,13 +79,7 @@ impl Negotiator {
 
     async fn is_offered(&self, socket: &mut Socket) -> io::Result<bool> {
         socket.write_all(&SSL_REQUEST).await?;
-        match socket.read_u8().await? {
-            b'S' => Ok(true),
-            b'N' if self.encryption == Encryption::IfOffered => Ok(false),
-            b'N' => Err(io::Error::other(Refused::NoTls)),
-            b'E' => Err(io::Error::other(Refused::Error)),
-            answer => Err(io::Error::other(Refused::Answer(answer))),
-        }
+        is_offered(socket.read_u8().await?, self.encryption).map_err(io::Error::other)
     }
 }
 
@@ -209,7 +186,7 @@ impl Heard {
             return Ok(());
         }
         kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        if is_postgres(&kept) { Ok(()) } else { Err(io::Error::other(Refused::NotPostgres)) }
+        if is_postgres(&kept) { Ok(()) } else { Err(io::Error::other(NotPostgres)) }
     }
 
     /// The way of authentication that the server asked for first, if walcat cannot do it.
@@ -221,17 +198,12 @@ impl Heard {
         let (kind, rest) = rest.split_first_chunk::<4>()?;
         match u32::from_be_bytes(*kind) {
             0 | 3 | 5 => None,
-            2 => Some("Kerberos V5".to_owned()),
-            6 => Some("SCM credential".to_owned()),
-            7 => Some("GSSAPI".to_owned()),
-            9 => Some("SSPI".to_owned()),
             10 => {
                 let names = rest.split(|byte| *byte == 0).take_while(|name| !name.is_empty());
                 let names: Vec<_> = names.map(String::from_utf8_lossy).collect();
-                (!names.iter().any(|name| name.starts_with("SCRAM-SHA-256")))
-                    .then(|| format!("SASL ({})", names.join(", ")))
+                (!names.iter().any(|name| name.starts_with("SCRAM-SHA-256"))).then(|| authentication::sasl(&names))
             }
-            kind => Some(format!("unknown (number {kind})")),
+            kind => Some(authentication::name(kind)),
         }
     }
 }

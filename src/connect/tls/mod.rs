@@ -4,9 +4,11 @@
 mod certificate;
 mod failure;
 mod files;
+mod offer;
 mod verifier;
 
 pub use failure::reason;
+pub use offer::{NoOffer, is_offered};
 
 use super::attempt::{Attempt, Refusal};
 use super::{Roots, SslMode, TlsSettings};
