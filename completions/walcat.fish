@@ -65,19 +65,19 @@ update\t''
 delete\t''
 truncate\t''
 message\t''"
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l include -d 'What to add to events' -r -f -a "transactions\t''
-key\t''
-types\t''
-columns\t''
-relations\t''
-changed\t''
-origin\t''"
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l include -d 'What to add to events' -r -f -a "transactions\t'Events for the begin and the end of transactions'
+key\t'The names of the identity columns'
+types\t'The type of each column'
+columns\t'The definition of each column'
+relations\t'An event for each table and each new shape of it'
+changed\t'The names of the columns that an update changed'
+origin\t'The replication origin'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s f -l file -d 'Write to a file instead of stdout (-)' -r -F
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'How often to fsync the file [default: 10]' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'How often to tell the server [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'Seconds between fsyncs of the file [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'Seconds between reports to the server [default: 10]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
@@ -261,13 +261,13 @@ update\t''
 delete\t''
 truncate\t''
 message\t''"
-complete -c walcat -n "__fish_walcat_using_subcommand decode" -l include -d 'What to add to events' -r -f -a "transactions\t''
-key\t''
-types\t''
-columns\t''
-relations\t''
-changed\t''
-origin\t''"
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l include -d 'What to add to events' -r -f -a "transactions\t'Events for the begin and the end of transactions'
+key\t'The names of the identity columns'
+types\t'The type of each column'
+columns\t'The definition of each column'
+relations\t'An event for each table and each new shape of it'
+changed\t'The names of the columns that an update changed'
+origin\t'The replication origin'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f

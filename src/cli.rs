@@ -469,16 +469,16 @@ pub struct StreamArgs {
     #[arg(long, requires = "file", help_heading = "Output")]
     pub no_resume: bool,
 
-    /// How often to fsync the file [default: 10]
+    /// Seconds between fsyncs of the file [default: 10]
     ///
-    /// In seconds; at the least so often. 0: only at the end.
+    /// It is synced at least this often. 0: not at intervals, only when the server asks and at the end.
     #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub fsync_interval: Duration,
 
-    /// How often to tell the server [default: 10]
+    /// Seconds between reports to the server [default: 10]
     ///
-    /// What is confirmed, in seconds; at the least so often. 0: only when it asks.
+    /// It is told at least this often what is durable. 0: only when the server asks or its wal_sender_timeout requires it.
     #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub status_interval: Duration,
@@ -595,12 +595,19 @@ pub enum PublishedOperation {
 /// What `--include` adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Include {
+    /// Events for the begin and the end of transactions
     Transactions,
+    /// The names of the identity columns
     Key,
+    /// The type of each column
     Types,
+    /// The definition of each column
     Columns,
+    /// An event for each table and each new shape of it
     Relations,
+    /// The names of the columns that an update changed
     Changed,
+    /// The replication origin
     Origin,
 }
 

@@ -12,10 +12,15 @@ use crate::error::{Error, Result};
 /// What can happen to a table, and messages: what `--op` chooses among.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// INSERT
     Insert = 1,
+    /// UPDATE
     Update = 2,
+    /// DELETE
     Delete = 4,
+    /// TRUNCATE
     Truncate = 8,
+    /// A logical decoding message, which belongs to no table.
     Message = 16,
 }
 
@@ -34,8 +39,8 @@ impl Operations {
         self.0 & operation as u8 != 0
     }
 
-    /// Is there nothing in the set that can happen to a table?
-    pub fn spare_tables(self) -> bool {
+    /// Does the set hold no operation on tables?
+    pub fn has_no_table_operation(self) -> bool {
         self.0 & !(Operation::Message as u8) == 0
     }
 
@@ -240,7 +245,7 @@ mod tests {
     }
 
     fn shows(pattern: &str, schema: &str, table: &str) -> bool {
-        !filter(&[pattern]).operations_of(schema, table).spare_tables()
+        !filter(&[pattern]).operations_of(schema, table).has_no_table_operation()
     }
 
     #[test]
@@ -281,8 +286,8 @@ mod tests {
         let users = filter(&["public.users:insert,update", "*.users:truncate", "!public.users:update", "!audit.*"]);
         let of_users = users.operations_of("public", "users");
         assert_eq!(of_users, [Operation::Insert, Operation::Truncate].into_iter().collect());
-        assert!(users.operations_of("audit", "users").spare_tables());
-        assert!(users.operations_of("public", "other").spare_tables());
+        assert!(users.operations_of("audit", "users").has_no_table_operation());
+        assert!(users.operations_of("public", "other").has_no_table_operation());
 
         let only_excluding = filter(&["!public.secret", "!log:delete"]);
         assert_eq!(only_excluding.operations_of("public", "secret"), Operations::NONE);

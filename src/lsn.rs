@@ -30,7 +30,7 @@ impl Lsn {
 
 /// Appends at most 32 bits in upper-case hexadecimal digits, without leading zeros.
 fn append_half(half: u64, out: &mut Vec<u8>) {
-    // All eight digits at once: each moves into a byte of its own, and 7 more leads from behind the 9 to the A.
+    // All eight digits at once: each moves into a byte of its own, and adding 7 skips the characters between '9' and 'A'.
     let mut digits = (half | half << 16) & 0x0000_FFFF_0000_FFFF;
     digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF;
     digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F;

@@ -35,7 +35,7 @@ impl PgTime {
     }
 
     fn append(self, separator: u8, zone: &str, out: &mut Vec<u8>) {
-        // Every i64 of microseconds lies within chrono's calendar, which ends in the year 262142, or it is garbage.
+        // Values outside chrono's calendar (up to the year 262142) can only be damaged input; print the number.
         let Some(time) = epoch().checked_add_signed(TimeDelta::microseconds(self.0)) else {
             return out.extend_from_slice(self.0.to_string().as_bytes());
         };

@@ -15,7 +15,7 @@ const KEPT: Duration = Duration::from_secs(5);
 /// only now and then.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Hears of look-ups that failed because the server is away: what they were for had better wait until it is back.
+/// Remembers that a look-up failed because the server is away: what needed it should wait until the server is back.
 #[derive(Clone, Default)]
 pub struct Outage(Rc<RefCell<Option<Error>>>);
 
@@ -32,11 +32,11 @@ impl Outage {
     }
 }
 
-/// Opens a connection, keeps it for the next look-up, and does not try again at once what has just failed for good.
+/// Opens a connection, keeps it for the next look-up, and after a permanent failure waits before it tries again.
 pub(super) struct OnDemand {
     connect: Box<dyn FnMut() -> Result<Session>>,
     outage: Outage,
-    /// The connection, and when it was last of use.
+    /// The connection, and when it was last used.
     open: Option<(Session, Instant)>,
     /// Why it could not be opened, and when.
     failed: Option<(String, Instant)>,

@@ -1,9 +1,9 @@
-//! What mends a refusal of the server: the setting, the privilege, the command.
+//! Remedies for refusals of the server: the setting, the privilege, the command.
 
 use super::quoted;
 use crate::error::Error;
 
-/// Adds what mends it to a refusal that the server's words tell enough about. `user` is the role it was refused to.
+/// Adds a remedy to a refusal where the SQLSTATE and the message tell enough. `user` is the role it was refused to.
 pub fn explain(error: Error, user: &str) -> Error {
     let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
     match remedy(error.sqlstate(), &said, user) {
@@ -45,7 +45,7 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
     })
 }
 
-/// What gives the role the privilege that it lacks.
+/// The statement that gives the role the privilege that it lacks.
 fn privilege(said: &str, role: &str) -> Option<String> {
     let says = |words: &str| said.contains(words);
     // Some versions put quotes around names.

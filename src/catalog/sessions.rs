@@ -8,9 +8,9 @@ use postgres_protocol::escape::escape_literal;
 use std::fmt;
 use std::time::Duration;
 
-/// A session of the server, as far as the role may see it.
+/// A server process and its session, as far as the role may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Backend {
     /// Its process.
     pub pid: i32,
     /// Its role; background processes have none.
@@ -22,7 +22,7 @@ pub struct Session {
 }
 
 /// `PID 123 (application "psql", role "ada", address 10.0.0.7)`
-impl fmt::Display for Session {
+impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let application = self.application.as_ref().map(|name| format!("application \"{name}\""));
         let user = self.user.as_ref().map(|name| format!("role \"{name}\""));
@@ -36,12 +36,12 @@ impl fmt::Display for Session {
 /// What a slot that is being created waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Awaited {
-    /// On a standby: word from the primary which transactions run there.
+    /// On a standby: for the primary to log which transactions run there.
     Primary,
     /// A transaction in a session.
     Running {
         /// Whose it is.
-        session: Session,
+        session: Backend,
         /// How long it runs, and when its last query began (UTC): hidden from roles without pg_read_all_stats.
         times: Option<(Duration, String)>,
     },
@@ -91,7 +91,7 @@ const SESSION: &str = "s.pid, s.usename::pg_catalog.text, NULLIF(s.application_n
     CASE WHEN s.client_port = -1 THEN 'local socket' ELSE pg_catalog.host(s.client_addr) END";
 
 /// The session of a process.
-pub fn find(client: &mut Client, pid: i32) -> Result<Option<Session>> {
+pub fn find(client: &mut Client, pid: i32) -> Result<Option<Backend>> {
     let query = format!("SELECT {SESSION} FROM pg_catalog.pg_stat_activity AS s WHERE s.pid = $1");
     let row = client.query_opt(&query, &[&pid]).map_err(failed("look up a session"))?;
     row.as_ref().map(session).transpose()
@@ -136,7 +136,7 @@ pub fn terminate(client: &mut Client, pid: i32, patience: Duration) -> Result<bo
     column(&row, 0)
 }
 
-/// Cancels the query that one of the role's own sessions is at.
+/// Cancels the query that one of the role's own sessions runs.
 pub fn cancel(client: &mut Client, pid: i32) -> Result<()> {
     let cancel = client.execute("SELECT pg_catalog.pg_cancel_backend($1)", &[&pid]);
     cancel.map(|_| ()).map_err(failed(format!("cancel the query of PID {pid}")))
@@ -149,13 +149,13 @@ pub fn own_pid(client: &mut Client) -> Result<i32> {
 }
 
 /// Lets the session's query end when this program does, instead of when it is done.
-/// Servers on systems that cannot notice do not know that setting: then it is as ever.
+/// Servers on systems that cannot notice refuse the setting: then nothing changes.
 pub fn end_with_client(client: &mut Client) {
     let _ = client.batch_execute("SET client_connection_check_interval TO '1s'");
 }
 
-fn session(row: &postgres::Row) -> Result<Session> {
-    Ok(Session { pid: column(row, 0)?, user: column(row, 1)?, application: column(row, 2)?, address: column(row, 3)? })
+fn session(row: &postgres::Row) -> Result<Backend> {
+    Ok(Backend { pid: column(row, 0)?, user: column(row, 1)?, application: column(row, 2)?, address: column(row, 3)? })
 }
 
 fn age(seconds: Option<f64>) -> Duration {
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_session_shows_what_is_known_of_it() {
-        let mut session = Session { pid: 7, user: None, application: None, address: None };
+        let mut session = Backend { pid: 7, user: None, application: None, address: None };
         assert_eq!(session.to_string(), "PID 7");
         session.application = Some("psql".to_owned());
         session.address = Some("10.0.0.7".to_owned());

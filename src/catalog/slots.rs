@@ -40,7 +40,7 @@ pub struct Slot {
     pub lag_bytes: Option<i64>,
     /// How much WAL it makes the server keep, in bytes.
     pub retained_bytes: Option<i64>,
-    /// Is the WAL that it needs still there: `reserved`, `extended`, `unreserved`, `lost`.
+    /// Whether the WAL that it needs is still there: `reserved`, `extended`, `unreserved`, `lost`.
     pub wal_status: Option<String>,
     /// How much more WAL may be written before the slot is in danger, if that is limited.
     pub safe_wal_size: Option<i64>,
@@ -119,7 +119,7 @@ impl Slot {
         if let Some(reason) = self.lost() {
             return Err(Error::new(format!("could not {act}: it is invalidated ({reason})"))
                 .with_detail("The server no longer has what the slot had not yet delivered.")
-                .with_remedy(self.make_anew()));
+                .with_remedy(self.recreate_command()));
         }
         match self.active_pid {
             Some(pid) => Err(held(client, pid, act)),
@@ -127,7 +127,7 @@ impl Slot {
         }
     }
 
-    fn make_anew(&self) -> String {
+    fn recreate_command(&self) -> String {
         let plugin = self.plugin.as_deref().filter(|&plugin| plugin != "pgoutput");
         let plugin = plugin.map(|plugin| format!(" -P {}", shell_word(plugin))).unwrap_or_default();
         format!("walcat slot drop {0} && walcat slot create {0}{plugin}", self.name)
@@ -159,8 +159,8 @@ pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
     })
 }
 
-/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) by what the catalog knows now: who holds
-/// it, which slots there are, why it is of no use.
+/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) from the catalog: who holds it, which
+/// slots there are, why it cannot be used.
 pub fn explain(client: &mut Client, server: &Server, name: &str, act: &str, error: Error) -> Error {
     let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
     match error.sqlstate() {
@@ -214,7 +214,7 @@ pub fn advance(client: &mut Client, name: &str, to: Lsn) -> Result<Lsn> {
     position(&row)
 }
 
-/// Says, for what was to be done, who holds the slot. It may be let go of.
+/// The error for a slot that another session holds. It may be released, so it is transient.
 fn held(client: &mut Client, pid: i32, act: &str) -> Error {
     let holder = match sessions::find(client, pid) {
         Ok(Some(session)) => session.to_string(),

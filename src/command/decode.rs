@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::Path;
 
-/// Lines are written when so much has come together, or when the input makes wait.
+/// Lines are written in blocks of this size, and before waiting for input.
 const BLOCK: usize = 256 << 10;
 
 /// Prints the events of the capture. On damaged input what stands before the damage is printed.

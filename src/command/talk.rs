@@ -35,12 +35,12 @@ impl Talk {
         self.line(!self.quiet, &format!("{} {remedy}", "try:".bold()));
     }
 
-    /// Says what only helps with finding a fault: with `-v`.
+    /// Says what only helps to find a fault; `-v` shows it.
     pub fn detail(&self, text: &str) {
         self.line(self.verbose > 0, &format!("{} {}", "walcat:".bold(), printable(text)));
     }
 
-    /// Says anything at all that is not an error?
+    /// Is everything but errors silenced?
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }

@@ -101,7 +101,7 @@ impl Voice {
     }
 }
 
-/// Nobody listens.
+/// Drops all remarks.
 impl Default for Voice {
     fn default() -> Voice {
         Voice::new(|_, _| ())
@@ -173,21 +173,32 @@ pub enum Prompt {
 /// TCP keepalives as libpq has them; `None`: the system's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keepalives {
+    /// `keepalives`
     pub enabled: bool,
+    /// `keepalives_idle`
     pub idle: Option<Duration>,
+    /// `keepalives_interval`
     pub interval: Option<Duration>,
+    /// `keepalives_count`
     pub count: Option<u32>,
+    /// `tcp_user_timeout`
     pub tcp_user_timeout: Option<Duration>,
 }
 
 /// `target_session_attrs`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetSessionAttrs {
+    /// Any server.
     Any,
+    /// One whose sessions can write by default.
     ReadWrite,
+    /// One whose sessions cannot write by default.
     ReadOnly,
+    /// One that is not in recovery.
     Primary,
+    /// One that is in recovery.
     Standby,
+    /// A standby if there is one, else any server.
     PreferStandby,
 }
 
@@ -213,18 +224,26 @@ pub struct TlsSettings {
 /// Which protocol versions may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsVersions {
+    /// TLS 1.2
     pub tls12: bool,
+    /// TLS 1.3
     pub tls13: bool,
 }
 
 /// `sslmode`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SslMode {
+    /// No TLS.
     Disable,
+    /// TLS only if the server refuses a connection without.
     Allow,
+    /// TLS if the server has it.
     Prefer,
+    /// TLS, whoever the server is; with `sslrootcert` as `verify-ca`.
     Require,
+    /// TLS, with a certificate that a trusted authority has signed.
     VerifyCa,
+    /// TLS, with such a certificate for the name of the host.
     VerifyFull,
 }
 
@@ -242,7 +261,10 @@ pub enum Roots {
 /// `channel_binding`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelBinding {
+    /// Never bind.
     Disable,
+    /// Bind if the server can.
     Prefer,
+    /// Fail if the server cannot bind.
     Require,
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 /// stands back behind the service file, which the conninfo string does not.
 const CARRIER: &str = "PGWALCATPASSWORD";
 
-/// Starts the program anew, in the same process, without the password that the value of `-d` holds; returns if there is none.
+/// Starts the program again, in the same process, without the password that the value of `-d` holds; returns if there is none.
 ///
 /// To be called before anything else is done.
 pub fn hide_password(dbname: &str) {
@@ -22,7 +22,7 @@ pub fn hide_password(dbname: &str) {
     let cleaned: Vec<_> = given.iter().map(|argument| replace_end(argument, dbname, &harmless)).collect();
     let Ok(program) = std::env::current_exe() else { return };
     if given != cleaned && std::env::var_os(CARRIER).is_none() {
-        // It comes back only if it fails. Then the password is seen, but the work is done.
+        // `exec` returns only if it fails: then the program runs on, with the password visible.
         let _ = Command::new(program).arg0(name).args(cleaned).env(CARRIER, password).exec();
     }
 }

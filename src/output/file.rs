@@ -78,7 +78,7 @@ pub fn open(path: &Path, existing: Existing, interrupted: &dyn Fn(Duration) -> b
 }
 
 fn open_any(path: &Path, interrupted: &dyn Fn(Duration) -> bool) -> io::Result<File> {
-    // A FIFO must not be opened for reading too, or its reader's leaving would never be seen.
+    // A FIFO must not be opened for reading too: then nobody could see that its reader has gone.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     let new = !path.exists();
     let mut options = OpenOptions::new();
@@ -202,8 +202,8 @@ impl OutputFile {
         self.syncer.as_ref()
     }
 
-    /// Has the disk what a sync was asked for? A file system that cannot sync is taken at its word; a file that was removed will
-    /// never be found again.
+    /// Checks the result of a sync. A file system that cannot sync has to be trusted; a file that was removed meanwhile is an
+    /// error, as nobody will find it again.
     pub fn settled(&self, result: std::result::Result<(), Errno>) -> Result<()> {
         match result {
             Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP) => {}

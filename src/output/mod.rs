@@ -81,7 +81,7 @@ impl Output {
         existing: Existing,
         interrupted: &dyn Fn(Duration) -> bool,
     ) -> Result<(Output, Option<Position>)> {
-        // Whatever stands behind stdout, a socket perhaps, is already open.
+        // What stdout stands for, perhaps a socket, is already open.
         if path == Path::new("/dev/stdout") {
             return Ok((Output::stdout()?, None));
         }

@@ -299,7 +299,7 @@ impl ValueWriter {
     #[cold]
     fn write_misfit(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
         let mut warn = |warning| self.warnings.push(warning);
-        if let Some(kind) = self.types.mend(column.type_oid, &column.kind, &mut warn) {
+        if let Some(kind) = self.types.kind_after_misfit(column.type_oid, &column.kind, &mut warn) {
             column.kind = kind;
             if self.writer.write(&column.kind, text, out).is_ok() {
                 return;

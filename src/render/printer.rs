@@ -130,7 +130,7 @@ struct Table {
     announced: bool,
     operations: Operations,
     /// Must its relation event still be printed?
-    news: bool,
+    relation_pending: bool,
 }
 
 enum Renderer {
@@ -237,8 +237,8 @@ impl Printer {
             return Printed::Nothing;
         }
         self.open(event, out);
-        if table.news {
-            self.tell_news(event, relation, out);
+        if table.relation_pending {
+            self.write_pending_relation(event, relation, out);
         }
         self.render(event, out);
         Printed::Change
@@ -267,28 +267,29 @@ impl Printer {
     }
 
     fn announce(&mut self, relation: &Relation, changed: bool) -> Table {
-        const UNKNOWN: Table = Table { announced: false, operations: Operations::NONE, news: false };
+        const UNKNOWN: Table = Table { announced: false, operations: Operations::NONE, relation_pending: false };
         while self.tables.len() <= relation.index {
             self.tables.push(UNKNOWN);
         }
         let operations = self.filter.operations_of(&relation.schema, &relation.table);
-        if !operations.spare_tables() {
+        if !operations.has_no_table_operation() {
             match &mut self.format {
                 Renderer::Json(ndjson) => ndjson.prepare(relation),
                 Renderer::Text(text) => text.prepare(relation, self.include.relations),
             }
         }
-        let news = self.tables.get(relation.index).is_some_and(|table| table.news);
-        let table = Table { announced: true, operations, news: news || changed && self.include.relations };
+        let pending = self.tables.get(relation.index).is_some_and(|table| table.relation_pending);
+        let table =
+            Table { announced: true, operations, relation_pending: pending || changed && self.include.relations };
         if let Some(place) = self.tables.get_mut(relation.index) {
             *place = table;
         }
         table
     }
 
-    fn tell_news(&mut self, change: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
+    fn write_pending_relation(&mut self, change: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
         if let Some(table) = self.tables.get_mut(relation.index) {
-            table.news = false;
+            table.relation_pending = false;
         }
         let body = Body::Relation { relation, changed: true };
         self.render(&Event { subxid: None, seq: None, body, ..*change }, out);

@@ -1,4 +1,4 @@
-//! From a type's number to its [`Kind`]: by heart for built-in types, else from the catalog.
+//! From a type's number to its [`Kind`]: from a fixed table for built-in types, else from the catalog.
 
 use super::kind::Kind;
 use super::name::format_builtin;
@@ -105,7 +105,7 @@ impl Types {
     /// `None`: write it as text; `warn` is told once for each type.
     ///
     /// Of a long row of misfits only the 1st, 2nd, 4th, 8th and so on is worth a question to the catalog.
-    pub fn mend(&mut self, oid: u32, kind: &Kind, warn: &mut dyn FnMut(String)) -> Option<Kind> {
+    pub fn kind_after_misfit(&mut self, oid: u32, kind: &Kind, warn: &mut dyn FnMut(String)) -> Option<Kind> {
         if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
             let misfits = self.misfits.entry(oid).or_insert(0);
             *misfits += 1;
@@ -319,14 +319,14 @@ mod tests {
         fake.define(20001, composite(&[("a", 23), ("b", 25)]));
         fake.asked();
         let mut warnings = Vec::new();
-        let new = types.mend(20001, &old, &mut |warning| warnings.push(warning)).unwrap();
+        let new = types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)).unwrap();
         assert_eq!(new, Kind::composite([("a", Kind::Number), ("b", Kind::Text)]));
         // Another column of that type need not ask again.
-        assert_eq!(types.mend(20001, &old, &mut |warning| warnings.push(warning)), Some(new.clone()));
+        assert_eq!(types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)), Some(new.clone()));
         assert_eq!(fake.asked().len(), 1);
         assert!(warnings.is_empty());
         for _ in 0..1000 {
-            assert_eq!(types.mend(20001, &new, &mut |warning| warnings.push(warning)), None);
+            assert_eq!(types.kind_after_misfit(20001, &new, &mut |warning| warnings.push(warning)), None);
         }
         assert_eq!(fake.asked().len(), 10);
         assert_eq!(
@@ -334,7 +334,7 @@ mod tests {
             ["values of type public.t20001 are shown as text: a value does not have the form of its type"]
         );
         resolve(&mut types, &[16], false);
-        assert_eq!(types.mend(16, &Kind::Bool, &mut |warning| warnings.push(warning)), None);
+        assert_eq!(types.kind_after_misfit(16, &Kind::Bool, &mut |warning| warnings.push(warning)), None);
         assert!(fake.asked().is_empty());
         assert_eq!(warnings.len(), 2);
     }

@@ -27,7 +27,7 @@ impl Findings {
         self.0.push(Finding { verdict: Verdict::Ok, text: text.into(), remedy: None });
     }
 
-    /// It will do, but somebody should know.
+    /// It works, but may cause trouble.
     pub fn warn(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
         self.0.push(Finding { verdict: Verdict::Warn, text: text.into(), remedy: Some(remedy.into()) });
     }

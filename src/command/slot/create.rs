@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// After so long the user wants to know what takes so long; then again after twice that time, and so on.
+/// When to say first what the server waits for; then again after twice that time, and so on.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// How often to look for Ctrl-C while the server works.
@@ -33,7 +33,7 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()
     let stop = Stop::install()?;
     match create(session, settings, talk, &new, args.timeout, &stop) {
         Ok(lsn) => answer::print(&format!("slot {}: plugin {plugin}, consistent point {lsn}\n", new.name)),
-        // Somebody else was quicker.
+        // Another client created it meanwhile.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
             let there = slots::find(&mut *connect::sql(settings)?, new.name)?;
             there.map_or(Err(error), |there| keep(&there, &new, &server, true))
@@ -70,7 +70,7 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
     answer::print(&format!("slot {name}: plugin {}, already there, confirmed up to {confirmed}\n", new.plugin))
 }
 
-/// What the server would refuse with an error about its syntax, or do otherwise than is meant.
+/// Refuses what the server would refuse with a syntax error, or understand differently.
 pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
     let act = format!("create slot \"{}\"", new.name);
     server.require_version(14, &act, "walcat")?;
@@ -126,7 +126,7 @@ impl<'a> Watch<'a> {
         Watch { settings, talk, name, start: Instant::now(), next_report: SILENCE }
     }
 
-    /// Time goes by: reports if it is time to.
+    /// Says what it waits for, if that is due.
     pub fn tick(&mut self) {
         let elapsed = self.start.elapsed();
         if elapsed >= self.next_report {
@@ -160,7 +160,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Cancels the creation. If the slot came into being just before, so be it.
+    /// Cancels the creation. It may succeed just before: then the slot stays.
     fn give_up(&self, done: &Receiver<Result<Lsn>>, pid: i32, reason: &str) -> Result<Lsn> {
         let awaited = self.ask().ok().flatten();
         sessions::cancel(&mut *connect::sql(self.settings)?, pid)?;
@@ -181,7 +181,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Names what the server waits for. It is worth no failure if that cannot be found out.
+    /// Names what the server waits for, if that can be found out.
     fn report(&self) {
         let what = match self.ask() {
             Ok(Some(awaited)) => awaited.to_string(),

@@ -62,7 +62,7 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) 
     }
 }
 
-/// There is nothing to create here.
+/// The error for a slot that is not there, without the advice to create it.
 fn missing(client: &mut Client, name: &str) -> Error {
     slots::missing(client, name, &act(name)).with_remedy("walcat slot list")
 }

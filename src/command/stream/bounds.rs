@@ -92,7 +92,7 @@ impl Bounds {
         reached.then_some(Ended::AtPosition)
     }
 
-    /// The same for a message that cannot be looked into: does the stream end before it, or with it?
+    /// The same for a message that cannot be decoded: does the stream end before it, or with it?
     pub fn opaque(&mut self, start: Lsn) -> (Option<Ended>, Option<Ended>) {
         if self.until.is_some_and(|until| start > until.lsn) {
             return (Some(Ended::AtPosition), None);
@@ -118,7 +118,7 @@ fn is_end(event: &Event<'_>) -> bool {
 }
 
 impl Until {
-    /// Has all come that is wanted, if nothing is left that commits before `position`?
+    /// Nothing is left that commits before `position`: has everything wanted come?
     fn is_passed_at(&self, position: Lsn) -> bool {
         // Before the server's WAL goes on, nothing starts at its end.
         if self.inclusive && self.passed { position > self.lsn } else { position >= self.lsn }

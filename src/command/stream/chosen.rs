@@ -17,7 +17,7 @@ pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version:
     }
     let filter = Filter::new(patterns, Operations::ALL)?;
     let missing = filter.unmatched(&published);
-    let shows = |(schema, table): &(String, String)| !filter.operations_of(schema, table).spare_tables();
+    let shows = |(schema, table): &(String, String)| !filter.operations_of(schema, table).has_no_table_operation();
     if missing.is_empty() && published.iter().any(shows) {
         return Ok(());
     }

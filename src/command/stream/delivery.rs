@@ -18,7 +18,7 @@ use crate::stop::Stop;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// The way of a message, from its arrival to the output.
+/// Takes messages, and writes what they say to the output.
 pub struct Delivery {
     /// Where the bytes go.
     pub output: Output,
@@ -86,7 +86,7 @@ impl Delivery {
     /// Where the server is to start so that it sends what comes after the last position delivered.
     pub fn start(&self) -> Lsn {
         let last = self.last().map_or(Lsn::INVALID, |position| position.lsn);
-        // From the middle of a transaction there is no way on but through its beginning.
+        // A transaction can only be sent again from its beginning.
         if self.bounds.at_boundary() { last.max(self.progress.received_position()) } else { last }
     }
 
@@ -201,7 +201,7 @@ impl Delivery {
         (self.progress.received_position(), self.progress.durable_position())
     }
 
-    /// After a failure: what came before it goes out all the same, as long as the reader takes any of it.
+    /// After a failure: writes what came before it, as long as the reader takes any of it.
     pub fn hand_over(&mut self, stop: &Stop) {
         let mut before = usize::MAX;
         while matches!(self.output.write(), Ok(Written::Blocked)) && self.output.waiting() < before {
@@ -210,7 +210,7 @@ impl Delivery {
                 break;
             }
         }
-        // The failure that ended the stream is the one to tell; without confirmation nothing is lost by another.
+        // The failure that ended the stream is the one to report. Should the sync fail too, nothing is lost: it was not confirmed.
         let _ = self.output.sync();
         self.count_durable();
     }

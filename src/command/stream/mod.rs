@@ -44,7 +44,7 @@ const SETUP: Duration = Duration::from_secs(30);
 /// What the stream does over every connection, decided before it starts.
 struct Plan {
     slot: String,
-    /// The slot is made by the connection and goes with it.
+    /// Is the slot created by the connection, and dropped with it?
     temporary: bool,
     plugin: Plugin,
     /// The output plugin's options.
@@ -62,7 +62,7 @@ struct Plan {
 enum Plugin {
     Pgoutput,
     Wal2json,
-    /// Nothing here: its bytes can only be passed on.
+    /// Not known here: its bytes can only be passed on.
     Other(String),
 }
 
@@ -131,7 +131,7 @@ fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Positio
     }
 }
 
-/// Puts the way of the messages together.
+/// Makes what turns messages into output.
 fn deliver(
     args: &StreamArgs,
     settings: &Rc<Settings>,
@@ -204,7 +204,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Goes from connection to connection. The first must stand; a later one that fails may be tried again.
+    /// Streams over one connection after the other. If the first fails that is an error; later ones are tried again.
     fn stream(&mut self) -> Result<Ended> {
         let mut backoff = Backoff::new();
         let mut first = true;
@@ -248,8 +248,7 @@ impl Stream<'_> {
         }
     }
 
-    /// Until when a connection must stand. A new one is tried for no longer than a while: the way to the server may swallow what is sent
-    /// without a word.
+    /// When to give up connecting. Connecting again is limited in time: a network may drop packets without an error.
     fn limit(&self, first: bool) -> Option<Instant> {
         let limit = (!first).then(|| Instant::now() + SETUP);
         limit.into_iter().chain(self.plan.deadline).min()

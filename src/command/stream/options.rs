@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Options of the output plugin, by name; `None` is an option without value.
 pub type Options = Vec<(String, Option<String>)>;
 
-/// Refuses words that make no sense together, before anything is asked of a server.
+/// Refuses options that make no sense together, before a server is asked for anything.
 pub fn check(args: &StreamArgs) -> Result<()> {
     for option in &args.option {
         parse(option)?;
@@ -27,7 +27,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
     Ok(())
 }
 
-/// What the plugin is told, for this server. The user's own options win, except where the decoder would lose its footing.
+/// The options for the plugin on this server. The user's own win, except those with which the decoder could not work.
 pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], version: Version) -> Result<Options> {
     let own: Options = args.option.iter().map(|option| parse(option)).collect::<Result<_>>()?;
     let raw = args.print.format == Format::Raw;

@@ -36,7 +36,7 @@ pub struct Preparation<'a> {
     args: &'a StreamArgs,
     settings: &'a Settings,
     talk: Talk,
-    /// Only as long as it is needed: a stream may last for weeks.
+    /// Kept only as long as it is needed: a stream may last for weeks.
     session: Option<Session>,
     server: Server,
     /// The slot that is there already.
@@ -188,7 +188,7 @@ impl<'a> Preparation<'a> {
         Ok(())
     }
 
-    /// Says more about a failure than the server did, from what the catalog holds.
+    /// Explains a failure with what the catalog tells about the slot and the role.
     pub fn explain(&mut self, plan: &Plan, error: Error) -> Error {
         if error.server().is_none() {
             return error;
@@ -222,8 +222,7 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    /// Looks for the slot. One that is in use may be about to be let go of: of the session of a program that was just ended the
-    /// server learns a little later.
+    /// Looks for the slot. A slot in use may soon be free: the server notices a little late that a client has gone.
     fn check_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let act = self.act();
         let client = session(&mut self.session, self.settings)?;
@@ -383,7 +382,7 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// The session, connected anew if it was let go.
+/// The session, connected again if it was closed.
 fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<&'s mut Session> {
     if session.is_none() {
         *session = Some(connect::sql(settings)?);
@@ -391,7 +390,7 @@ fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<
     session.as_mut().ok_or_else(|| Error::new("could not connect: no session"))
 }
 
-/// At the start a slot that is in use is no passing thing: somebody should know.
+/// At the start a slot in use is an error to report, not something to wait for.
 fn settled(error: Error) -> Error {
     error.with_kind(Kind::Permanent)
 }

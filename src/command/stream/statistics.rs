@@ -15,13 +15,14 @@ pub struct Statistics {
     messages_before: u64,
     bytes: u64,
     position: Lsn,
-    /// How far the server's WAL reaches, as far as it told.
+    /// The end of the server's WAL, as far as known.
     server: Lsn,
     in_place: bool,
 }
 
 impl Statistics {
-    /// Shows every `every`, at the least ten times a second. With `--peek` nothing is confirmed, and the slot's lag stays what it is.
+    /// Shows the statistics at the interval `every`, but at most ten times a second. With `--peek` nothing is confirmed, and the
+    /// slot's lag stays what it is.
     pub fn new(every: Duration, peek: bool) -> Statistics {
         let every = every.max(Duration::from_millis(100));
         let now = Instant::now();
@@ -74,7 +75,7 @@ impl Statistics {
         self.print(rate, confirmed, written, false);
     }
 
-    /// Shows the whole for the last time.
+    /// Shows the totals for the last time.
     pub fn end(&mut self, confirmed: Lsn, written: u64) {
         let rate = self.messages as f64 / self.since.elapsed().as_secs_f64().max(1e-3);
         self.print(rate, confirmed, written, true);

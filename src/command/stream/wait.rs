@@ -23,8 +23,8 @@ pub struct Ready {
     pub reader_gone: bool,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), room for the output that waits, the end of a sync, a signal,
-/// the end of time.
+/// Waits for whatever comes first: the server (if a connection is given), room for waiting output, the end of a sync, a signal, the
+/// timeout.
 pub fn wait_for(
     connection: Option<&Connection>,
     output: &Output,

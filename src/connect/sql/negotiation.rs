@@ -21,7 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// How much of the server's first words is kept: enough for the names of the ways of authentication it offers.
 const KEPT: usize = 256;
-/// The longest error or notice that is believed to come from a server that was just started to be talked to, as in libpq.
+/// The longest first message that is taken for one of PostgreSQL, as in libpq.
 const LONGEST: u32 = 30_000;
 
 /// Makes the streams of one attempt.
@@ -208,7 +208,7 @@ impl Heard {
     }
 }
 
-/// Can a server of PostgreSQL's begin like this: with an authentication request, an error, a notice or NegotiateProtocolVersion
+/// Can a PostgreSQL server begin like this: with an authentication request, an error, a notice or NegotiateProtocolVersion
 /// of a believable length?
 fn is_postgres(kept: &[u8]) -> bool {
     let Some((tag, rest)) = kept.split_first() else { return true };

@@ -124,7 +124,6 @@ impl Fixture {
     }
 }
 
-/// Who signs certificates.
 /// Signs certificates.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
