@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
 use walcat::cli::{Cli, Command, ConnectionOptions};
 use walcat::command::{self, Talk, is_colored};
 use walcat::connect::{Given, Prompt, Remark, Settings, Voice, hide_password};
@@ -26,7 +26,7 @@ fn run(cli: &Cli) -> Result<()> {
     let settings = || Settings::resolve(&given(&cli.connection, talk));
     match &cli.command {
         Command::Completions(args) => command::completions::run(args),
-        Command::Stream(args) => command::stream::run(args, &Rc::new(settings()?), talk, color),
+        Command::Stream(args) => command::stream::run(args, &Arc::new(settings()?), talk, color),
         Command::Slot(command) => command::slot::run(command, &settings()?, &talk),
         Command::Pub(command) => command::publication::run(command, &settings()?, &talk),
         Command::Check(args) => command::check::run(args, &settings()?),

@@ -15,7 +15,7 @@ pub mod table_spec;
 pub mod tables;
 pub mod types;
 
-pub use on_demand::Outage;
+pub use on_demand::LookUps;
 
 use crate::error::{Error, Result};
 use postgres::Row;

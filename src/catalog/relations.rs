@@ -1,8 +1,7 @@
 //! The columns of tables: the catalog behind [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
 
-use super::on_demand::{OnDemand, Outage};
+use super::on_demand::{LookUps, OnDemand};
 use super::{column, failed};
-use crate::connect::Session;
 use crate::decode::{CatalogColumn, RelationCatalog};
 use crate::error::{Kind, Result};
 use crate::event::Column;
@@ -31,18 +30,15 @@ pub struct SqlRelations {
 }
 
 impl SqlRelations {
-    /// Asks over connections that `connect` opens. `outage` hears of it if the server is away, `warn` of the first other failure.
-    pub fn new(
-        connect: impl FnMut() -> Result<Session> + 'static,
-        outage: Outage,
-        warn: impl FnMut(&str) + 'static,
-    ) -> SqlRelations {
-        SqlRelations { connection: OnDemand::new(connect, outage), warn: Box::new(warn), warned: false }
+    /// Asks on a connection of its own. `warn` hears of the first failure that does not break the stream off.
+    pub fn new(look_ups: &LookUps, warn: impl FnMut(&str) + 'static) -> SqlRelations {
+        SqlRelations { connection: OnDemand::new(look_ups), warn: Box::new(warn), warned: false }
     }
 
     fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
         let failed = failed("look up the columns of a table");
-        let rows = self.connection.ask(|client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
+        let (schema, table) = (schema.to_owned(), table.to_owned());
+        let rows = self.connection.ask(move |client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
         rows.iter().map(catalog_column).collect()
     }
 }
@@ -79,9 +75,8 @@ mod tests {
     fn a_catalog_that_cannot_be_had_is_told_once() {
         let warnings = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&warnings);
-        let connect = || Err(Error::new("could not connect: nobody there"));
-        let mut relations =
-            SqlRelations::new(connect, Outage::default(), move |text| heard.borrow_mut().push(text.to_owned()));
+        let look_ups = LookUps::new(|_| Err(Error::new("could not connect: nobody there")), || false);
+        let mut relations = SqlRelations::new(&look_ups, move |text| heard.borrow_mut().push(text.to_owned()));
         assert_eq!(relations.columns("public", "a"), None);
         assert_eq!(relations.columns("public", "b"), None);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
-use super::on_demand::{OnDemand, Outage};
-use crate::connect::{Session, server_error};
+use super::on_demand::{LookUps, OnDemand};
+use crate::connect::server_error;
 use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
 use postgres::Row;
@@ -69,15 +69,16 @@ pub struct SqlTypes {
 }
 
 impl SqlTypes {
-    /// Asks over connections that `connect` opens. `outage` hears of it if the server is away.
-    pub fn new(connect: impl FnMut() -> Result<Session> + 'static, outage: Outage) -> SqlTypes {
-        SqlTypes { connection: OnDemand::new(connect, outage) }
+    /// Asks on a connection of its own.
+    pub fn new(look_ups: &LookUps) -> SqlTypes {
+        SqlTypes { connection: OnDemand::new(look_ups) }
     }
 }
 
 impl TypeCatalog for SqlTypes {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
-        let rows = self.connection.ask(|client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
+        let oids = oids.to_vec();
+        let rows = self.connection.ask(move |client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
         rows.iter().map(|row| entry(row).map_err(failed)).collect()
     }
 }

@@ -20,11 +20,10 @@ pub use process_title::hide_password;
 pub use resolve::Given;
 pub use sql::{Session, server_error, sql};
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Settings of a session that decide how names and values are printed. Sent with the startup packet they win over those of the
@@ -38,7 +37,7 @@ pub const PINNED: [(&str, &str); 5] = [
 ];
 
 /// Everything needed to connect, from the command line, the environment, the service file and the defaults.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The servers to try, in order.
     pub hosts: Vec<Host>,
@@ -69,9 +68,21 @@ pub struct Settings {
     /// May the user be asked?
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
-    pub typed: OnceCell<Secret>,
+    pub typed: OnceLock<Secret>,
     /// Where warnings and the server's notices go.
     pub voice: Voice,
+}
+
+impl Settings {
+    /// The same for a session that others wait for: no server may take longer than `limit` to let us in, and no statement either.
+    pub fn hurried(&self, limit: Duration) -> Settings {
+        let mut hurried = self.clone();
+        hurried.connect_timeout = Some(self.connect_timeout.map_or(limit, |timeout| timeout.min(limit)));
+        let timeout = format!("-c statement_timeout={}", limit.as_millis().max(1));
+        hurried.options =
+            Some(self.options.iter().map(String::as_str).chain([&*timeout]).collect::<Vec<_>>().join(" "));
+        hurried
+    }
 }
 
 /// Takes warnings and the server's notices, for the user to see.

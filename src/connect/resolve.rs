@@ -12,9 +12,9 @@ use super::{
     TlsSettings, TlsVersions, Voice,
 };
 use crate::error::{Error, Result};
-use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 const DEFAULT_PORT: u16 = 5432;
@@ -82,7 +82,7 @@ impl Settings {
             password,
             password_source: if from_variable { "PGPASSWORD" } else { "the connection string or the service file" },
             prompt: given.prompt,
-            typed: OnceCell::new(),
+            typed: OnceLock::new(),
             voice: given.voice.clone(),
             user,
             dbname,

@@ -46,6 +46,7 @@ mod generated;
 mod golden;
 mod harness;
 mod imports;
+mod look_ups;
 mod manners;
 mod privileges;
 mod protocol;

@@ -5,7 +5,7 @@ use super::Ended;
 use super::bounds::{Bounds, Until};
 use super::statistics::Statistics;
 use super::wait::{STALLED_READER_LIMIT, wait_for};
-use crate::catalog::Outage;
+use crate::catalog::LookUps;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::render::{Printed, Printer};
 use crate::stop::Stop;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Takes messages, and writes what they say to the output.
 pub struct Delivery {
@@ -35,8 +35,8 @@ pub enum Form {
     Events {
         decoder: Decoder,
         printer: Box<Printer>,
-        /// Of the server that decoder and printer ask about tables and types.
-        outage: Outage,
+        /// How decoder and printer ask about tables and types.
+        look_ups: LookUps,
     },
     /// The plugin's bytes and a line end; the decoder only watches where they lie.
     Raw { decoder: Option<Decoder>, last: Option<Position>, resume_after: Option<Position> },
@@ -112,7 +112,15 @@ impl Delivery {
         self.bounds.at_boundary()
     }
 
-    /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does.
+    /// Nothing that is asked about tables and types may hold up the stream for longer than this.
+    pub fn limit_look_ups(&self, limit: Duration) {
+        if let Form::Events { look_ups, .. } = &self.form {
+            look_ups.limit(limit);
+        }
+    }
+
+    /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does. A transient error means that it could
+    /// not be understood for now.
     pub fn take(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
         let ended = match self.form {
             Form::Events { .. } => self.take_events(start, payload)?,
@@ -126,7 +134,7 @@ impl Delivery {
     }
 
     fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
-        let Form::Events { decoder, printer, outage } = &mut self.form else { return Ok(None) };
+        let Form::Events { decoder, printer, look_ups } = &mut self.form else { return Ok(None) };
         let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
         let (mut ended, mut unknown) = (None, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
@@ -137,7 +145,7 @@ impl Delivery {
             }
             if let Body::Relation { .. } = event.body {
                 // No row of the table is shown yet: all of them come again with the next connection.
-                unknown = outage.take();
+                unknown = look_ups.take_broken_off();
             }
             if ended.is_some() || unknown.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

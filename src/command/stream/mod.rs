@@ -13,7 +13,7 @@ mod session;
 mod statistics;
 mod wait;
 
-use crate::catalog::Outage;
+use crate::catalog::LookUps;
 use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
 use crate::cli::{Format, StreamArgs};
@@ -36,6 +36,7 @@ use session::Session;
 use statistics::Statistics;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a new connection may take from the first packet to the stream.
@@ -82,7 +83,7 @@ enum Ended {
 }
 
 /// Streams as the command line says.
-pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) -> Result<()> {
+pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool) -> Result<()> {
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let print = print_settings(&args.print, args.messages, color)?;
     options::check(args)?;
@@ -110,7 +111,8 @@ pub fn run(args: &StreamArgs, settings: &Rc<Settings>, talk: Talk, color: bool) 
             last.lsn
         ));
     }
-    let delivery = deliver(args, settings, &plan, print, (output, resume), talk)?;
+    let look_ups = look_ups(settings, &stop, deadline);
+    let delivery = deliver(args, look_ups, &plan, print, (output, resume), talk)?;
     let server_silence = ServerSilence::new();
     Stream { args, settings, preparation, plan, stop, talk, delivery, server_silence, system: None }.run()
 }
@@ -134,17 +136,16 @@ fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Positio
 /// Makes what turns messages into output.
 fn deliver(
     args: &StreamArgs,
-    settings: &Rc<Settings>,
+    look_ups: LookUps,
     plan: &Plan,
     print: Option<PrintSettings>,
     (output, resume): (Output, Option<Position>),
     talk: Talk,
 ) -> Result<Delivery> {
-    let outage = Outage::default();
     let decoder = match plan.plugin {
         Plugin::Pgoutput => Some(Decoder::pgoutput()),
         Plugin::Wal2json => {
-            let relations = SqlRelations::new(connector(settings), outage.clone(), move |text| talk.warning(text));
+            let relations = SqlRelations::new(&look_ups, move |text| talk.warning(text));
             Some(Decoder::wal2json(Box::new(relations)))
         }
         Plugin::Other(_) => None,
@@ -155,20 +156,20 @@ fn deliver(
             return Err(Error::new(format!("could not stream from slot \"{}\": no decoder for it", plan.slot)));
         }
         (Some(print), Some(decoder)) => {
-            let types = Types::new(Box::new(SqlTypes::new(connector(settings), outage.clone())));
+            let types = Types::new(Box::new(SqlTypes::new(&look_ups)));
             let mut printer = Printer::new(print, types);
             printer.resume_after(resume);
-            Form::Events { decoder, printer: Box::new(printer), outage }
+            Form::Events { decoder, printer: Box::new(printer), look_ups }
         }
     };
     let statistics = args.stats.filter(|_| !talk.is_quiet()).map(|every| Statistics::new(every, plan.peek));
     Ok(Delivery::new(form, output, Bounds::new(args.limit), statistics, talk, resume.is_some()))
 }
 
-/// Opens SQL connections for look-ups in the catalog while the stream runs.
-fn connector(settings: &Rc<Settings>) -> impl FnMut() -> Result<connect::Session> + use<> {
-    let settings = Rc::clone(settings);
-    move || connect::sql(&settings)
+/// How to look things up in the catalog while the stream runs.
+fn look_ups(settings: &Arc<Settings>, stop: &Stop, deadline: Option<Instant>) -> LookUps {
+    let (settings, stop) = (Arc::clone(settings), stop.clone());
+    LookUps::new(move |limit| connect::sql(&settings.hurried(limit)), move || stop.requested() || is_over(deadline))
 }
 
 /// A stream over one connection after the other.
@@ -272,6 +273,10 @@ impl Stream<'_> {
             self.preparation.create_temporary(&mut connection, &self.plan, &self.stop)?;
         }
         let timeout = preparation::wal_sender_timeout(&mut connection)?;
+        if let Some(timeout) = timeout {
+            // The last report may be as old as a third of it, and columns and types are asked for one after the other.
+            self.delivery.limit_look_ups(timeout / 4);
+        }
         let start = self.plan.start.max(self.delivery.start());
         if first && self.delivery.is_done_at(start) {
             return Ok(Ended::AtPosition);

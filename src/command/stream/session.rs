@@ -148,10 +148,15 @@ impl<'a> Session<'a> {
             let Some(message) = self.connection.next_message()? else { return Ok(Taken::All) };
             let asked = match message {
                 Message::XLogData { start, payload, .. } => {
-                    if let Some(ended) = self.delivery.take(start, payload)? {
-                        return Ok(Taken::Ended(ended));
+                    match self.delivery.take(start, payload) {
+                        Ok(None) => false,
+                        Ok(Some(ended)) => return Ok(Taken::Ended(ended)),
+                        // What it did not wait for comes again with the next start.
+                        Err(error) if error.kind() == Kind::Transient => {
+                            return self.interruption().map(Taken::Ended).ok_or(error);
+                        }
+                        Err(error) => return Err(error),
                     }
-                    false
                 }
                 Message::Keepalive { end, reply_requested, .. } => {
                     if let Some(ended) = self.delivery.idle_at(end) {
@@ -177,13 +182,13 @@ impl<'a> Session<'a> {
     /// Does what is due.
     fn attend(&mut self) -> Result<Option<Ended>> {
         // Where there is no file to open anew, SIGHUP says that the terminal is gone.
-        if self.stop.requested() || !self.delivery.output.has_name() && self.stop.take_hang_up() {
+        if !self.delivery.output.has_name() && self.stop.take_hang_up() {
             return Ok(Some(Ended::Interrupted));
         }
-        let now = Instant::now();
-        if self.plan.deadline.is_some_and(|deadline| now >= deadline) {
-            return Ok(Some(Ended::TimedOut));
+        if let Some(ended) = self.interruption() {
+            return Ok(Some(ended));
         }
+        let now = Instant::now();
         // A file is written when there is nothing more to read just now, or by the block.
         if !self.delivery.output.is_file() && self.hand_on()? == Written::Closed {
             return Ok(Some(Ended::ReaderGone));
@@ -205,6 +210,14 @@ impl<'a> Session<'a> {
         self.listen_for_life(now)?;
         self.delivery.show_statistics(now);
         Ok(None)
+    }
+
+    /// Does the user want it to end, now or by the time that was set?
+    fn interruption(&self) -> Option<Ended> {
+        if self.stop.requested() {
+            return Some(Ended::Interrupted);
+        }
+        self.plan.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Ended::TimedOut)
     }
 
     /// Waits for the server, for room in the output, for a signal, or until something is due; then reads once.

@@ -1,0 +1,102 @@
+//! Look-ups in the catalog while the stream runs: what they cannot have is text, and they hold nothing up.
+
+use crate::support::*;
+use postgres::Client;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A database with a table `m` of a type that has to be looked up, beside the plain table `t`, and a slot.
+fn moods<'s>(server: &'s Server, plugin: &str, name: &str) -> Database<'s> {
+    let db = Database::create_on(server, name);
+    db.sql(
+        "CREATE TYPE mood AS ENUM ('calm', 'merry'); CREATE TABLE m (id int PRIMARY KEY, v mood[]);
+         CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES",
+    );
+    db.create_slot(plugin);
+    db
+}
+
+fn stream(db: &Database<'_>) -> Command {
+    db.walcat(&["stream", "-S", db.name(), "--publication", "p"])
+}
+
+fn row(running: &mut Running) -> Value {
+    running.json()["after"].clone()
+}
+
+/// Nobody can look casts up, as looking for hstore does, until the client is dropped.
+fn lock_casts(db: &Database<'_>) -> Client {
+    let mut locker = db.client();
+    locker.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_cast IN ACCESS EXCLUSIVE MODE").unwrap();
+    locker
+}
+
+#[test]
+fn a_server_without_room_for_look_ups_is_no_outage() {
+    let server = Server::start(Options::default());
+    for plugin in plugins() {
+        let db = moods(&server, plugin, &format!("no_room_{plugin}"));
+        db.sql("DROP ROLE IF EXISTS streamer; CREATE ROLE streamer LOGIN REPLICATION");
+        let mut running = spawn(stream(&db).env("PGUSER", "streamer"));
+        db.sql("INSERT INTO t VALUES (1)");
+        assert_eq!(row(&mut running), json!({"id": 1}));
+        db.sql("ALTER ROLE streamer CONNECTION LIMIT 0");
+        // Shown as text; the second is announced anew, as its table has changed.
+        db.sql("INSERT INTO m VALUES (2, '{calm}')");
+        assert_eq!(row(&mut running), json!({"id": 2, "v": "{calm}"}), "{plugin}");
+        db.sql("ALTER TABLE m ADD w mood; INSERT INTO m VALUES (3, '{merry}')");
+        assert_eq!(row(&mut running)["v"], "{merry}", "{plugin}");
+        db.sql("INSERT INTO t VALUES (4)");
+        assert_eq!(row(&mut running), json!({"id": 4}));
+        let finished = running.interrupt();
+        let stderr = &finished.succeeded().stderr;
+        assert!(!stderr.contains("trying again"), "{plugin}: {stderr}");
+        assert!(stderr.contains("too many connections for role \"streamer\""), "{plugin}: {stderr}");
+        let mood = db.value("SELECT 'mood[]'::regtype::oid");
+        assert_eq!(stderr.matches(&mood).count(), 1, "{plugin}: {stderr}");
+        db.sql("DROP TABLE m");
+    }
+}
+
+#[test]
+fn a_look_up_that_waits_does_not_silence_the_reports() {
+    let server = Server::start(Options { settings: &[("wal_sender_timeout", "3s")], ..Options::default() });
+    let db = moods(&server, "pgoutput", "reports");
+    let mut running = spawn(&mut stream(&db));
+    db.sql("INSERT INTO t VALUES (1)");
+    assert_eq!(row(&mut running), json!({"id": 1}));
+    let locker = lock_casts(&db);
+    db.sql("INSERT INTO m VALUES (2, '{calm}')");
+    assert_eq!(row(&mut running), json!({"id": 2, "v": "{calm}"}));
+    running.wait_for_stderr("shown as text: could not look up types");
+    db.sql("INSERT INTO t VALUES (3)");
+    assert_eq!(row(&mut running), json!({"id": 3}));
+    drop(locker);
+    let stderr = running.interrupt().succeeded().stderr.clone();
+    assert!(!stderr.contains("trying again"), "{stderr}");
+    assert!(!server.log().contains("terminating walsender"), "{}", server.log());
+}
+
+#[test]
+fn a_signal_ends_a_look_up_that_waits() {
+    let server = Server::start(Options::default());
+    let db = moods(&server, "pgoutput", "signal");
+    let mut running = spawn(&mut stream(&db));
+    db.sql("INSERT INTO t VALUES (1)");
+    assert_eq!(row(&mut running), json!({"id": 1}));
+    let locker = lock_casts(&db);
+    db.sql("INSERT INTO m VALUES (2, '{calm}')");
+    db.wait_for("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE NOT granted)");
+    let start = Instant::now();
+    running.signal(Signal::TERM);
+    let finished = running.wait();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(finished.succeeded().json().len(), 1);
+    drop(locker);
+    // What was being looked up comes again, and is no text.
+    let again = run(stream(&db).arg("--until-now"));
+    let rows: Vec<Value> = again.succeeded().json().iter().map(|event| event["after"].clone()).collect();
+    assert_eq!(rows, [json!({"id": 2, "v": ["calm"]})]);
+}
