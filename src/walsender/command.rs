@@ -16,6 +16,8 @@ use postgres_protocol::message::frontend;
 pub struct SystemIdentification {
     /// The number of the cluster; its copies have the same.
     pub system_id: String,
+    /// The timeline; a promotion begins another.
+    pub timeline: u32,
     /// How far the WAL is flushed; on a standby, how far it is replayed.
     pub flushed: Lsn,
 }
@@ -28,13 +30,39 @@ pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<System
     let act = "identify the server";
     let row = query(wire, act, "IDENTIFY_SYSTEM", patience)?.unwrap_or_default();
     // systemid | timeline | xlogpos | dbname
-    let [Some(system_id), _, Some(flushed), ..] = row.as_slice() else {
+    let [Some(system_id), Some(timeline), Some(flushed), ..] = row.as_slice() else {
         return Err(malformed_answer(act, "IDENTIFY_SYSTEM"));
     };
     Ok(SystemIdentification {
         system_id: system_id.clone(),
+        timeline: timeline.parse().map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
         flushed: flushed.parse().map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
     })
+}
+
+/// TIMELINE_HISTORY: where the server's WAL left the timeline `from` on its way to `to`, the one it is on. `None` if it never was on it.
+pub fn switch_point(wire: &mut Wire, from: u32, to: u32, patience: Patience<'_>) -> Result<Option<Lsn>> {
+    if to <= from {
+        // The first has no history at all.
+        return Ok(None);
+    }
+    let act = "read the history of the server's timeline";
+    let row = query(wire, act, &format!("TIMELINE_HISTORY {to}"), patience)?;
+    // filename | content
+    let content = row.and_then(|row| row.into_iter().nth(1)).flatten();
+    let content = content.ok_or_else(|| malformed_answer(act, "TIMELINE_HISTORY"))?;
+    Ok(find_switch_point(&content, from))
+}
+
+// { timeline '\t' switch point '\t' reason '\n' }*, with empty lines and comments between
+fn find_switch_point(history: &str, from: u32) -> Option<Lsn> {
+    let points = history.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let timeline: u32 = words.next()?.parse().ok()?;
+        let point = words.next()?.parse().ok()?;
+        (timeline == from).then_some(point)
+    });
+    points.min()
 }
 
 /// SHOW
@@ -211,6 +239,16 @@ mod tests {
         );
         assert_eq!(slot(false, 15_00_18), format!("{head}(SNAPSHOT 'nothing')"));
         assert_eq!(slot(true, 18_00_04), format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)"));
+    }
+
+    #[test]
+    fn finds_where_a_timeline_was_left() {
+        let history = "# a comment\n\n1\t0/3000148\tno recovery target specified\n\n 2\t1/A0\tbefore 2026-11-20\n";
+        assert_eq!(find_switch_point(history, 1), Some(Lsn(0x300_0148)));
+        assert_eq!(find_switch_point(history, 2), Some(Lsn(0x1_0000_00A0)));
+        for (history, from) in [(history, 3), ("", 1), ("1", 1), ("1\tx/y\tz", 1), ("-1\t0/1", 1), ("#1\t0/1", 1)] {
+            assert_eq!(find_switch_point(history, from), None, "{history:?}");
+        }
     }
 
     #[test]

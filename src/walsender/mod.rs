@@ -112,6 +112,12 @@ impl Connection {
         command::identify_system(&mut self.wire, patience)
     }
 
+    /// Where the server's WAL left the timeline `from` on its way to `to`, the one that it is on. `None` if it never was on it.
+    pub fn switch_point(&mut self, from: u32, to: u32) -> Result<Option<Lsn>> {
+        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        command::switch_point(&mut self.wire, from, to, patience)
+    }
+
     /// The value of a setting.
     pub fn show(&mut self, name: &str) -> Result<String> {
         let patience = Patience { deadline: None, interrupted: &*self.interrupted };

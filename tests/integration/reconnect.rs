@@ -371,6 +371,55 @@ fn a_standby_that_lacks_what_was_received_is_refused() {
 }
 
 #[test]
+fn a_standby_that_has_outgrown_what_it_lacks_is_refused() {
+    let primary = server_with(&[]);
+    let standby = primary.standby(&[("primary_conninfo", "")]);
+    let db = shop_on(&primary, "outgrown");
+    let proxy = Proxy::to(primary.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    let received = db.wal_position();
+    primary.stop(Stop::Immediate);
+    standby.client("postgres").batch_execute("SELECT pg_promote()").unwrap();
+    let other = shop_on(&standby, "outgrown");
+    // Less of it than lies between would be a gap, as the server starts where the stream was.
+    while other.value(&format!("SELECT pg_current_wal_lsn() > '{received}'::pg_lsn + 100000")) == "f" {
+        other.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 1000) i; DELETE FROM t");
+    }
+    proxy.redirect(standby.port());
+    proxy.cut();
+    let finished = running.wait();
+    finished.exited(1);
+    assert!(finished.stderr.contains("is on timeline 2, and timeline 1 was left at 0/"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("a standby has taken its place"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_standby_that_has_everything_takes_over() {
+    let primary = server_with(&[]);
+    let db = shop_on(&primary, "takeover");
+    let standby = primary.standby(&[]);
+    db.reconnect();
+    let proxy = Proxy::to(primary.port());
+    let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
+    insert(&db, 1);
+    expect(&mut running, 1);
+    let mut client = standby.client("takeover");
+    wait_until("the standby to follow", || client.query_opt("SELECT FROM t", &[]).unwrap());
+    proxy.redirect(1);
+    primary.stop(Stop::Fast);
+    client.batch_execute("SELECT pg_promote()").unwrap();
+    // As slots that are kept on a standby come from version 17 on: here that of the copy is of no more use.
+    client.batch_execute("SELECT pg_drop_replication_slot('takeover')").unwrap();
+    client.batch_execute("SELECT pg_create_logical_replication_slot('takeover', 'pgoutput')").unwrap();
+    client.batch_execute("INSERT INTO t VALUES (2)").unwrap();
+    proxy.redirect(standby.port());
+    expect(&mut running, 2);
+    running.interrupt().succeeded();
+}
+
+#[test]
 fn an_interrupt_ends_every_kind_of_waiting() {
     let server = server_with(&[]);
     let db = shop_on(&server, "waiting");

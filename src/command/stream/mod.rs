@@ -42,6 +42,10 @@ use std::time::{Duration, Instant};
 /// How long a new connection may take from the first packet to the stream.
 const SETUP: Duration = Duration::from_secs(30);
 
+/// Why the WAL of a server may not be that which was received.
+const SET_BACK: &str = "The server was set back, or a standby has taken its place that lacks what was received: \
+                        what it has instead cannot be told apart from it.";
+
 /// What the stream does over every connection, decided before it starts.
 struct Plan {
     slot: String,
@@ -182,8 +186,8 @@ struct Stream<'a> {
     talk: Talk,
     delivery: Delivery,
     server_silence: ServerSilence,
-    /// The number of the cluster of the first connection.
-    system: Option<String>,
+    /// What the last server was.
+    system: Option<SystemIdentification>,
 }
 
 impl Stream<'_> {
@@ -267,8 +271,8 @@ impl Stream<'_> {
         } else {
             self.check_again(&mut connection, &system)?;
         }
-        self.system = Some(system.system_id);
         self.delivery.server_at(system.flushed);
+        self.system = Some(system);
         if self.plan.temporary {
             self.preparation.create_temporary(&mut connection, &self.plan, &self.stop)?;
         }
@@ -311,7 +315,7 @@ impl Stream<'_> {
 
     /// Before the stream goes on over a new connection: is it the same server, with all that was received and all that is needed?
     fn check_again(&mut self, connection: &mut Connection, system: &SystemIdentification) -> Result<()> {
-        if self.system.as_ref().is_some_and(|known| *known != system.system_id) {
+        if self.system.as_ref().is_some_and(|known| known.system_id != system.system_id) {
             return Err(Error::new(
                 "could not go on: another server has taken the place of the one that the stream came from",
             )
@@ -324,14 +328,23 @@ impl Stream<'_> {
                 system.flushed
             ));
             let standby = connection.parameter("in_hot_standby") == Some("on");
-            return Err(if standby {
-                error.with_kind(Kind::Transient)
-            } else {
-                error.with_detail(
-                    "The server was set back, or a standby has taken its place that lacks what was received: \
-                     what it has instead cannot be told apart from it.",
-                )
-            });
+            return Err(if standby { error.with_kind(Kind::Transient) } else { error.with_detail(SET_BACK) });
+        }
+        if let Some(known) = self.system.as_ref().map(|known| known.timeline).filter(|known| *known != system.timeline)
+        {
+            let point = connection.switch_point(known, system.timeline)?;
+            let reason = match point {
+                Some(point) if received <= point => None,
+                Some(point) => Some(format!("was left at {point}, but was received up to {received}")),
+                None => Some("is not among those that it comes from".to_owned()),
+            };
+            if let Some(reason) = reason {
+                let new = system.timeline;
+                return Err(Error::new(format!(
+                    "could not go on: the server is on timeline {new}, and timeline {known} {reason}"
+                ))
+                .with_detail(SET_BACK));
+            }
         }
         self.preparation.check_again(connection)
     }
