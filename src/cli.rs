@@ -254,7 +254,7 @@ pub struct SlotAdvanceArgs {
     pub name: String,
 
     /// Where to move it [default: the current WAL position]
-    #[arg(long, value_name = "LSN")]
+    #[arg(long, value_name = "LSN", allow_negative_numbers = true)]
     pub to: Option<Lsn>,
 }
 
@@ -392,7 +392,7 @@ pub struct StreamArgs {
     /// Start no earlier than this
     ///
     /// The server does not go back behind the slot's confirmed position.
-    #[arg(short = 'I', long, value_name = "LSN")]
+    #[arg(short = 'I', long, value_name = "LSN", allow_negative_numbers = true)]
     pub startpos: Option<Lsn>,
 
     /// Large transactions early: off, on, parallel
@@ -424,7 +424,7 @@ pub struct StreamArgs {
     /// Stop once all committed up to this is written
     ///
     /// Never in the middle of a transaction.
-    #[arg(short = 'E', long, value_name = "LSN", help_heading = "When to stop")]
+    #[arg(short = 'E', long, value_name = "LSN", allow_negative_numbers = true, help_heading = "When to stop")]
     pub endpos: Option<Lsn>,
 
     /// Stop once all committed by now is written

@@ -104,6 +104,21 @@ pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, Stri
     rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
 }
 
+/// Is there anything in these publications, or may there come to be?
+pub fn have_contents(client: &mut Client, names: &[String], version: Version) -> Result<bool> {
+    let schemas = match version.major() {
+        15.. => "OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS n WHERE n.pnpubid = p.oid)",
+        _ => "",
+    };
+    let query = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication AS p
+             WHERE p.pubname::pg_catalog.text = ANY ($1) AND (p.puballtables
+                 OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) {schemas}))"
+    );
+    let row = client.query_one(&query, &[&names]).map_err(failed("look for the tables of the publications"))?;
+    column(&row, 0)
+}
+
 /// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are there, and names those that are.
 pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
     let there = names(client)?;

@@ -69,6 +69,12 @@ fn publications_without_tables_are_warned_of() {
     );
     assert_eq!(said(&db, &["--publication", "everything"]), "");
     assert_eq!(said(&db, &["--publication", "everything,nothing"]), "");
+    assert_eq!(
+        said(&db, &["--publication", "everything", "--table", "t"]),
+        "walcat: warning: --table t shows nothing: there is no such table yet, \
+         publication \"everything\" has no table of that name\n\
+         try: -d with the name of the database that has it\n"
+    );
 }
 
 #[test]
@@ -92,7 +98,7 @@ fn partitions_are_chosen_by_the_name_they_are_shown_with() {
         said(&db, &["--publication", "leaves", "--table", "parted"]),
         "walcat: warning: --table parted shows nothing: \
          changes of public.parted are shown as those of its partitions, as public.part\n\
-         try: ALTER PUBLICATION leaves SET (publish_via_partition_root = true)\n"
+         try: a publication with publish_via_partition_root = true\n"
     );
     // A publication that is made for a table shows it as that table.
     let mut running = spawn(&mut db.walcat(&["stream", "--create-publication", "--table", "parted", "-v"]));

@@ -77,6 +77,7 @@ fn mistakes_are_named_and_end_with_2() {
         ("stream --limit 0", "invalid value '0' for '--limit <N>'"),
         ("stream --timeout soon", "not a number of seconds"),
         ("stream --timeout -1", "not a number of seconds"),
+        ("stream --startpos -1", "a WAL position has the form X/Y"),
         ("stream --limit -1", "not a number of events, 1 or more"),
         ("stream -F -1", "not a number of seconds"),
         ("stream --publication a,", "a name is missing"),

@@ -1,6 +1,6 @@
 //! Warns where `--table` chooses nothing that the publications send. It is no failure: the table may be yet to come.
 
-use crate::catalog::publications::{self, Publication};
+use crate::catalog::publications;
 use crate::catalog::server::Version;
 use crate::catalog::tables::{self, Table};
 use crate::catalog::{enumerate, quoted_if_needed, shell_word};
@@ -11,19 +11,20 @@ use postgres::Client;
 
 /// Warns of each pattern without wildcards that no published table matches, and if none matches any pattern.
 pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version: Version, talk: &Talk) -> Result<()> {
-    let published = publications::tables(client, names)?;
     if patterns.is_empty() {
-        return if published.is_empty() { warn_of_empty(client, names, version, talk) } else { Ok(()) };
+        return warn_of_empty(client, names, version, talk);
     }
+    let published = publications::tables(client, names)?;
     let filter = Filter::new(patterns, Operations::ALL)?;
     let missing = filter.unmatched(&published);
     let shows = |(schema, table): &(String, String)| !filter.operations_of(schema, table).has_no_table_operation();
     if missing.is_empty() && published.iter().any(shows) {
         return Ok(());
     }
-    let publications: Vec<Publication> =
-        publications::list(client, version)?.into_iter().filter(|one| names.contains(&one.name)).collect();
-    let there = Situation { publications, published, tables: tables::all(client)? };
+    let list = publications::list(client, version)?;
+    let extensible = list.into_iter().find(|one| names.contains(&one.name) && !one.all_tables);
+    let extensible = extensible.map(|one| quoted_if_needed(&one.name));
+    let there = Situation { names, extensible, published, tables: tables::all(client)? };
     for pattern in missing.iter().filter_map(|&at| patterns.get(at)) {
         let (what, remedy) = there.of_name(pattern)?;
         talk.warning_with_remedy(&format!("--table {} shows nothing: {what}", shell_word(pattern)), &remedy);
@@ -37,25 +38,25 @@ pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version:
 
 /// One for all tables, or for those of a schema, waits for them; one of no tables is a mistake.
 fn warn_of_empty(client: &mut Client, names: &[String], version: Version, talk: &Talk) -> Result<()> {
-    let list = publications::list(client, version)?;
-    let wanted: Vec<&Publication> = list.iter().filter(|one| names.contains(&one.name)).collect();
-    if wanted.iter().any(|one| one.all_tables || !one.schemas.is_empty()) {
-        return Ok(());
+    let Some(first) = names.first() else { return Ok(()) };
+    if !publications::have_contents(client, names, version)? {
+        let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", quoted_if_needed(first));
+        talk.warning_with_remedy(&format!("nothing is shown: {} no table", have(names)), &remedy);
     }
-    let Some(first) = wanted.first() else { return Ok(()) };
-    let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", quoted_if_needed(&first.name));
-    talk.warning_with_remedy(&format!("nothing is shown: {} no table", have(&wanted)), &remedy);
     Ok(())
 }
 
 /// What there is instead.
-struct Situation {
-    publications: Vec<Publication>,
+struct Situation<'a> {
+    /// The publications.
+    names: &'a [String],
+    /// The first that is not for all tables, as SQL.
+    extensible: Option<String>,
     published: Vec<(String, String)>,
     tables: Vec<Table>,
 }
 
-impl Situation {
+impl Situation<'_> {
     /// Why no published table has the name that the pattern says, and what mends it.
     fn of_name(&self, pattern: &str) -> Result<(String, String)> {
         let filter = Filter::new(&[pattern.to_owned()], Operations::ALL)?;
@@ -83,17 +84,19 @@ impl Situation {
         if let Some(partition) = self.tables.iter().find(of_table) {
             return Ok((
                 format!("changes of {name} are shown as those of its partitions, as {}", partition.sql()),
-                format!("ALTER PUBLICATION {} SET (publish_via_partition_root = true)", self.first()),
+                "a publication with publish_via_partition_root = true".to_owned(),
             ));
         }
-        let what = self.without(&name);
-        let remedy = format!("ALTER PUBLICATION {} ADD TABLE {name}, or another publication", self.first());
-        Ok((what, remedy))
+        let remedy = match &self.extensible {
+            Some(publication) => format!("ALTER PUBLICATION {publication} ADD TABLE {name}, or another publication"),
+            None => "another publication".to_owned(),
+        };
+        Ok((self.without(&name), remedy))
     }
 
     /// `publication "p" has no table <which>`
     fn without(&self, which: &str) -> String {
-        format!("{} no table {which}", have(&self.publications.iter().collect::<Vec<_>>()))
+        format!("{} no table {which}", have(self.names))
     }
 
     /// A published table whose name differs in upper and lower case only, or any.
@@ -108,7 +111,7 @@ impl Situation {
     /// The tables that could be chosen.
     fn another(&self) -> String {
         match self.published.as_slice() {
-            [] => format!("ALTER PUBLICATION {} ADD TABLE ...", self.first()),
+            [] => "-d with the name of the database that has it".to_owned(),
             [one] => choice(one),
             tables => {
                 let names: Vec<String> = tables.iter().map(pattern).collect();
@@ -116,15 +119,11 @@ impl Situation {
             }
         }
     }
-
-    fn first(&self) -> String {
-        self.publications.first().map(|one| quoted_if_needed(&one.name)).unwrap_or_default()
-    }
 }
 
 /// `publication "p" has`
-fn have(publications: &[&Publication]) -> String {
-    let names: Vec<String> = publications.iter().map(|one| format!("\"{}\"", one.name)).collect();
+fn have(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     match names.as_slice() {
         [name] => format!("publication {name} has"),
         names => format!("publications {} have", enumerate(names)),
