@@ -62,7 +62,7 @@ impl Server {
         self.wal_level == "logical" || (self.wal_level == "replica" && self.version.major() >= 19)
     }
 
-    /// Fails, for what was to be done, where it does not [decode](Server::decodes).
+    /// Fails, for what was to be done, where its WAL does not hold what logical decoding needs.
     pub fn require_decoding(&self, act: &str) -> Result<()> {
         if self.decodes() {
             return Ok(());

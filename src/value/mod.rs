@@ -1,7 +1,7 @@
 //! Values: the text that the server sent for a type, to JSON as `row_to_json` prints it.
 //!
 //! The renderer asks [`Types`] once per column what [`Kind`] of value its type has, and [`Writer`] once per value to append
-//! it as JSON. A text that does not fit its kind is a [`Misfit`]: [`Types::mend`] then asks the catalog whether the type has
+//! it as JSON. A text that does not fit its kind is a [`Misfit`]: [`Types::kind_after_misfit`] then asks the catalog whether the type has
 //! changed, and what fits nothing is written by [`write_string`]. Whatever the text, what is written is valid JSON on one
 //! line.
 
