@@ -1,5 +1,5 @@
-//! The order in which servers, addresses and kinds of encryption are tried: the one truth for the SQL and for the
-//! replication connection. What it takes to open one is the caller's [`open`](first).
+//! The order in which servers, addresses and kinds of encryption are tried, for the SQL and for the replication connection. The
+//! caller's [`open`](first) opens one.
 
 use super::password;
 use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};

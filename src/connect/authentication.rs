@@ -1,6 +1,6 @@
 //! Ways of authentication that walcat does not have, as both connections name them.
 
-/// Why a server that asks for it lets nobody in.
+/// Why there is no connection to a server that asks for it.
 pub fn unsupported(method: &str) -> String {
     format!("the server asks for {method} authentication, which walcat does not have")
 }
@@ -16,7 +16,7 @@ pub fn name(kind: u32) -> String {
     }
 }
 
-/// The name of SASL with mechanisms none of which is known here.
+/// The name of SASL with mechanisms that walcat does not have.
 pub fn sasl(mechanisms: &[impl AsRef<str>]) -> String {
     let mechanisms: Vec<&str> = mechanisms.iter().map(AsRef::as_ref).collect();
     format!("SASL ({})", mechanisms.join(", "))

@@ -1,4 +1,4 @@
-//! What the process brings along: `PG*` variables, home directory, user name. Only [`Environment::of_process`] looks at
+//! What the process was started with: `PG*` variables, home directory, user name. Only [`Environment::of_process`] looks at
 //! the process itself, so that everything else can be tested with made-up surroundings.
 
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Carries the password of the conninfo string to the program that takes this one's place. Not `PGPASSWORD`, because that
-/// stands back behind the service file, which the conninfo string does not.
+/// ranks below the service file, and the conninfo string above.
 const CARRIER: &str = "PGWALCATPASSWORD";
 
 /// Starts the program again, in the same process, without the password that the value of `-d` holds; returns if there is none.

@@ -1,9 +1,8 @@
 //! Regular files: opened so that no second walcat writes them, synced, and opened anew for log rotation.
 //!
-//! A JSON file is its own checkpoint, but the new file that follows a log rotation is still empty. Should the server then lose the
-//! confirmation of what the old file holds, as it may when it crashes soon after, and walcat be started anew, all of that would come
-//! again. So the new file bears the position where the old one ended as an extended attribute, `user.walcat.position`, which counts
-//! until the file has an event of its own. Where the file system has no extended attributes (tmpfs before Linux 6.6, NFS before 4.2,
+//! A JSON file is its own checkpoint, but the new file after a log rotation is empty. If the server then crashes and loses the
+//! confirmation of what the old file holds, and walcat is restarted, all of that would come again. So the new file has the position
+//! where the old one ended in an extended attribute, `user.walcat.position`, which counts until the file has an event of its own. Where the file system has no extended attributes (tmpfs before Linux 6.6, NFS before 4.2,
 //! FAT), or the file is copied without them, such a double crash repeats the rows that the server had not yet safely noted.
 
 use super::syncer::Syncer;
@@ -52,7 +51,7 @@ enum Tail {
 /// The extended attribute of a file that follows a log rotation.
 const ATTRIBUTE: &str = "user.walcat.position";
 
-/// How often it is tried whether a FIFO has a reader by now: nothing tells.
+/// How often to try whether a FIFO has a reader by now: nothing can wait for that.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// Is it a regular file?
@@ -66,7 +65,7 @@ pub fn open(path: &Path, existing: Existing, interrupted: &dyn Fn(Duration) -> b
     let name = format!("file \"{}\"", path.display());
     let failed = |reason: io::Error| Error::new(format!("could not open {name}: {reason}"));
     let file = open_any(path, interrupted).map_err(failed)?;
-    // Only the opening was not to block.
+    // Only opening it should not block.
     rustix::io::ioctl_fionbio(&file, false).map_err(|error| failed(error.into()))?;
     if !is_regular(&file) {
         return Ok(Opened::Pipe(file.into()));
@@ -99,7 +98,7 @@ fn open_any(path: &Path, interrupted: &dyn Fn(Duration) -> bool) -> io::Result<F
     Ok(file)
 }
 
-/// A new name lasts only once its directory is synced too.
+/// The name of a new file is durable only when its directory is synced too.
 fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match fsync(File::open(directory)?) {

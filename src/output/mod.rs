@@ -92,8 +92,8 @@ impl Output {
         })
     }
 
-    /// Makes ready to be appended to what was only looked at so far: cuts off an incomplete last line, and makes durable what a
-    /// killed process may have left.
+    /// Prepares the file, which was only read so far, for appending: cuts off an incomplete last line, and syncs what a killed
+    /// process may have left unsynced.
     pub fn begin(&mut self) -> Result<()> {
         match &mut self.sink {
             Sink::File(file) => file.begin(),

@@ -14,7 +14,7 @@ pub const CHUNK: usize = 4096;
 /// The write end of a pipe or the like.
 pub struct Pipe {
     fd: OwnedFd,
-    /// Does a write return at once whatever the reader does?
+    /// Does a write always return at once, whatever the reader does?
     nonblocking: bool,
     name: String,
 }

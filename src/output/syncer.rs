@@ -37,7 +37,7 @@ impl Syncer {
                 if done.send(Synced { offset, result }).is_err() {
                     return;
                 }
-                // A full pipe is as good a bell as one more byte.
+                // A full pipe wakes the reader just as well.
                 let _ = rustix::io::write(&ring, b"!");
             }
         })?;

@@ -16,7 +16,7 @@ pub use printer::{Format, Include, PrintSettings, Printed, Printer, Values};
 use crate::event::Column;
 use crate::value::Types;
 
-/// The name of a column's type as `format_type` prints it; its number if nobody knows it.
+/// The name of a column's type as `format_type` prints it; its number if the name is not known.
 fn type_name(column: &Column, types: &Types) -> String {
     if !column.type_name.is_empty() {
         return column.type_name.clone();

@@ -84,7 +84,7 @@ struct ValueWriter {
     warnings: Vec<String>,
 }
 
-/// The transaction whose fields are at hand.
+/// The transaction whose fields are prepared.
 #[derive(Default)]
 struct TransactionFields {
     of: Option<Transaction>,
@@ -113,7 +113,7 @@ impl Ndjson {
             self.tables.push(Table::default());
         }
         if let Some(table) = self.tables.get_mut(relation.index) {
-            // What is announced anew may have got other types behind the same numbers.
+            // A table is announced again when a type may have changed while its number stayed the same.
             let again = !table.name.is_empty();
             let names = self.include.types || self.include.columns || self.include.relations;
             self.values.resolve(&relation.columns, again, names);

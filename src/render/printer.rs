@@ -79,7 +79,7 @@ impl Include {
 pub enum Printed {
     /// Nothing was printed.
     Nothing,
-    /// A line that says how a transaction goes: begin, commit and the like.
+    /// A line about a transaction: begin, commit and the like.
     Frame,
     /// A change or a message.
     Change,
@@ -174,7 +174,7 @@ impl Printer {
     }
 
     /// After a lost connection: drops what comes once more. The server knows nothing of the streamed transactions that are still
-    /// open; whichever of them commits comes once more as a whole, so what was shown of them is declared void.
+    /// open; whichever of them commits comes once more as a whole, so an abort is printed for what was shown of them.
     pub fn reconnected(&mut self, out: &mut Vec<u8>) {
         self.resume_after(self.last);
         if let Some(block) = self.block.take() {
@@ -255,7 +255,7 @@ impl Printer {
         Printed::Change
     }
 
-    /// No filter hides it: what it would have been is not known.
+    /// No filter hides it, as nobody knows what it would have been.
     fn undecodable(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Printed {
         if let Body::Undecodable { reason, .. } = event.body {
             let place = event.lsn.map_or(String::new(), |lsn| format!(" at {lsn}"));

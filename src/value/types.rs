@@ -104,7 +104,7 @@ impl Types {
     /// What to do about a value of the type that was a misfit for `kind`: another kind to try, where the type has changed.
     /// `None`: write it as text; `warn` is told once for each type.
     ///
-    /// Of a long row of misfits only the 1st, 2nd, 4th, 8th and so on is worth a question to the catalog.
+    /// In a long row of misfits the catalog is asked only at the 1st, 2nd, 4th, 8th and so on.
     pub fn kind_after_misfit(&mut self, oid: u32, kind: &Kind, warn: &mut dyn FnMut(String)) -> Option<Kind> {
         if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
             let misfits = self.misfits.entry(oid).or_insert(0);
@@ -140,7 +140,7 @@ impl Types {
             if entries.contains_key(oid) {
                 self.kinds.insert(*oid, kinds.build(*oid).0);
             } else if !self.kinds.contains_key(oid) {
-                // What was known of a type that has gone since is still good for its last values.
+                // A type may have been dropped meanwhile: its last values still have the kind that was known.
                 self.kinds.insert(*oid, Kind::Text);
                 gone.push(*oid);
             }
@@ -167,7 +167,7 @@ struct Kinds<'a> {
     entries: &'a HashMap<u32, TypeEntry>,
     /// The kinds made so far, and how deep they are.
     built: HashMap<u32, (Kind, usize)>,
-    /// The types that are being made: a sound catalog has no type within itself, but who knows.
+    /// The types that are being made: only in a damaged catalog is a type part of itself.
     open: HashSet<u32>,
 }
 

@@ -111,7 +111,7 @@ fn choose_mechanism(
     if !offered(SCRAM_SHA_256) {
         return Err(unsupported(act, &authentication::sasl(mechanisms)));
     }
-    // If we could bind but are told that the server cannot, saying so lets the server see that somebody in between lies.
+    // If we could bind but are told that the server cannot, we say so: then the server notices if somebody in between has lied.
     let binding = match can_bind && !offered(SCRAM_SHA_256_PLUS) {
         true => sasl::ChannelBinding::unrequested(),
         false => sasl::ChannelBinding::unsupported(),

@@ -143,8 +143,8 @@ pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Re
     }
 }
 
-/// Waits for one message of the answer to a command. An error has then been followed by the server's word that it is ready,
-/// unless it ended the session.
+/// Waits for one message of the answer to a command. When it returns an error, the server is ready for the next command, unless the
+/// error ended the session.
 pub fn wait_for_reply(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Frame> {
     let reply = wire.wait_frame(act, patience);
     if reply.as_ref().is_err_and(|error| error.server().is_some()) {

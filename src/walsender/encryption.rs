@@ -26,7 +26,7 @@ impl Route {
         Ok((socket, route))
     }
 
-    /// To a server that is no server, without TLS.
+    /// A route for tests, without TLS.
     #[cfg(test)]
     pub fn plain(endpoint: Endpoint) -> Route {
         Route { endpoint, tls: None, direct: false }

@@ -59,7 +59,7 @@ pub struct StandbyStatus {
     pub written: Lsn,
     /// Everything before this is durable: the server forgets it.
     pub flushed: Lsn,
-    /// The server shall answer with a keepalive at once.
+    /// Ask the server to answer with a keepalive at once.
     pub reply_requested: bool,
 }
 
@@ -84,7 +84,7 @@ impl Connection {
             Some(version) => version,
             None => connection.show("server_version_num")?.parse().unwrap_or(0),
         };
-        // Such a database holds any bytes: with UTF8 the server would end the stream at the first that is none, for ever.
+        // Such a database holds any bytes: with UTF8 the server would end the stream at the first invalid one, every time.
         if connection.parameter("server_encoding") == Some("SQL_ASCII") {
             connection.query("set the client encoding", "SET client_encoding TO SQL_ASCII")?;
         }
@@ -170,7 +170,7 @@ impl Connection {
     }
 
     /// One read of what the socket has; call it when `poll` says that there is something. Returns how many bytes came: at
-    /// least one, for a closed connection is an error. Messages that were handed out are void.
+    /// least one, for a closed connection is an error. Messages returned before are no longer valid.
     pub fn receive(&mut self) -> Result<usize> {
         self.wire.receive().map_err(|error| io_error(RECEIVE, &error).with_kind(Kind::Transient))
     }
@@ -182,7 +182,7 @@ impl Connection {
             let Some(frame) = self.wire.next_frame(RECEIVE)? else { return Ok(None) };
             match frame.tag {
                 b'd' => return Message::parse(self.wire.body(&frame)).map(Some),
-                // CommandComplete without CopyDone is how a server says goodbye that shuts down.
+                // A server that shuts down sends CommandComplete without CopyDone.
                 b'c' | b'C' => {
                     self.ended = true;
                     return Ok(Some(Message::CopyDone));
@@ -251,8 +251,8 @@ impl Connection {
         command::query(&mut self.wire, act, command, patience).map(drop)
     }
 
-    /// Makes the server stop what it does for us: it would not notice before its end that we are gone. As far as it can
-    /// be done: we are giving up anyway.
+    /// Makes the server stop the running command, which would otherwise run on without us. Failures do not matter: we are
+    /// giving up anyway.
     fn cancel(&mut self, act: &str) {
         let patience = Patience { deadline: Instant::now().checked_add(CANCEL_TIMEOUT), interrupted: &|| false };
         let mut message = BytesMut::new();

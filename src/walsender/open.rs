@@ -1,4 +1,4 @@
-//! Opening a session at one address of one server; in which order they are tried is `connect`'s to know.
+//! Opening a session at one address of one server; `connect` knows in which order they are tried.
 
 use super::authentication::Credentials;
 use super::command;
@@ -20,7 +20,7 @@ pub struct Opened {
     pub route: Route,
 }
 
-/// Opens a session with the first server that will have us.
+/// Opens a session with the first server that accepts us.
 pub fn open(settings: &Settings, timezone: &str, interrupted: &dyn Fn() -> bool) -> Result<Opened> {
     let ask = |opened: &mut Opened, query: &str| {
         let patience = patience(settings, interrupted);
@@ -52,7 +52,7 @@ fn open_at(
     }
 }
 
-/// That the user wants to stop is nothing that the next address could mend.
+/// When the user wants to stop, the next address must not be tried.
 fn unless_interrupted(refusal: Refusal, interrupted: &dyn Fn() -> bool) -> Refusal {
     match refusal {
         Refusal::Tls(error) | Refusal::Other(error) if interrupted() => {

@@ -29,7 +29,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Nothing was said yet; notices go to `voice`.
+    /// A wire over this socket; notices go to `voice`.
     pub fn new(socket: Socket, voice: Voice) -> Wire {
         Wire {
             socket,
@@ -47,7 +47,7 @@ impl Wire {
         &self.socket
     }
 
-    /// Sends a message. That the server has gone shows when its last words are read: they say why.
+    /// Sends a message. If the server has gone, that shows when its last messages are read, which say why.
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
         if self.send_failed {
             return Ok(());
@@ -73,7 +73,7 @@ impl Wire {
         self.warning.take()
     }
 
-    /// Was it TLS why nothing could be received?
+    /// Did receiving fail because of TLS?
     pub fn tls_failed(&self) -> bool {
         self.tls_failed
     }
@@ -111,7 +111,7 @@ impl Wire {
         }
     }
 
-    /// Takes note of a NoticeResponse or ParameterStatus; a NotificationResponse is nothing to us.
+    /// Takes note of a NoticeResponse or ParameterStatus; a NotificationResponse is ignored.
     pub fn note(&mut self, frame: &Frame) -> Result<()> {
         let body = self.buffer.body(frame);
         match frame.tag {

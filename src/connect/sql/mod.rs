@@ -104,7 +104,7 @@ fn config(attempt: &Attempt<'_>) -> Config {
             .host_path(path.parent().unwrap_or(path))
             .port(attempt.host.port)
             .ssl_mode(postgres::config::SslMode::Disable),
-        // Whether there will be TLS is the negotiator's to find out.
+        // The negotiator finds out whether there will be TLS.
         Endpoint::Tcp(address) => config
             .host(attempt.server_name())
             .hostaddr(address.ip())
@@ -146,13 +146,13 @@ fn connect(
     let Some(timeout) = attempt.settings.connect_timeout else { return Ok(connect()) };
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
-        // Nobody waits any more if it took too long: the connection is closed again.
+        // If it took too long nobody receives it, and the connection is closed again.
         let _ = sender.send(connect());
     });
     receiver.recv_timeout(timeout).map_err(|_| attempt.transient("timeout expired"))
 }
 
-/// Finds out why there is no session. The `postgres` crate keeps its kinds of errors to itself: their texts tell.
+/// Finds out why there is no session. The kinds of errors are private in the `postgres` crate, so their texts must tell.
 fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>) -> Refusal {
     if error.as_db_error().is_some() {
         return Refusal::Other(server_error(&attempt.act(), error));
@@ -184,7 +184,7 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
     })
 }
 
-/// The connection broke after the handshake. With TLS 1.3 that is when the server says what it thinks of the client's certificate.
+/// The connection broke after the handshake. With TLS 1.3 only then does the server refuse a client's certificate.
 fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
     match (reason::<NotPostgres>(error), tls::reason(error)) {
         (Some(not_postgres), _) => attempt.permanent(not_postgres).into(),
@@ -193,7 +193,7 @@ fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
     }
 }
 
-/// What stands behind an error, if it is of this kind.
+/// The error inside an I/O error, if it is of this kind.
 fn reason<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
     error.get_ref()?.downcast_ref()
 }

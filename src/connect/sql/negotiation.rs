@@ -1,8 +1,8 @@
 //! The stream under the SQL connection: negotiates TLS, and listens to what the server says first.
 //!
-//! The `postgres` crate takes any answer to its SSLRequest for "no", waits for ever for a message as long as a web server's first
-//! words seem to announce, and does not tell which way of authentication it cannot do. Told that TLS is required and negotiated
-//! directly, it leaves the fresh socket to the code here.
+//! The `postgres` crate takes any answer to its SSLRequest for "no"; it waits for ever for the huge message that the first bytes of a
+//! web server seem to announce; and it does not tell which way of authentication it lacks. If it is told that TLS is required and
+//! negotiated directly, it leaves the new socket to the code here.
 
 use crate::connect::tls::{TlsClient, is_offered};
 use crate::connect::{Encryption, authentication};
