@@ -236,7 +236,7 @@ pub enum Place {
 }
 
 impl Position {
-    /// The position of what happens outside transactions: a message, or the rollback of a prepared one.
+    /// The position of what happens outside transactions: a message, be it decoded or not, or the rollback of a prepared one.
     pub fn outside(lsn: Lsn) -> Position {
         Position { lsn: Lsn(lsn.0.saturating_sub(1)), place: Place::End }
     }
@@ -288,6 +288,7 @@ impl Event<'_> {
             Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
                 return Some(Position::outside(self.lsn?));
             }
+            Body::Undecodable { .. } if self.transaction.is_none() => return Some(Position::outside(self.lsn?)),
             _ => (end?, Place::Change(self.seq?)),
         };
         Some(Position { lsn, place })

@@ -1,7 +1,7 @@
 //! The checkpoint that a JSON file is: its last whole line says where to go on.
 //!
-//! Only the end of the file is read, however long it is. Lines that name no position (`relation` events, which every run repeats)
-//! are passed over backwards.
+//! Only the end of the file is read, however long it is. Lines that name no position (`relation` events, which every run repeats, and
+//! what could not be decoded of a transaction's bounds) are passed over backwards.
 
 use crate::event::{Place, Position};
 use crate::lsn::Lsn;
@@ -126,11 +126,11 @@ fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unus
     let end = lsn(&line.commit_lsn)?.or(lsn(&line.prepare_lsn)?);
     let position = |lsn, place| Some(Position { lsn, place });
     Ok(match (line.op.as_str(), end, line.seq) {
-        ("relation", ..) => None,
+        ("relation", ..) | ("undecodable", Some(_), None) => None,
         ("begin" | "begin_prepare", Some(end), _) => position(end, Place::Begin),
         ("commit" | "prepare" | "commit_prepared", Some(end), _) => position(end, Place::End),
         (_, Some(end), Some(seq)) => position(end, Place::Change(seq)),
-        ("message" | "rollback_prepared", None, _) => lsn(&line.lsn)?.map(Position::outside),
+        ("message" | "undecodable" | "rollback_prepared", None, _) => lsn(&line.lsn)?.map(Position::outside),
         _ => return Err(foreign("it names no position".to_owned())),
     })
 }
@@ -211,8 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn relations_are_passed_over() {
-        let text = format!("{INSERT}\n{}", "{\"op\":\"relation\",\"schema\":\"public\"}\n".repeat(5000));
+    fn what_names_no_position_is_passed_over() {
+        let passed_over =
+            "{\"op\":\"relation\",\"schema\":\"public\"}\n{\"op\":\"undecodable\",\"commit_lsn\":\"0/30\"}\n";
+        let text = format!("{INSERT}\n{}", passed_over.repeat(2500));
         let found = checkpoint(text.as_bytes()).unwrap();
         assert_eq!(found.position, Some(Position { lsn: Lsn(0x20), place: Place::Change(3) }));
         assert_eq!(found.whole, text.len() as u64);
@@ -225,6 +227,8 @@ mod tests {
             (r#"{"op":"commit","xid":1,"commit_lsn":"0/A"}"#, 0xA, Place::End),
             (r#"{"op":"delete","xid":1,"prepare_lsn":"0/B","seq":0}"#, 0xB, Place::Change(0)),
             (r#"{"op":"message","lsn":"0/C","transactional":false}"#, 0xB, Place::End),
+            (r#"{"op":"undecodable","lsn":"0/C","reason":"","content":""}"#, 0xB, Place::End),
+            (r#"{"op":"undecodable","lsn":"0/C","commit_lsn":"0/D","seq":7}"#, 0xD, Place::Change(7)),
             (r#"{"op":"rollback_prepared","xid":1,"lsn":"0/C","end_lsn":"0/C"}"#, 0xB, Place::End),
             (r#"{"op":"message","lsn":"0/C","commit_lsn":"0/D","seq":7,"transactional":true}"#, 0xD, Place::Change(7)),
         ];

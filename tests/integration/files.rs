@@ -128,6 +128,27 @@ fn a_kill_repeats_and_loses_nothing() {
 }
 
 #[test]
+fn a_file_may_end_with_a_message_that_wal2json_could_not_write() {
+    let db = shop("a_file_may_end_with_a_message_wal2json_could_not");
+    db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
+    db.create_slot("wal2json");
+    // What follows takes the message to the disk, and shows nothing itself.
+    db.sql("SELECT pg_logical_emit_message(false, 'test', '\\xff41'::bytea)");
+    db.sql("CREATE TABLE w ()");
+    let directory = directory();
+    let path = directory.path().join("out.json");
+    let arguments = ["stream", "-S", db.name(), "--peek", "--until-now", "--file", path.to_str().unwrap()];
+    for _ in 0..2 {
+        db.run(&arguments).succeeded();
+        let found = events(&path);
+        assert_eq!((found.len(), &found[0]["op"]), (1, &"undecodable".into()), "{found:?}");
+    }
+    db.sql("INSERT INTO t VALUES (1)");
+    db.run(&arguments).succeeded();
+    assert_eq!(events(&path)[1]["after"]["id"], 1);
+}
+
+#[test]
 fn a_file_that_is_not_ours_is_left_alone() {
     let db = shop("a_file_that_is_not_ours_is_left_alone");
     db.sql("INSERT INTO t VALUES (1)");

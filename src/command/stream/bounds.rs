@@ -140,7 +140,7 @@ impl Until {
             // What streams now is still in progress: all that committed before its next change has come.
             Body::StreamStart { .. } => event.lsn.is_some_and(behind),
             // Where they lie is their end, which what is wanted may reach.
-            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
+            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } | Body::Undecodable { .. } => {
                 event.position().is_some_and(|position| behind(position.lsn))
             }
             _ => false,
