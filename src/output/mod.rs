@@ -9,9 +9,10 @@ mod file;
 mod pipe;
 mod syncer;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Position;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, stat};
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,10 +65,15 @@ const IDLE_CAPACITY: usize = 512 << 10;
 impl Output {
     /// Standard output: a pipe, a terminal, or the file that the shell opened.
     pub fn stdout() -> Result<Output> {
-        let stdout = std::os::fd::AsFd::as_fd(&std::io::stdout())
+        let stdout = std::io::stdout()
+            .as_fd()
             .try_clone_to_owned()
-            .map_err(|error| crate::error::Error::new(format!("could not use standard output: {error}")))?;
+            .map_err(|error| Error::new(format!("could not use standard output: {error}")))?;
         let name = "standard output";
+        if was_closed(&stdout) {
+            return Err(Error::new(format!("could not write to {name}: it is closed"))
+                .with_remedy("--file /dev/null, if nobody is to have the changes"));
+        }
         Ok(Output::new(match file::is_regular(&stdout) {
             true => Sink::File(OutputFile::from_stdout(stdout, name)),
             false => Sink::Pipe(Pipe::new(stdout, name)),
@@ -239,4 +245,13 @@ impl Output {
             self.written = 0;
         }
     }
+}
+
+/// Was standard output closed when the program began? Rust's runtime opens the null device, for reading and writing, in the place of a
+/// standard descriptor that is closed: whatever is written there would count as delivered. A shell opens it for writing only.
+fn was_closed(stdout: &impl AsFd) -> bool {
+    let (Ok(opened), Ok(null)) = (fstat(stdout), stat("/dev/null")) else { return false };
+    let is_null =
+        FileType::from_raw_mode(opened.st_mode) == FileType::CharacterDevice && opened.st_rdev == null.st_rdev;
+    is_null && fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }

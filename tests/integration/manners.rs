@@ -126,6 +126,31 @@ fn a_full_disk_ends_the_stream_and_loses_nothing() {
 }
 
 #[test]
+fn a_closed_stdout_takes_nothing() {
+    let db = shop("a_closed_stdout_takes_nothing");
+    let shell = |redirection: &str| {
+        let walcat = stream(&db, &["--until-now"]);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("exec \"$@\" {redirection}"), "sh"])
+            .arg(walcat.get_program())
+            .args(walcat.get_args());
+        shell.env_clear().envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run(&mut shell)
+    };
+    db.sql("INSERT INTO t VALUES (1)");
+    for redirection in [">&-", ">&- <&-"] {
+        let refused = shell(redirection);
+        let expected = "could not write to standard output: it is closed";
+        assert!(refused.exited(1).stderr.contains(expected), "{redirection}: {}", refused.stderr);
+    }
+    let rest = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now", "--peek"]);
+    assert_eq!(rest.succeeded().json()[0]["after"]["id"], 1);
+    shell(">/dev/null").succeeded();
+    assert_eq!(run(&mut stream(&db, &["--until-now"])).succeeded().text(), "");
+}
+
+#[test]
 fn a_closed_stderr_changes_nothing() {
     let db = shop("a_closed_stderr_changes_nothing");
     db.sql("INSERT INTO t VALUES (1)");
