@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use rustix::process::Signal;
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -88,6 +88,33 @@ fn lost_connections_leave_neither_gap_nor_repeat() {
     let finished = running.interrupt();
     let ids: Vec<_> = finished.succeeded().json().iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect();
     assert_eq!(ids, (1..=id).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_stop_during_an_outage_does_not_cut_the_last_line() {
+    let server = server_with(&[]);
+    let db = shop_on(&server, "stopped");
+    db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 900) i");
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = stream(&db, &[]);
+    let mut child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // It holds the other end too.
+    drop(command);
+    let end = db.wal_position();
+    db.wait_for(&format!("SELECT bool_or(sent_lsn >= '{end}') FROM pg_stat_replication"));
+    server.stop(Stop::Immediate);
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("trying again") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the program ended");
+    }
+    // Much more than a pipe takes waits for the reader.
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(text.ends_with("\"}}\n") && text.len() > 100_000, "{} bytes, {:?}", text.len(), text.lines().last());
 }
 
 #[test]

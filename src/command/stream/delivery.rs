@@ -18,6 +18,9 @@ use crate::stop::Stop;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+/// How long a reader that takes little by little holds up an end that was asked for.
+const SLOW_READER_LIMIT: Duration = Duration::from_secs(30);
+
 /// Takes messages, and writes what they say to the output.
 pub struct Delivery {
     /// Where the bytes go.
@@ -209,18 +212,28 @@ impl Delivery {
         (self.progress.received_position(), self.progress.durable_position())
     }
 
-    /// After a failure: writes what came before it, as long as the reader takes any of it.
-    pub fn hand_over(&mut self, stop: &Stop) {
-        let mut before = usize::MAX;
-        while matches!(self.output.write(), Ok(Written::Blocked)) && self.output.waiting() < before {
-            before = self.output.waiting();
-            if wait_for(None, &self.output, stop, Some(STALLED_READER_LIMIT)).is_ok_and(|ready| ready.reader_gone) {
+    /// After the end of a connection: writes what came before it, as long as the reader takes any of it. Once the user asked for a
+    /// stop, as `stopped` says or a signal meanwhile, for a limited time.
+    pub fn hand_over(&mut self, stop: &Stop, stopped: bool) -> Result<()> {
+        let (mut before, mut taken_at) = (self.output.waiting(), Instant::now());
+        let mut limit = None;
+        while self.output.write()? == Written::Blocked {
+            let (waiting, now) = (self.output.waiting(), Instant::now());
+            if waiting < before {
+                (before, taken_at) = (waiting, now);
+            }
+            if stopped || stop.requested() {
+                limit.get_or_insert(now + SLOW_READER_LIMIT);
+            }
+            let patience = limit.into_iter().chain([taken_at + STALLED_READER_LIMIT]).min();
+            let left = patience.map(|limit| limit.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) || wait_for(None, &self.output, stop, left)?.reader_gone {
                 break;
             }
         }
-        // The failure that ended the stream is the one to report. Should the sync fail too, nothing is lost: it was not confirmed.
-        let _ = self.output.sync();
+        self.output.sync()?;
         self.count_durable();
+        Ok(())
     }
 
     /// Opens the output file by its name again.

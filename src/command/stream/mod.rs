@@ -194,7 +194,8 @@ impl Stream<'_> {
     fn run(mut self) -> Result<()> {
         let ended = self.stream();
         if ended.is_err() {
-            self.delivery.hand_over(&self.stop);
+            // The failure that ended the stream is the one to tell; without confirmation nothing is lost by another.
+            let _ = self.delivery.hand_over(&self.stop, false);
         }
         self.delivery.end_statistics();
         let reason = match ended? {
@@ -222,10 +223,10 @@ impl Stream<'_> {
             };
             let bearable = !streamed || error.kind() == Kind::Transient;
             if bearable && self.stop.requested() {
-                return Ok(Ended::Interrupted);
+                return self.part(Ended::Interrupted);
             }
             if bearable && is_over(self.plan.deadline) {
-                return Ok(Ended::TimedOut);
+                return self.part(Ended::TimedOut);
             }
             let error = if streamed || !is_over(limit) { error } else { unanswered() };
             if streamed {
@@ -247,10 +248,16 @@ impl Stream<'_> {
             let delay = backoff.next();
             self.talk.info(&format!("{error}; trying again in {:.1} s", delay.as_secs_f64()));
             if let Some(ended) = reconnect::wait(delay, &self.plan, &self.stop, &mut self.delivery)? {
-                return Ok(ended);
+                return self.part(ended);
             }
             self.delivery.reconnected();
         }
+    }
+
+    /// Ends well while there is no connection.
+    fn part(&mut self, ended: Ended) -> Result<Ended> {
+        self.delivery.hand_over(&self.stop, true)?;
+        Ok(ended)
     }
 
     /// When to give up connecting. Connecting again is limited in time: a network may drop packets without an error.
