@@ -177,8 +177,15 @@ fn what_a_version_lacks_is_explained() {
 fn two_phase_is_the_slots_property() {
     let db = with_table("two_phase_is_the_slots_property");
     db.create_slot("pgoutput");
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--two-phase"]);
-    fails(&run, 1, &["it does not decode transactions when they are prepared", "try: walcat slot create --two-phase"]);
+    for two_phase in [&["--two-phase"][..], &["-o", "two_phase=on", "-o", "proto_version=3"], &["-o", "two_phase"]] {
+        let stream = ["stream", "-S", db.name(), "--publication", "p", "--until-now"];
+        let run = db.run(&[&stream[..], two_phase].concat());
+        fails(
+            &run,
+            1,
+            &["it does not decode transactions when they are prepared", "try: walcat slot create --two-phase"],
+        );
+    }
 }
 
 #[test]

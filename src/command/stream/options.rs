@@ -42,6 +42,14 @@ pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], vers
     Ok(options)
 }
 
+/// Is the plugin to send what is prepared? An option of the user's says so as well, and on a slot that was not made for it the server
+/// would turn that on for good.
+pub fn two_phase(args: &StreamArgs) -> bool {
+    let own = args.option.iter().filter_map(|option| parse(option).ok());
+    args.kind.two_phase
+        || own.into_iter().any(|(name, value)| name == "two_phase" && value.as_deref().is_none_or(is_true))
+}
+
 fn parse(option: &str) -> Result<(String, Option<String>)> {
     let (name, value) = match option.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),

@@ -178,7 +178,7 @@ impl<'a> Preparation<'a> {
     /// Creates the slot that goes with the connection.
     pub fn create_temporary(&mut self, connection: &mut Connection, plan: &Plan, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
-        let two_phase = self.args.kind.two_phase;
+        let two_phase = options::two_phase(self.args);
         let mut watch = slot::Watch::new(self.settings, &self.talk, &plan.slot);
         let mut patience = || {
             watch.tick();
@@ -272,7 +272,7 @@ impl<'a> Preparation<'a> {
                 .with_detail("A slot keeps the plugin that it was created with.")
                 .with_remedy(format!("walcat stream --slot {} without --plugin", slot.name)));
         }
-        if kind.two_phase && !slot.two_phase {
+        if options::two_phase(self.args) && !slot.two_phase {
             return Err(Error::new(format!("could not {act}: it does not decode transactions when they are prepared"))
                 .with_detail("Whether a slot does is decided when it is created.")
                 .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)));
@@ -368,7 +368,7 @@ impl<'a> Preparation<'a> {
 
     fn new_slot<'n>(&self, name: &'n str, plugin: &'n str) -> NewSlot<'n> {
         let kind = &self.args.kind;
-        NewSlot { name, plugin, two_phase: kind.two_phase, failover: kind.failover }
+        NewSlot { name, plugin, two_phase: options::two_phase(self.args), failover: kind.failover }
     }
 
     fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
