@@ -166,7 +166,7 @@ fn plugin(first: u8) -> Plugin {
     }
 }
 
-/// Finds the end of a line. The last one may lack its line end, if only it is all there.
+/// Finds the end of a line. The last one may lack its line end, if it is complete.
 fn first_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result<First, DecodeError> {
     if let Some(end) = memchr::memchr(b'\n', pending.get(*scanned..).unwrap_or_default()) {
         return Ok(First::Whole { length: *scanned + end });
@@ -181,7 +181,7 @@ fn first_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result<
     }
 }
 
-/// Is there a line, and every bracket of it closed? No JSON parser is asked, as wal2json's own mistakes are not to be taken for a cut.
+/// Is there a line, and every bracket of it closed? A JSON parser would take wal2json's own mistakes for a cut.
 fn is_closed(line: &[u8]) -> bool {
     let (mut depth, mut quoted) = (0_usize, false);
     let mut bytes = line.iter();

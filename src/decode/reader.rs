@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         DecodeError::new(self.message, field, self.offset(), reason)
     }
 
-    /// The byte just read, the `field`, is none that may stand there.
+    /// The byte just read, the `field`, is not allowed there.
     pub fn unknown_byte(&self, field: &'static str, byte: u8) -> DecodeError {
         DecodeError::new(
             self.message,

@@ -115,7 +115,7 @@ impl Pgoutput {
         }
     }
 
-    /// What ends something comes only where that has begun.
+    /// An end is an error where nothing of its kind has begun.
     fn expect(&self, context: &Context<'_>, place: Place) -> Result<()> {
         match self.transactions.place() {
             actual if actual == place => Ok(()),

@@ -15,7 +15,7 @@ pub(super) struct Relations {
 #[derive(Debug)]
 struct Known {
     relation: Relation,
-    /// In this session? A server that starts anew announces all tables again.
+    /// In this session? In a new one the server announces all tables again.
     announced: bool,
 }
 

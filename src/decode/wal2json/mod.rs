@@ -1,6 +1,6 @@
 //! What wal2json's messages mean, format version 2: one JSON object for each begin, change and commit.
 //!
-//! It writes fewer things than pgoutput does, and some of them wrongly; the events come as near to pgoutput's as they can. A message
+//! It sends less than pgoutput does, and some of it wrongly; the events are made as similar to pgoutput's as possible. A message
 //! that cannot be read becomes [`Body::Undecodable`], because wal2json has bugs that make invalid JSON and the stream has to go on.
 
 mod object;
