@@ -49,6 +49,18 @@ fn a_standby_streams_what_its_primary_commits() {
     };
     assert_eq!(rows(run(&mut on(&standby, &db, &until_now))), [4]);
     assert_eq!(rows(run(&mut on(&standby, &db, &until_now))), [0; 0]);
+    // WAL that is received counts, though it is not replayed yet; what has not come does not.
+    client.batch_execute("SELECT pg_wal_replay_pause()").unwrap();
+    let mut is = |query: &str| client.query_one(query, &[]).unwrap().get::<_, bool>(0);
+    wait_until("the pause", || is("SELECT pg_get_wal_replay_pause_state() = 'paused'").then_some(()));
+    db.sql("INSERT INTO t VALUES (5)");
+    let end = db.wal_position();
+    wait_until("the WAL", || is(&format!("SELECT pg_last_wal_receive_lsn() >= '{end}'::pg_lsn")).then_some(()));
+    let from = ["stream", "-S", "s", "--publication", "p", "--peek", "--timeout", "1", "-I"];
+    run(&mut on(&standby, &db, &[&from[..], &[&end]].concat())).succeeded();
+    let refused = run(&mut on(&standby, &db, &[&from[..], &["FF/0"]].concat()));
+    assert!(refused.exited(1).stderr.contains("from FF/0 on: the WAL ends at "), "{}", refused.stderr);
+    client.batch_execute("SELECT pg_wal_replay_resume()").unwrap();
     let refused = run(&mut on(&standby, &db, &["stream", "-S", "s", "--create-publication", "--until-now"]));
     assert!(refused.exited(1).stderr.contains("read-only"), "{}", refused.stderr);
     run(&mut on(&standby, &db, &["slot", "drop", "s"])).succeeded();

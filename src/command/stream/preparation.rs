@@ -73,13 +73,11 @@ impl<'a> Preparation<'a> {
     }
 
     /// Does the file, which ends at `last`, go with this server?
-    pub fn check_file(&self, last: Position) -> Result<()> {
-        let (last, position) = (last.lsn, self.server.position);
-        if last <= position {
-            return Ok(());
-        }
+    pub fn check_file(&mut self, last: Position) -> Result<()> {
+        let last = last.lsn;
+        let Some(end) = self.end_before(last)? else { return Ok(()) };
         Err(Error::new(format!(
-            "could not go on in the file: it ends at {last}, but the server's WAL already at {position}"
+            "could not go on in the file: it ends at {last}, but the server's WAL already at {end}"
         ))
         .with_detail("The file comes from another server, or the server was set back.")
         .with_remedy("another file, or --no-resume to append to this one"))
@@ -327,11 +325,8 @@ impl<'a> Preparation<'a> {
     /// The server would take a start beyond its WAL, and confirm all that comes before.
     fn check_start(&mut self) -> Result<()> {
         let Some(wanted) = self.args.startpos else { return Ok(()) };
-        if wanted > self.server.position {
-            let end = server::received(session(&mut self.session, self.settings)?)?;
-            if wanted > end {
-                return Err(Error::new(format!("could not {} from {wanted} on: the WAL ends at {end}", self.act())));
-            }
+        if let Some(end) = self.end_before(wanted)? {
+            return Err(Error::new(format!("could not {} from {wanted} on: the WAL ends at {end}", self.act())));
         }
         let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
         if let Some(confirmed) = confirmed
@@ -342,6 +337,15 @@ impl<'a> Preparation<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// Where the server's WAL ends, if that is before this position. What a standby has received it will replay.
+    fn end_before(&mut self, wanted: Lsn) -> Result<Option<Lsn>> {
+        if wanted <= self.server.position {
+            return Ok(None);
+        }
+        let end = server::received(session(&mut self.session, self.settings)?)?;
+        Ok((wanted > end).then_some(end))
     }
 
     fn create_publications(&mut self) -> Result<()> {
