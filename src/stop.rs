@@ -22,6 +22,8 @@ pub struct Stop {
 struct Flags {
     stop: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
+    /// Does a signal end the process at once?
+    at_once: Arc<AtomicBool>,
     /// Was the process started with SIGHUP ignored, as nohup does?
     immune: bool,
     wake_up: OwnedFd,
@@ -40,7 +42,11 @@ impl Stop {
         let (wake_up, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let stop = Arc::new(AtomicBool::new(false));
         let reopen = Arc::new(AtomicBool::new(false));
+        let at_once = Arc::new(AtomicBool::new(false));
         let immune = ignores_hang_up();
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
+        }
         // What is registered first is done first: the first SIGINT finds its flag unset and sets it, the second finds it set.
         let interrupted = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&interrupted))?;
@@ -50,7 +56,20 @@ impl Stop {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
         }
-        Ok(Stop { flags: Arc::new(Flags { stop, reopen, immune, wake_up }) })
+        Ok(Stop { flags: Arc::new(Flags { stop, reopen, at_once, immune, wake_up }) })
+    }
+
+    /// Does what may wait for a server for long and leaves nothing to tidy up: meanwhile SIGINT and SIGTERM end the process at once,
+    /// with status 0.
+    pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.flags.at_once.store(true, Ordering::SeqCst);
+        if self.requested() {
+            // It came just before.
+            std::process::exit(0);
+        }
+        let done = work();
+        self.flags.at_once.store(false, Ordering::SeqCst);
+        done
     }
 
     /// Was a clean stop asked for?

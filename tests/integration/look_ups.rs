@@ -1,4 +1,5 @@
-//! Look-ups in the catalog while the stream runs: what they cannot have is text, and they hold nothing up.
+//! What is asked of the catalog before and while the stream runs: what cannot be had while it runs is text, and nothing holds up
+//! reports or signals.
 
 use crate::support::*;
 use postgres::Client;
@@ -18,8 +19,12 @@ fn moods<'s>(server: &'s Server, plugin: &str, name: &str) -> Database<'s> {
     db
 }
 
-fn stream(db: &Database<'_>) -> Command {
-    db.walcat(&["stream", "-S", db.name(), "--publication", "p"])
+fn stream(db: &Database<'_>, plugin: &str) -> Command {
+    let mut command = db.walcat(&["stream", "-S", db.name()]);
+    if plugin == "pgoutput" {
+        command.args(["--publication", "p"]);
+    }
+    command
 }
 
 fn row(running: &mut Running) -> Value {
@@ -39,7 +44,7 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
     for plugin in plugins() {
         let db = moods(&server, plugin, &format!("no_room_{plugin}"));
         db.sql("DROP ROLE IF EXISTS streamer; CREATE ROLE streamer LOGIN REPLICATION");
-        let mut running = spawn(stream(&db).env("PGUSER", "streamer"));
+        let mut running = spawn(stream(&db, plugin).env("PGUSER", "streamer"));
         db.sql("INSERT INTO t VALUES (1)");
         assert_eq!(row(&mut running), json!({"id": 1}));
         db.sql("ALTER ROLE streamer CONNECTION LIMIT 0");
@@ -64,7 +69,7 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
 fn a_look_up_that_waits_does_not_silence_the_reports() {
     let server = Server::start(Options { settings: &[("wal_sender_timeout", "3s")], ..Options::default() });
     let db = moods(&server, "pgoutput", "reports");
-    let mut running = spawn(&mut stream(&db));
+    let mut running = spawn(&mut stream(&db, "pgoutput"));
     db.sql("INSERT INTO t VALUES (1)");
     assert_eq!(row(&mut running), json!({"id": 1}));
     let locker = lock_casts(&db);
@@ -83,7 +88,7 @@ fn a_look_up_that_waits_does_not_silence_the_reports() {
 fn a_signal_ends_a_look_up_that_waits() {
     let server = Server::start(Options::default());
     let db = moods(&server, "pgoutput", "signal");
-    let mut running = spawn(&mut stream(&db));
+    let mut running = spawn(&mut stream(&db, "pgoutput"));
     db.sql("INSERT INTO t VALUES (1)");
     assert_eq!(row(&mut running), json!({"id": 1}));
     let locker = lock_casts(&db);
@@ -96,7 +101,32 @@ fn a_signal_ends_a_look_up_that_waits() {
     assert_eq!(finished.succeeded().json().len(), 1);
     drop(locker);
     // What was being looked up comes again, and is no text.
-    let again = run(stream(&db).arg("--until-now"));
+    let again = run(stream(&db, "pgoutput").arg("--until-now"));
     let rows: Vec<Value> = again.succeeded().json().iter().map(|event| event["after"].clone()).collect();
     assert_eq!(rows, [json!({"id": 2, "v": ["calm"]})]);
+}
+
+#[test]
+fn a_signal_ends_a_preparation_that_waits() {
+    let server = Server::start(Options::default());
+    let db = moods(&server, "pgoutput", "preparation");
+    let watch = ["-S", "preparation", "--publication", "p"];
+    let create = |publication| ["--publication", publication, "--create-publication", "--table=public.t"];
+    for (arguments, locked, signal) in [
+        (watch, "pg_catalog.pg_publication", Signal::TERM),
+        (watch, "pg_catalog.pg_publication", Signal::INT),
+        (create("q"), "t", Signal::TERM),
+        (create("r"), "t", Signal::INT),
+    ] {
+        let mut locker = db.client();
+        locker.batch_execute(&format!("BEGIN; LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")).unwrap();
+        let running = spawn(db.walcat(&["stream"]).args(arguments));
+        db.wait_for("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE NOT granted)");
+        let start = Instant::now();
+        running.signal(signal);
+        running.wait().succeeded();
+        assert!(start.elapsed() < Duration::from_secs(5), "{locked}: {:?}", start.elapsed());
+        drop(locker);
+        db.wait_for("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE application_name = 'walcat')");
+    }
 }

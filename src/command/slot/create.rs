@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How often to look for Ctrl-C while the server works.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long a server may take to tell what it waits for, and to stop it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Prints the slot and its consistent point.
 pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
     let mut session = connect::sql(settings)?;
@@ -163,8 +166,8 @@ impl<'a> Watch<'a> {
     /// Cancels the creation. It may succeed just before: then the slot stays.
     fn give_up(&self, done: &Receiver<Result<Lsn>>, pid: i32, reason: &str) -> Result<Lsn> {
         let awaited = self.ask().ok().flatten();
-        sessions::cancel(&mut *connect::sql(self.settings)?, pid)?;
-        match done.recv() {
+        sessions::cancel(&mut *connect::sql(&self.settings.hurried(PATIENCE))?, pid)?;
+        match done.recv_timeout(PATIENCE) {
             Ok(Ok(lsn)) => Ok(lsn),
             // query_canceled
             Ok(Err(error)) if error.sqlstate() == "57014" => {
@@ -192,7 +195,7 @@ impl<'a> Watch<'a> {
     }
 
     fn ask(&self) -> Result<Option<Awaited>> {
-        sessions::awaited(&mut *connect::sql(self.settings)?)
+        sessions::awaited(&mut *connect::sql(&self.settings.hurried(PATIENCE))?)
     }
 
     fn error(&self, reason: &str) -> Error {

@@ -93,7 +93,7 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     options::check(args)?;
     let mut preparation = Preparation::new(args, settings, talk)?;
     let stop = Stop::install()?;
-    preparation.check(&stop)?;
+    stop.at_once(|| preparation.check(&stop))?;
     let (mut output, resume) = match open_output(args, &stop) {
         Err(_) if stop.requested() => return Ok(()),
         opened => opened?,
@@ -103,7 +103,7 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     }
     output.begin()?;
     let created = preparation.create(&stop)?;
-    preparation.warn_of_tables()?;
+    stop.at_once(|| preparation.warn_of_tables())?;
     if stop.requested() {
         return Ok(());
     }

@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(1);
 const GRACE_LOOK: Duration = Duration::from_millis(50);
 
+/// How long connecting, and each statement, may take once the stream has begun.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The publication of `--create-publication` without `--publication`.
 const DEFAULT_PUBLICATION: &str = "walcat";
 
@@ -108,14 +111,15 @@ impl<'a> Preparation<'a> {
         let act = self.act();
         let required = publications::require(session(&mut self.session, self.settings)?, &self.publications, &act);
         self.session = None;
-        required
+        // query_canceled: a lock, or a server too busy, is in the way for now.
+        required.map_err(|error| if error.sqlstate() == "57014" { error.with_kind(Kind::Transient) } else { error })
     }
 
     /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older. Returns
     /// whether the slot is new.
     pub fn create(&mut self, stop: &Stop) -> Result<bool> {
         if self.args.create_publication && self.plugin() == Plugin::Pgoutput {
-            self.create_publications()?;
+            stop.at_once(|| self.create_publications())?;
         }
         if let (Some(name), None) = (&self.args.slot, &self.slot) {
             self.create_slot(name, stop)?;
@@ -378,7 +382,7 @@ impl<'a> Preparation<'a> {
     fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
         let new = self.new_slot(name, &plugin);
-        let session = connect::sql(self.settings)?;
+        let session = stop.at_once(|| connect::sql(self.settings))?;
         let point = slot::create(session, self.settings, &self.talk, &new, self.args.timeout, stop)
             .map_err(|error| refusal::explain(error, &self.server.user))?;
         self.talk.info(&format!("created slot \"{name}\" with plugin {plugin}, consistent at {point}"));
@@ -386,10 +390,10 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// The session, connected again if it was closed.
+/// The session, connected again if it was closed: then the stream may be waiting for it.
 fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<&'s mut Session> {
     if session.is_none() {
-        *session = Some(connect::sql(settings)?);
+        *session = Some(connect::sql(&settings.hurried(PATIENCE))?);
     }
     session.as_mut().ok_or_else(|| Error::new("could not connect: no session"))
 }
