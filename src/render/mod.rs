@@ -6,12 +6,14 @@
 pub mod ndjson;
 mod piece;
 mod printer;
+mod repeats;
 mod sql;
 #[cfg(test)]
 mod testing;
 pub mod text;
 
 pub use printer::{Format, Include, PrintSettings, Printed, Printer, Values};
+pub use repeats::Repeats;
 
 use crate::event::Column;
 use crate::value::Types;

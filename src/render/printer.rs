@@ -1,6 +1,7 @@
 //! Decides which events are printed and when; the streaming loop and `walcat decode` hand it every event.
 
 use super::ndjson::Ndjson;
+use super::repeats::Repeats;
 use super::text::Text;
 use crate::event::{Body, Event, Place, Position, Relation, Transaction};
 use crate::filter::{Filter, Operation, Operations};
@@ -106,8 +107,7 @@ pub struct Printer {
     block: Option<Transaction>,
     /// Prepared transactions, by `gid`, of which nothing was shown, so that their end is not either.
     unshown: HashSet<Vec<u8>>,
-    resume_after: Option<Position>,
-    last: Option<Position>,
+    repeats: Repeats,
     warnings: Vec<String>,
 }
 
@@ -160,8 +160,7 @@ impl Printer {
             streamed: BTreeSet::new(),
             block: None,
             unshown: HashSet::new(),
-            resume_after: None,
-            last: None,
+            repeats: Repeats::default(),
             warnings: Vec::new(),
         }
     }
@@ -169,14 +168,13 @@ impl Printer {
     /// From now on drops events at or before this position. Call it before the first event with the position where the output
     /// ends.
     pub fn resume_after(&mut self, position: Option<Position>) {
-        self.resume_after = position;
-        self.last = self.last.max(position);
+        self.repeats.resume_after(position);
     }
 
     /// After a lost connection: drops what comes once more. The server knows nothing of the streamed transactions that are still
     /// open; whichever of them commits comes once more as a whole, so an abort is printed for what was shown of them.
     pub fn reconnected(&mut self, out: &mut Vec<u8>) {
-        self.resume_after(self.last);
+        self.resume_after(self.last());
         if let Some(block) = self.block.take() {
             if self.frame == Frame::Shown {
                 self.render(&bound_of(&block, Body::StreamStop), out);
@@ -192,7 +190,7 @@ impl Printer {
 
     /// The position of the last event seen, whether shown or not.
     pub fn last(&self) -> Option<Position> {
-        self.last
+        self.repeats.last()
     }
 
     /// What the user must be told since the last call: a message each.
@@ -207,10 +205,8 @@ impl Printer {
 
     /// Appends the lines that `event` makes to `out`: none, one, or several if others had waited for it.
     pub fn print(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Printed {
-        let position = event.position();
-        self.last = self.last.max(position);
-        if position.is_some() && position <= self.resume_after {
-            self.skip(event);
+        if let Some(after) = self.repeats.take(event) {
+            self.skip(event, after);
             return Printed::Nothing;
         }
         match event.body {
@@ -363,10 +359,8 @@ impl Printer {
     }
 
     /// Where the output ends within a transaction, its begin has been printed, unless it is known here to be still held.
-    fn skip(&mut self, event: &Event<'_>) {
-        let (Body::Begin | Body::BeginPrepare { .. }, Some(after)) = (event.body, self.resume_after) else {
-            return;
-        };
+    fn skip(&mut self, event: &Event<'_>, after: Position) {
+        let (Body::Begin | Body::BeginPrepare { .. }) = event.body else { return };
         let end = event.position().map(|position| position.lsn);
         if end == Some(after.lsn) && after.place != Place::End && self.frame_end != end {
             self.frame = Frame::Shown;

@@ -9,11 +9,11 @@ use crate::catalog::LookUps;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::event::{Body, Position};
+use crate::event::{Body, Place, Position};
 use crate::lsn::Lsn;
 use crate::output::{Output, Written};
 use crate::progress::Progress;
-use crate::render::{Printed, Printer};
+use crate::render::{Printed, Printer, Repeats};
 use crate::stop::Stop;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub enum Form {
         look_ups: LookUps,
     },
     /// The plugin's bytes and a line end; the decoder only watches where they lie.
-    Raw { decoder: Option<Decoder>, last: Option<Position>, resume_after: Option<Position> },
+    Raw { decoder: Option<Decoder>, repeats: Repeats },
 }
 
 impl Delivery {
@@ -69,11 +69,11 @@ impl Delivery {
                 decoder.reset();
                 printer.reconnected(self.output.buffer());
             }
-            Form::Raw { decoder, last, resume_after } => {
+            Form::Raw { decoder, repeats } => {
                 if let Some(decoder) = decoder {
                     decoder.reset();
                 }
-                *resume_after = *last;
+                repeats.resume_after(repeats.last());
             }
         }
     }
@@ -82,13 +82,17 @@ impl Delivery {
     pub fn last(&self) -> Option<Position> {
         match &self.form {
             Form::Events { printer, .. } => printer.last(),
-            Form::Raw { last, .. } => *last,
+            Form::Raw { repeats, .. } => repeats.last(),
         }
     }
 
     /// Where the server is to start so that it sends what comes after the last position delivered.
     pub fn start(&self) -> Lsn {
-        let last = self.last().map_or(Lsn::INVALID, |position| position.lsn);
+        // Behind the end of a transaction: or it would come again, also what its COMMIT PREPARED brings late.
+        let last = self.last().map_or(Lsn::INVALID, |position| match position.place {
+            Place::End => Lsn(position.lsn.0.saturating_add(1)),
+            Place::Begin | Place::Change(_) => position.lsn,
+        });
         // A transaction can only be sent again from its beginning.
         if self.bounds.at_boundary() { last.max(self.progress.received_position()) } else { last }
     }
@@ -163,16 +167,14 @@ impl Delivery {
     }
 
     fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Option<Ended> {
-        let Form::Raw { decoder, last, resume_after } = &mut self.form else { return None };
+        let Form::Raw { decoder, repeats } = &mut self.form else { return None };
         let bounds = &mut self.bounds;
         let (mut before, mut after, mut repeated) = (None, None, false);
         let watched = decoder.as_mut().map(|decoder| {
             decoder.decode(Some(start), payload, |event| {
-                let position = event.position();
-                repeated = position.is_some() && position <= *resume_after;
+                repeated = repeats.take(event).is_some();
                 before = before.or(bounds.before(event));
                 if before.is_none() {
-                    *last = (*last).max(position);
                     after = bounds.after(event, !repeated && event.body.is_change()).or(after);
                 }
                 ControlFlow::Continue(())

@@ -24,7 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
 use crate::output::{Existing, Output};
-use crate::render::{PrintSettings, Printer};
+use crate::render::{PrintSettings, Printer, Repeats};
 use crate::stop::Stop;
 use crate::value::Types;
 use crate::walsender::{Connection, SessionSettings, SystemIdentification};
@@ -155,7 +155,7 @@ fn deliver(
         Plugin::Other(_) => None,
     };
     let form = match (print, decoder) {
-        (None, decoder) => Form::Raw { decoder, last: None, resume_after: None },
+        (None, decoder) => Form::Raw { decoder, repeats: Repeats::default() },
         (_, None) => {
             return Err(Error::new(format!("could not stream from slot \"{}\": no decoder for it", plan.slot)));
         }

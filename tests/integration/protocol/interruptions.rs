@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const SCHEMA: &str = "CREATE TABLE t (id int PRIMARY KEY, v text)";
 
@@ -191,6 +192,71 @@ fn a_rollback_at_the_end_of_the_wal_is_wanted_by_until_now() {
     assert_eq!(ops(db.run(&stream)), of_prepared(&["begin_prepare", "insert", "prepare"]));
     db.sql("ROLLBACK PREPARED 'a'");
     assert_eq!(ops(db.run(&stream)), of_prepared(&["rollback_prepared"]));
+}
+
+#[test]
+fn what_was_prepared_before_the_slot_became_two_phase_comes_late() {
+    let server = Server::start(Options::default());
+    let two_phase = two_phase(&server);
+    let db = Database::create_on(&server, "late");
+    db.sql(SCHEMA);
+    db.sql("CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, part) = (directory.path().join("whole.json"), directory.path().join("part.json"));
+    let stream = |path: &Path, more: &[&str]| {
+        let path = path.to_str().unwrap();
+        db.run(&[&["stream", "-S", "late", "--publication", "p", "--until-now", "-f", path], two_phase, more].concat())
+    };
+    let prepare = |id: u32, gid: &str| {
+        db.sql("BEGIN");
+        db.sql(&format!("INSERT INTO t VALUES ({id}, 'prepared')"));
+        db.sql(&format!("PREPARE TRANSACTION '{gid}'"));
+    };
+    prepare(1, "late");
+    db.sql("INSERT INTO t VALUES (2, 'before')");
+    db.run(&["stream", "-S", "late", "--publication", "p", "--until-now"]).succeeded();
+    // As others turn it on: ALTER SUBSCRIPTION, or whoever else streams from the slot.
+    if !two_phase.is_empty() {
+        let options = "proto_version '3', publication_names 'p', two_phase 'on'";
+        let position = db.wal_position();
+        let mut other = Command::new(server.client_program("pg_recvlogical"));
+        other.args(["-d", "late", "-S", "late", "--start", "-f", "-", "-E", &position, "--no-loop"]);
+        for option in options.split(", ") {
+            let (name, value) = option.split_once(' ').unwrap();
+            other.args(["-o", &format!("{name}={}", value.trim_matches('\''))]);
+        }
+        other
+            .env("PGHOST", server.socket_directory())
+            .env("PGPORT", server.port().to_string())
+            .env("PGUSER", "postgres");
+        run(&mut other).succeeded();
+        db.wait_for("SELECT two_phase AND NOT active FROM pg_replication_slots");
+    }
+    db.sql("INSERT INTO t VALUES (3, 'delivered before')");
+    stream(&whole, &["--peek"]).succeeded();
+    prepare(4, "in its place");
+    db.sql("COMMIT PREPARED 'late'");
+    db.sql("COMMIT PREPARED 'in its place'");
+    db.sql("INSERT INTO t VALUES (5, 'the end')");
+    stream(&whole, &["--peek"]).succeeded();
+    let text = fs::read_to_string(&whole).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let consumer = Consumer::of(&events);
+    let held = db.value("SELECT json_agg(row_to_json(t) ORDER BY id)::text FROM t WHERE id <> 2");
+    let delivered: Vec<Value> = consumer.table("t").into_iter().filter(|row| row["id"] != 2).collect();
+    assert!(delivered == consumer::rows(&serde_json::from_str(&held).unwrap()), "{text}");
+    // Not within what comes late: of that a file cannot tell that it is late.
+    let whole_transactions = |cut: &usize| {
+        let last = &events[cut - 1];
+        last.get("prepare_lsn").is_none() || last["gid"] == "in its place"
+    };
+    for cut in (1..=lines.len()).filter(whole_transactions) {
+        fs::write(&part, lines[..cut].concat()).unwrap();
+        stream(&part, &["--peek"]).succeeded();
+        assert_eq!(fs::read_to_string(&part).unwrap(), text, "cut behind line {cut}");
+    }
 }
 
 /// What asks for prepared transactions; older servers have them when they commit.
