@@ -39,15 +39,14 @@
 //! (`atttypmod`, absent if the type has none) and `key` (is the column part of the replica identity?).
 //! `changed` is there when the whole old row is known.
 
+mod member;
+
 use super::piece::Piece;
 use super::printer::{Include, Values};
 use super::type_name;
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
-use crate::lsn::Lsn;
-use crate::time::PgTime;
 use crate::value::{Kind, Types, Writer, write_string};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use member::{open_with, write_bytes, write_flag, write_lsn, write_names, write_number, write_time};
 
 /// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and copied from then on.
 pub(super) struct Ndjson {
@@ -476,17 +475,6 @@ fn write_columns(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn write_names<'a>(key: &str, names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
-    out.extend_from_slice(key.as_bytes());
-    let start = out.len();
-    for name in names {
-        out.push(b',');
-        write_string(name.as_bytes(), out);
-    }
-    open_with(b'[', start, out);
-    out.push(b']');
-}
-
 fn write_prepared_names<'a>(key: &str, columns: impl Iterator<Item = &'a TableColumn>, out: &mut Vec<u8>) {
     out.extend_from_slice(key.as_bytes());
     let start = out.len();
@@ -498,66 +486,13 @@ fn write_prepared_names<'a>(key: &str, columns: impl Iterator<Item = &'a TableCo
     out.push(b']');
 }
 
-/// Turns the comma in front of the first member, which was written at `start`, into the bracket.
-fn open_with(bracket: u8, start: usize, out: &mut Vec<u8>) {
-    match out.get_mut(start) {
-        Some(comma) => *comma = bracket,
-        None => out.push(bracket),
-    }
-}
-
-fn write_flag(key: &str, flag: Option<bool>, out: &mut Vec<u8>) {
-    if let Some(flag) = flag {
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(if flag { b"true" } else { b"false" });
-    }
-}
-
-fn write_number(key: &str, number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn write_lsn(key: &str, lsn: Option<Lsn>, out: &mut Vec<u8>) {
-    if let Some(lsn) = lsn {
-        out.extend_from_slice(key.as_bytes());
-        out.push(b'"');
-        lsn.append_to(out);
-        out.push(b'"');
-    }
-}
-
-fn write_time(key: &str, time: Option<PgTime>, out: &mut Vec<u8>) {
-    if let Some(time) = time {
-        out.extend_from_slice(key.as_bytes());
-        out.push(b'"');
-        time.append_iso(out);
-        out.push(b'"');
-    }
-}
-
-/// Appends `,"key":"text"`, or `,"key_base64":"..."` if the bytes are not UTF-8.
-fn write_bytes(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    match simdutf8::basic::from_utf8(bytes) {
-        Ok(text) => {
-            out.extend_from_slice(b"\":");
-            write_string(text.as_bytes(), out);
-        }
-        Err(_) => {
-            out.extend_from_slice(b"_base64\":\"");
-            out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-            out.push(b'"');
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lsn::Lsn;
     use crate::render::Format;
     use crate::render::testing::*;
+    use crate::time::PgTime;
 
     fn users() -> Relation {
         relation("users", &[("id", INT4, true), ("name", TEXT, false), ("bio", TEXT, false)])
