@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Crates and parts of std that only these files (by the beginning of their path in `src`) may name.
 const HOMES: &[(&str, &[&str])] = &[
-    ("clap::", &["cli.rs", "main.rs"]),
-    ("clap_complete::", &["cli.rs", "main.rs"]),
+    ("clap::", &["cli", "main.rs"]),
+    ("clap_complete::", &["cli", "main.rs"]),
     ("chrono::", &["time.rs"]),
     ("rustls::", &["connect/", "walsender/socket"]),
     ("tokio_postgres_rustls::", &["connect/"]),

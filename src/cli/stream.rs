@@ -1,0 +1,218 @@
+//! The options of the commands that print events: `stream` and `decode`.
+
+// Help texts show brackets as they are.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+use super::SlotKind;
+use super::values::{
+    Format, Include, Names, Operation, Origin, Streaming, Values, parse_limit, parse_names, parse_seconds,
+};
+use crate::lsn::Lsn;
+use clap::{Args, ValueHint};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `stream`
+#[derive(Debug, Args)]
+#[command(after_help = STREAM_LISTS)]
+pub struct StreamArgs {
+    /// Slot to stream from [default: a temporary one]
+    ///
+    /// Its plugin decides how it is decoded. A temporary slot shows what commits from now on, and is gone when the program
+    /// ends.
+    #[arg(short = 'S', long, value_name = "NAME")]
+    pub slot: Option<String>,
+
+    /// Create the slot if it is not there
+    ///
+    /// It is made of the kind that --plugin, --two-phase and --failover say.
+    #[arg(long, requires = "slot")]
+    pub create_slot: bool,
+
+    #[command(flatten)]
+    pub kind: SlotKind,
+
+    /// Publications for pgoutput, comma-separated
+    ///
+    /// Their tables are shown. Other plugins know no publications. The option may also be repeated. A name in double quotes is
+    /// taken as in SQL: it may have commas, and its own double quotes stand twice.
+    #[arg(long, value_name = "NAME", value_parser = parse_names)]
+    pub publication: Vec<Names>,
+
+    /// Create the publication if it is not there
+    ///
+    /// It is made for the tables of --table, else for all tables, and named walcat if --publication is not given. It is
+    /// refused if UPDATE or DELETE would then fail on tables without a replica identity.
+    #[arg(long)]
+    pub create_publication: bool,
+
+    /// Show without consuming: the slot does not move
+    #[arg(long)]
+    pub peek: bool,
+
+    /// Start no earlier than this
+    ///
+    /// The server does not go back behind the slot's confirmed position.
+    #[arg(short = 'I', long, value_name = "LSN", allow_negative_numbers = true)]
+    pub startpos: Option<Lsn>,
+
+    /// Large transactions early: off, on, parallel
+    ///
+    /// Their changes then come before they commit, bear no commit_lsn, and may turn out to be void: see EVENTS. parallel
+    /// (PostgreSQL 16 and later) adds the position and time of aborts.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off, hide_possible_values = true,
+          hide_default_value = true)]
+    pub streaming: Streaming,
+
+    /// Show logical messages
+    ///
+    /// Those of pg_logical_emit_message(). --op message does so too.
+    #[arg(long)]
+    pub messages: bool,
+
+    /// Changes of any origin; none: made here
+    ///
+    /// With none those that came by replication are left out (PostgreSQL 16 and later).
+    #[arg(long, value_enum, value_name = "ORIGIN", hide_possible_values = true)]
+    pub origin: Option<Origin>,
+
+    /// Pass an option to the plugin
+    ///
+    /// It may be repeated.
+    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE")]
+    pub option: Vec<String>,
+
+    /// Stop once all committed up to this is written
+    ///
+    /// Never in the middle of a transaction.
+    #[arg(short = 'E', long, value_name = "LSN", allow_negative_numbers = true, help_heading = "When to stop")]
+    pub endpos: Option<Lsn>,
+
+    /// Stop once all committed by now is written
+    ///
+    /// By now: when the program started.
+    #[arg(long, conflicts_with = "endpos", help_heading = "When to stop")]
+    pub until_now: bool,
+
+    /// Stop after this many events
+    ///
+    /// A slot moves from commit to commit: a transaction that the limit cuts comes again, as a whole, in the next run. With
+    /// --file what is in the file already is dropped then.
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
+    pub limit: Option<u64>,
+
+    /// Stop after this many seconds
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true, help_heading = "When to stop")]
+    pub timeout: Option<Duration>,
+
+    /// Stop when the connection is lost
+    ///
+    /// Otherwise the program connects again.
+    #[arg(short = 'n', long, help_heading = "When to stop")]
+    pub no_loop: bool,
+
+    #[command(flatten)]
+    pub print: PrintOptions,
+
+    /// Time zone of timestamptz values [default: UTC]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", hide_default_value = true, help_heading = "Output")]
+    pub timezone: String,
+
+    /// Write to a file instead of stdout (-)
+    ///
+    /// A JSON file is its own checkpoint: the next run goes on where it ends, with neither gap nor repeat. See DELIVERY.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub file: Option<PathBuf>,
+
+    /// Append, wherever the file ends
+    ///
+    /// What the file holds is not looked at.
+    #[arg(long, requires = "file", help_heading = "Output")]
+    pub no_resume: bool,
+
+    /// Seconds between fsyncs of the file [default: 10]
+    ///
+    /// It is synced at least this often. 0: not at intervals, only when the server asks and at the end.
+    #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+          allow_negative_numbers = true, help_heading = "Output")]
+    pub fsync_interval: Duration,
+
+    /// Seconds between reports to the server [default: 10]
+    ///
+    /// It is told at least this often what is durable. 0: only when the server asks or its wal_sender_timeout requires it.
+    #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+          allow_negative_numbers = true, help_heading = "Output")]
+    pub status_interval: Duration,
+
+    /// Rate, position and lag on stderr
+    ///
+    /// Every second or every so many seconds, with totals; on a terminal one line kept in place.
+    #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "1",
+          value_parser = parse_seconds, help_heading = "Output")]
+    pub stats: Option<Duration>,
+}
+
+/// Below the help of `stream`: what is too long for a line of its own.
+const STREAM_LISTS: &str = "\
+LIST of --op: insert, update, delete, truncate, message
+LIST of --include: transactions, key, types, columns, relations, changed, origin
+Options to connect, -q, -v, --color: see walcat --help; examples: man walcat-stream";
+
+/// Below the help of `decode`.
+const DECODE_LISTS: &str = "\
+LIST of --op: insert, update, delete, truncate, message
+LIST of --include: transactions, key, types, columns, relations, changed, origin";
+
+/// What to print, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct PrintOptions {
+    /// json, text or raw [default: json]
+    ///
+    /// How to print events. json: one object a line. text: one line a change, made to be read. raw: the plugin's own bytes,
+    /// as pg_recvlogical writes them.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json, hide_possible_values = true,
+          hide_default_value = true)]
+    pub format: Format,
+
+    /// Only these tables, as 'app.*' or users:delete
+    ///
+    /// schema.table, or a table in any schema, perhaps followed by a colon and operations, as in 'public.*' or
+    /// public.users:insert,update. * stands for any text and ? for any character; ! in front excludes. The option may be
+    /// repeated.
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub table: Vec<String>,
+
+    /// Only these operations
+    ///
+    /// insert, update, delete, truncate, message; separated by commas.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    pub op: Vec<Operation>,
+
+    /// What to add to events
+    ///
+    /// Separated by commas: transactions (begin and commit), key (the identity's columns), types
+    /// (column to type), columns (their definitions), relations (an event for each table's shape), changed (columns that
+    /// differ, where the old row is known), origin.
+    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    pub include: Vec<Include>,
+
+    /// Values as json or text [default: json]
+    ///
+    /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See VALUES.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json, hide_possible_values = true,
+          hide_default_value = true)]
+    pub values: Values,
+}
+
+/// `decode`
+#[derive(Debug, Args)]
+#[command(after_help = DECODE_LISTS)]
+pub struct DecodeArgs {
+    /// The capture; - or none: standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub print: PrintOptions,
+}

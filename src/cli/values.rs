@@ -1,0 +1,167 @@
+//! The values that options take, and their parsers.
+
+use clap::ValueEnum;
+use std::time::Duration;
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Json,
+    /// One readable line a change
+    Text,
+    /// The plugin's bytes
+    Raw,
+}
+
+/// How values are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Values {
+    /// As row_to_json prints them
+    Json,
+    /// As strings
+    Text,
+}
+
+/// How lists are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Aligned columns
+    Table,
+    /// A JSON array
+    Json,
+}
+
+/// What `--op` chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+    Message,
+}
+
+/// What `--publish` chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PublishedOperation {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+}
+
+/// What `--include` adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Include {
+    /// Events for the begin and the end of transactions
+    Transactions,
+    /// The names of the identity columns
+    Key,
+    /// The type of each column
+    Types,
+    /// The definition of each column
+    Columns,
+    /// An event for each table and each new shape of it
+    Relations,
+    /// The names of the columns that an update changed
+    Changed,
+    /// The replication origin
+    Origin,
+}
+
+/// What `--streaming` chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Streaming {
+    /// Transactions arrive when they commit
+    Off,
+    /// Large ones arrive before
+    On,
+    /// As `on`, with the position of aborts (PostgreSQL 16)
+    Parallel,
+}
+
+/// What `--origin` chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Origin {
+    /// All changes
+    Any,
+    /// Changes made here
+    None,
+}
+
+/// Names that were given together, separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+/// Names separated by commas. In double quotes a name is as in SQL, else it is taken as it is.
+pub(super) fn parse_names(text: &str) -> Result<Names, String> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    loop {
+        let (name, behind) = match rest.trim_start().strip_prefix('"') {
+            Some(quoted) => parse_quoted(quoted)?,
+            None => {
+                let (name, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                (name.trim().to_owned(), behind)
+            }
+        };
+        if name.is_empty() {
+            return Err("a name is missing".to_owned());
+        }
+        names.push(name);
+        rest = match behind.trim_start() {
+            "" => return Ok(Names(names)),
+            more => more.strip_prefix(',').ok_or("expected a comma behind the name in double quotes")?,
+        };
+    }
+}
+
+/// A name up to the double quote that ends it, and what stands behind that.
+fn parse_quoted(text: &str) -> Result<(String, &str), String> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, behind) = rest.split_once('"').ok_or("a double quote is not closed")?;
+        name += part;
+        match behind.strip_prefix('"') {
+            Some(behind) => {
+                name.push('"');
+                rest = behind;
+            }
+            None => return Ok((name, behind)),
+        }
+    }
+}
+
+/// How many events, at the least one.
+pub(super) fn parse_limit(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "not a number of events, 1 or more".to_owned())
+}
+
+/// Seconds, perhaps with a fraction.
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        // Beyond any life of a program, but within the clock's reach.
+        Ok(duration) if seconds < 1e10 => Ok(duration),
+        _ => Err("not a number of seconds".to_owned()),
+    }
+}
+
+/// A size as in postgresql.conf: a number, perhaps with a fraction, and `B`, `kB`, `MB`, `GB` or `TB` (powers of 1024).
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| "not a size, as 512MB or 10GB".to_owned())?;
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" => 10,
+        "m" | "mb" => 20,
+        "g" | "gb" => 30,
+        "t" | "tb" => 40,
+        _ => return Err("the unit must be B, kB, MB, GB or TB".to_owned()),
+    };
+    let bytes = number * (1u64 << shift) as f64;
+    if bytes > i64::MAX as f64 { Err("the size is too large".to_owned()) } else { Ok(bytes as u64) }
+}
