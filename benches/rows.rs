@@ -1,7 +1,7 @@
 //! What a row costs from the server's message to the line: decoding, each kind of value, printing.
 //!
-//! `cargo bench`; with `-- values` only those whose names hold that. Items are rows or values, bytes those of the message or the
-//! value, and nothing should allocate.
+//! `cargo bench`; with `-- values` only those whose names hold that. Items are rows or values,
+//! bytes those of the message or the value, and nothing should allocate.
 
 #[path = "../tests/messages/mod.rs"]
 mod messages;
@@ -29,11 +29,15 @@ fn main() {
 }
 
 fn inserts() -> Vec<Vec<u8>> {
-    (0..ROWS).map(|number| messages::insert(&messages::order(number))).collect()
+    (0..ROWS)
+        .map(|number| messages::insert(&messages::order(number)))
+        .collect()
 }
 
 fn updates() -> Vec<Vec<u8>> {
-    (0..ROWS).map(|number| messages::update(&messages::order(number), &messages::order(number + 1))).collect()
+    (0..ROWS)
+        .map(|number| messages::update(&messages::order(number), &messages::order(number + 1)))
+        .collect()
 }
 
 fn transactions() -> Vec<Vec<u8>> {
@@ -47,33 +51,50 @@ fn transactions() -> Vec<Vec<u8>> {
 /// A decoder that knows the table.
 fn decoder() -> Decoder {
     let mut decoder = Decoder::pgoutput();
-    for message in [messages::begin(1), messages::relation("orders", b'f', &ORDERS)] {
+    for message in [
+        messages::begin(1),
+        messages::relation("orders", b'f', &ORDERS),
+    ] {
         let _ = decoder.decode(None, &message, |_| ControlFlow::Continue(()));
     }
     decoder
 }
 
-fn run(bencher: Bencher<'_, '_>, messages: &[Vec<u8>], mut sink: impl FnMut(&Event<'_>, &mut Vec<u8>)) {
+fn run(
+    bencher: Bencher<'_, '_>,
+    messages: &[Vec<u8>],
+    mut sink: impl FnMut(&Event<'_>, &mut Vec<u8>),
+) {
     let mut decoder = decoder();
     let mut out = Vec::with_capacity(4 << 20);
     let bytes: usize = messages.iter().map(Vec::len).sum();
-    bencher.counter(ItemsCount::new(ROWS)).counter(BytesCount::new(bytes)).bench_local(|| {
-        out.clear();
-        for message in messages {
-            let decoded = decoder.decode(Some(Lsn(0x16B_3748)), message, |event| {
-                sink(event, &mut out);
-                ControlFlow::Continue(())
-            });
-            assert!(decoded.is_ok());
-        }
-        out.len()
-    });
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| {
+            out.clear();
+            for message in messages {
+                let decoded = decoder.decode(Some(Lsn(0x16B_3748)), message, |event| {
+                    sink(event, &mut out);
+                    ControlFlow::Continue(())
+                });
+                assert!(decoded.is_ok());
+            }
+            out.len()
+        });
 }
 
 fn run_printer(bencher: Bencher<'_, '_>, format: Format, values: Values, messages: &[Vec<u8>]) {
-    let settings = PrintSettings { format, values, include: Include::default(), filter: Filter::everything() };
+    let settings = PrintSettings {
+        format,
+        values,
+        include: Include::default(),
+        filter: Filter::everything(),
+    };
     let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
-    run(bencher, messages, |event, out| _ = printer.print(event, out));
+    run(bencher, messages, |event, out| {
+        _ = printer.print(event, out)
+    });
 }
 
 #[divan::bench]
@@ -98,7 +119,12 @@ fn print_inserts_as_json_of_texts(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn print_inserts_as_text(bencher: Bencher<'_, '_>) {
-    run_printer(bencher, Format::Text { color: false }, Values::Json, &inserts());
+    run_printer(
+        bencher,
+        Format::Text { color: false },
+        Values::Json,
+        &inserts(),
+    );
 }
 
 #[divan::bench]
@@ -108,7 +134,9 @@ fn print_updates_as_json(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn print_deletes_as_json(bencher: Bencher<'_, '_>) {
-    let deletes: Vec<Vec<u8>> = (0..ROWS).map(|number| messages::delete(&messages::order(number))).collect();
+    let deletes: Vec<Vec<u8>> = (0..ROWS)
+        .map(|number| messages::delete(&messages::order(number)))
+        .collect();
     run_printer(bencher, Format::Json, Values::Json, &deletes);
 }
 
@@ -119,25 +147,46 @@ fn print_transactions_as_json(bencher: Bencher<'_, '_>) {
 
 /// Recorded from real servers by `tests/captures/record.sh`: no two messages alike.
 const CAPTURES: [(&str, &[u8]); 6] = [
-    ("pgoutput-1", include_bytes!("../tests/captures/pgoutput-1.bin")),
-    ("pgoutput-2", include_bytes!("../tests/captures/pgoutput-2.bin")),
-    ("pgoutput-3", include_bytes!("../tests/captures/pgoutput-3.bin")),
-    ("pgoutput-4", include_bytes!("../tests/captures/pgoutput-4.bin")),
+    (
+        "pgoutput-1",
+        include_bytes!("../tests/captures/pgoutput-1.bin"),
+    ),
+    (
+        "pgoutput-2",
+        include_bytes!("../tests/captures/pgoutput-2.bin"),
+    ),
+    (
+        "pgoutput-3",
+        include_bytes!("../tests/captures/pgoutput-3.bin"),
+    ),
+    (
+        "pgoutput-4",
+        include_bytes!("../tests/captures/pgoutput-4.bin"),
+    ),
     ("wal2json", include_bytes!("../tests/captures/wal2json.bin")),
-    ("wal2json-plain", include_bytes!("../tests/captures/wal2json-plain.bin")),
+    (
+        "wal2json-plain",
+        include_bytes!("../tests/captures/wal2json-plain.bin"),
+    ),
 ];
 
 /// What `walcat decode` does with a capture, which comes a hundred times; items are messages.
 #[divan::bench(args = CAPTURES.map(|(name, _)| name))]
 fn captures(bencher: Bencher<'_, '_>, name: &str) {
-    let capture = CAPTURES.iter().find(|(other, _)| *other == name).map_or(&b""[..], |(_, capture)| capture);
+    let capture = CAPTURES
+        .iter()
+        .find(|(other, _)| *other == name)
+        .map_or(&b""[..], |(_, capture)| capture);
     let input = capture.repeat(100);
     let mut out = Vec::with_capacity(8 << 20);
     let messages = print_capture(&input, &mut out);
-    bencher.counter(ItemsCount::new(messages)).counter(BytesCount::new(input.len())).bench_local(|| {
-        out.clear();
-        print_capture(&input, &mut out)
-    });
+    bencher
+        .counter(ItemsCount::new(messages))
+        .counter(BytesCount::new(input.len()))
+        .bench_local(|| {
+            out.clear();
+            print_capture(&input, &mut out)
+        });
 }
 
 fn print_capture(input: &[u8], out: &mut Vec<u8>) -> usize {
@@ -169,7 +218,10 @@ const VALUES: [(&str, &str); 9] = [
     ("number", "1234567.89"),
     ("bool", "t"),
     ("timestamptz", "2026-11-20 09:23:34.946212+00"),
-    ("json", "{\"item\": 4711, \"tags\": [\"a\", \"b\"], \"note\": \"line\\nbreak\"}"),
+    (
+        "json",
+        "{\"item\": 4711, \"tags\": [\"a\", \"b\"], \"note\": \"line\\nbreak\"}",
+    ),
     ("array", "{1,2,NULL,4,5,6,7,8,9,10}"),
     ("composite", "(4711,\"a \"\"quoted\"\" word\",)"),
     ("hstore", "\"a\"=>\"1\", \"b\"=>NULL, \"c\"=>\"x y\""),
@@ -190,13 +242,23 @@ fn kind(name: &str) -> Kind {
 
 #[divan::bench(args = VALUES.map(|(name, _)| name))]
 fn values(bencher: Bencher<'_, '_>, name: &str) {
-    let text = VALUES.iter().find(|(other, _)| *other == name).map_or("", |(_, text)| text);
+    let text = VALUES
+        .iter()
+        .find(|(other, _)| *other == name)
+        .map_or("", |(_, text)| text);
     let (kind, mut writer, mut out) = (kind(name), Writer::default(), Vec::with_capacity(4 << 20));
-    bencher.counter(ItemsCount::new(ROWS)).counter(BytesCount::new(ROWS as usize * text.len())).bench_local(|| {
-        out.clear();
-        for _ in 0..ROWS {
-            assert!(writer.write(&kind, divan::black_box(text.as_bytes()), &mut out).is_ok());
-        }
-        out.len()
-    });
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .counter(BytesCount::new(ROWS as usize * text.len()))
+        .bench_local(|| {
+            out.clear();
+            for _ in 0..ROWS {
+                assert!(
+                    writer
+                        .write(&kind, divan::black_box(text.as_bytes()), &mut out)
+                        .is_ok()
+                );
+            }
+            out.len()
+        });
 }

@@ -1,5 +1,5 @@
-//! Every flag, its help text and its value parser: the one description from which the parser, the man pages and the
-//! completions are made. No I/O.
+//! Every flag, its help text and its value parser: the one description from which the parser, the
+//! man pages and the completions are made. No I/O.
 
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
@@ -8,16 +8,26 @@ mod stream;
 mod values;
 
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
-pub use values::{Format, Include, ListFormat, Names, Operation, Origin, PublishedOperation, Streaming, Values};
+pub use values::{
+    Format, Include, ListFormat, Names, Operation, Origin, PublishedOperation, Streaming, Values,
+};
 
 use crate::lsn::Lsn;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 use std::time::Duration;
 use values::{parse_names, parse_seconds, parse_size};
 
 /// Print the changes of a PostgreSQL database as they commit
 #[derive(Debug, Parser)]
-#[command(name = "walcat", version, disable_help_flag = true, disable_help_subcommand = true, max_term_width = 110)]
+#[command(
+    name = "walcat",
+    version,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
 #[command(after_help = "walcat COMMAND --help tells more, and man walcat all.")]
 pub struct Cli {
     #[command(flatten)]
@@ -43,37 +53,51 @@ impl Cli {
     }
 }
 
-/// The description of the command line, as `--help` shows it: options that every subcommand has are told only once, by
-/// `walcat --help`. Man pages and completions have them everywhere: they use [`Cli::command`].
+/// The description of the command line, as `--help` shows it: options that every subcommand has are
+/// told only once, by `walcat --help`. Man pages and completions have them everywhere: they use
+/// [`Cli::command`].
 pub fn command() -> clap::Command {
     let command = Cli::command();
-    let shared: Vec<clap::Arg> = command.get_arguments().filter(|option| option.is_global_set()).cloned().collect();
+    let shared: Vec<clap::Arg> = command
+        .get_arguments()
+        .filter(|option| option.is_global_set())
+        .cloned()
+        .collect();
     command.mut_subcommands(|sub| hide(sub, &shared))
 }
 
 /// The script that makes a shell complete the command line.
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut without_file_names(Cli::command()), "walcat", &mut script);
+    clap_complete::generate(
+        shell,
+        &mut without_file_names(Cli::command()),
+        "walcat",
+        &mut script,
+    );
     script
 }
 
 /// Shells offer the names of files for every value of which they do not know that it is none.
 fn without_file_names(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|option| match option.get_value_hint() {
-        ValueHint::Unknown if option.get_action().takes_values() => option.value_hint(ValueHint::Other),
+        ValueHint::Unknown if option.get_action().takes_values() => {
+            option.value_hint(ValueHint::Other)
+        }
         _ => option,
     });
     command.mut_subcommands(without_file_names)
 }
 
-/// clap hands global options down to subcommands, but not over one of the same name: the hidden ones are there first.
+/// clap hands global options down to subcommands, but not over one of the same name: the hidden
+/// ones are there first.
 fn hide(command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
     let command = command.mut_subcommands(|sub| hide(sub, shared));
     command.args(shared.iter().cloned().map(|option| option.hide(true)))
 }
 
-/// Where and as whom to connect; the rest comes from `PG*` variables, service and password file, as for psql.
+/// Where and as whom to connect; the rest comes from `PG*` variables, service and password file, as
+/// for psql.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection options")]
 pub struct ConnectionOptions {
@@ -86,7 +110,13 @@ pub struct ConnectionOptions {
     pub host: Option<String>,
 
     /// Server port
-    #[arg(short, long, global = true, value_name = "PORT", allow_negative_numbers = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "PORT",
+        allow_negative_numbers = true
+    )]
     pub port: Option<String>,
 
     /// Role to connect as
@@ -204,20 +234,22 @@ pub struct SlotCreateArgs {
 pub struct SlotKind {
     /// Output plugin of a new slot [default: pgoutput]
     ///
-    /// pgoutput or wal2json; any other can only be streamed with --format raw. A slot that is there already has its own.
+    /// pgoutput or wal2json; any other can only be streamed with --format raw. A slot that is there
+    /// already has its own.
     #[arg(short = 'P', long, value_name = "PLUGIN")]
     pub plugin: Option<String>,
 
     /// Decode transactions when they are prepared
     ///
-    /// Otherwise they are decoded when they are committed. It is a property of the slot, given when it is created.
-    /// --enable-two-phase is the same.
+    /// Otherwise they are decoded when they are committed. It is a property of the slot, given when
+    /// it is created. --enable-two-phase is the same.
     #[arg(short = 't', long, alias = "enable-two-phase")]
     pub two_phase: bool,
 
     /// Let standbys take the slot over (17+)
     ///
-    /// They keep a copy of it that can be used after a fail-over (PostgreSQL 17 and later). --enable-failover is the same.
+    /// They keep a copy of it that can be used after a fail-over (PostgreSQL 17 and later).
+    /// --enable-failover is the same.
     #[arg(long, alias = "enable-failover")]
     pub failover: bool,
 }
@@ -356,17 +388,32 @@ mod tests {
 
     #[test]
     fn connection_options_stand_on_either_side() {
-        for line in ["walcat -d x -h y stream -S s", "walcat stream -S s -d x -h y"] {
+        for line in [
+            "walcat -d x -h y stream -S s",
+            "walcat stream -S s -d x -h y",
+        ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
-            assert_eq!((cli.connection.dbname.as_deref(), cli.connection.host.as_deref()), (Some("x"), Some("y")));
+            assert_eq!(
+                (
+                    cli.connection.dbname.as_deref(),
+                    cli.connection.host.as_deref()
+                ),
+                (Some("x"), Some("y"))
+            );
         }
     }
 
     #[test]
     fn reads_names_as_sql_does() {
         let names = |text: &str| parse_names(text).map(|names| names.0);
-        assert_eq!(names("a, b,C d"), Ok(vec!["a".to_owned(), "b".to_owned(), "C d".to_owned()]));
-        assert_eq!(names("\"a,b\" ,c,\"d\"\"e\""), Ok(vec!["a,b".to_owned(), "c".to_owned(), "d\"e".to_owned()]));
+        assert_eq!(
+            names("a, b,C d"),
+            Ok(vec!["a".to_owned(), "b".to_owned(), "C d".to_owned()])
+        );
+        assert_eq!(
+            names("\"a,b\" ,c,\"d\"\"e\""),
+            Ok(vec!["a,b".to_owned(), "c".to_owned(), "d\"e".to_owned()])
+        );
         for bad in ["", "a,", ",a", "\"a", "\"a\"b", "\"\""] {
             assert!(names(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,8 @@
-//! What the user sees when something fails: message, DETAIL, HINT, SQLSTATE and the command that mends it.
+//! What the user sees when something fails: message, DETAIL, HINT, SQLSTATE and the command that
+//! mends it.
 //!
-//! Every layer makes [`Error`]s; only `main` prints them. Messages follow PostgreSQL's error style guide:
-//! `could not ...: reason`, lower case, no full stop; details and hints are sentences.
+//! Every layer makes [`Error`]s; only `main` prints them. Messages follow PostgreSQL's error style
+//! guide: `could not ...: reason`, lower case, no full stop; details and hints are sentences.
 
 use colored::Colorize;
 use std::fmt;
@@ -44,7 +45,8 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// The server's HINT.
     pub hint: Option<String>,
-    /// The function of the server that reports it: tells apart what has one SQLSTATE, in whatever language the message is.
+    /// The function of the server that reports it: tells apart what has one SQLSTATE, in whatever
+    /// language the message is.
     pub routine: Option<String>,
 }
 
@@ -73,7 +75,11 @@ impl Error {
     /// The server said no: `could not <act>: <the server's message>`.
     /// It is transient when the SQLSTATE says that the server or its resources are away for now.
     pub fn from_server(act: &str, server: ServerError) -> Error {
-        let kind = if server.is_transient() { Kind::Transient } else { Kind::Permanent };
+        let kind = if server.is_transient() {
+            Kind::Transient
+        } else {
+            Kind::Permanent
+        };
         let mut error = Error::new(format!("could not {act}: {}", server.message)).with_kind(kind);
         error.0.server = Some(server);
         error
@@ -127,9 +133,20 @@ impl Error {
     /// Everything the user needs, on several lines, without a line end after the last.
     pub fn report(&self) -> String {
         let parts = &self.0;
-        let mut text = format!("{} {} {}", "walcat:".bold(), "error:".red().bold(), printable(&self.to_string()));
+        let mut text = format!(
+            "{} {} {}",
+            "walcat:".bold(),
+            "error:".red().bold(),
+            printable(&self.to_string())
+        );
         let server = parts.server.as_ref();
-        for detail in [server.and_then(|s| s.detail.as_ref()), parts.detail.as_ref()].into_iter().flatten() {
+        for detail in [
+            server.and_then(|s| s.detail.as_ref()),
+            parts.detail.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             text += &format!("\nDETAIL:  {}", printable(detail));
         }
         if let Some(hint) = server.and_then(|s| s.hint.as_ref()) {
@@ -156,14 +173,19 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl ServerError {
-    /// Classes 08 (connection), 53 (resources), 57P0x (shutdown, start-up, recovery), and 55006 (a slot that is in use) pass by themselves.
+    /// Classes 08 (connection), 53 (resources), 57P0x (shutdown, start-up, recovery), and 55006 (a
+    /// slot that is in use) pass by themselves.
     fn is_transient(&self) -> bool {
         matches!(self.sqlstate.get(..2), Some("08" | "53"))
-            || matches!(self.sqlstate.as_str(), "57P01" | "57P02" | "57P03" | "57P05" | "55006")
+            || matches!(
+                self.sqlstate.as_str(),
+                "57P01" | "57P02" | "57P03" | "57P05" | "55006"
+            )
     }
 }
 
-/// Escapes control characters, so that no server and no row can move the cursor or forge a line of ours.
+/// Escapes control characters, so that no server and no row can move the cursor or forge a line of
+/// ours.
 pub fn printable(text: &str) -> String {
     let escape = |c: char| is_harmful(c) && c != '\n' && c != '\t';
     if !text.contains(escape) {
@@ -171,13 +193,17 @@ pub fn printable(text: &str) -> String {
     }
     let mut clean = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if escape(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
+        if escape(c) {
+            clean.extend(c.escape_default())
+        } else {
+            clean.push(c)
+        }
     }
     clean
 }
 
-/// Could it move the cursor, forge a line or turn the direction of writing? Control characters, ends of lines and paragraphs,
-/// marks of direction.
+/// Could it move the cursor, forge a line or turn the direction of writing? Control characters,
+/// ends of lines and paragraphs, marks of direction.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
@@ -197,7 +223,8 @@ mod tests {
             hint: Some("A hint.".into()),
             routine: None,
         };
-        let error = Error::from_server("create slot \"s\"", server).with_remedy("walcat slot drop s");
+        let error =
+            Error::from_server("create slot \"s\"", server).with_remedy("walcat slot drop s");
         assert_eq!(
             error.report(),
             "walcat: error: could not create slot \"s\": replication slot \"s\" already exists (SQLSTATE 42710)\n\
@@ -214,10 +241,16 @@ mod tests {
 
     #[test]
     fn a_server_that_shuts_down_may_come_back() {
-        for (sqlstate, kind) in
-            [("57P01", Kind::Transient), ("08006", Kind::Transient), ("28P01", Kind::Permanent), ("", Kind::Permanent)]
-        {
-            let server = ServerError { sqlstate: sqlstate.into(), ..ServerError::default() };
+        for (sqlstate, kind) in [
+            ("57P01", Kind::Transient),
+            ("08006", Kind::Transient),
+            ("28P01", Kind::Permanent),
+            ("", Kind::Permanent),
+        ] {
+            let server = ServerError {
+                sqlstate: sqlstate.into(),
+                ..ServerError::default()
+            };
             assert_eq!(Error::from_server("x", server).kind(), kind, "{sqlstate}");
         }
     }

@@ -1,7 +1,8 @@
 //! What a decoder says: the events of a change stream, borrowed from the message that brought them.
 //!
-//! Decoders make them, the filter chooses among them, renderers print them. Nothing here owns a row: a [`Tuple`] points
-//! into the received message (or into the decoder's own buffer) and its spans are reused from row to row.
+//! Decoders make them, the filter chooses among them, renderers print them. Nothing here owns a
+//! row: a [`Tuple`] points into the received message (or into the decoder's own buffer) and its
+//! spans are reused from row to row.
 
 use crate::lsn::Lsn;
 use crate::time::PgTime;
@@ -17,8 +18,8 @@ pub struct Event<'a> {
     pub transaction: Option<&'a Transaction>,
     /// The subtransaction, where it is known and is not the top-level transaction.
     pub subxid: Option<u32>,
-    /// The number of the change within its transaction, from 0, as the server sends them. Only changes and
-    /// transactional messages have one.
+    /// The number of the change within its transaction, from 0, as the server sends them. Only
+    /// changes and transactional messages have one.
     pub seq: Option<u64>,
     /// What happened.
     pub body: Body<'a>,
@@ -29,32 +30,66 @@ pub struct Event<'a> {
 pub enum Body<'a> {
     /// A transaction begins. Sent for every transaction, also for those that turn out empty.
     Begin,
-    /// The transaction is committed; `end_lsn` is where the WAL goes on behind its commit record, `None` where the plugin
-    /// was told not to send it.
+    /// The transaction is committed; `end_lsn` is where the WAL goes on behind its commit record,
+    /// `None` where the plugin was told not to send it.
     Commit { end_lsn: Option<Lsn> },
-    /// A table is announced: for the first time or with another shape (`changed`), or once more just the same.
-    /// It always comes before the first row of that table or shape.
-    Relation { relation: &'a Relation, changed: bool },
+    /// A table is announced: for the first time or with another shape (`changed`), or once more
+    /// just the same. It always comes before the first row of that table or shape.
+    Relation {
+        relation: &'a Relation,
+        changed: bool,
+    },
     /// A new row.
-    Insert { relation: &'a Relation, new: Tuple<'a> },
-    /// A changed row. Unchanged TOAST values of `new` are already filled in from `old` where that has them.
-    Update { relation: &'a Relation, old: Option<Tuple<'a>>, new: Tuple<'a> },
+    Insert {
+        relation: &'a Relation,
+        new: Tuple<'a>,
+    },
+    /// A changed row. Unchanged TOAST values of `new` are already filled in from `old` where that
+    /// has them.
+    Update {
+        relation: &'a Relation,
+        old: Option<Tuple<'a>>,
+        new: Tuple<'a>,
+    },
     /// A deleted row: what the server sent of it.
-    Delete { relation: &'a Relation, old: Tuple<'a> },
+    Delete {
+        relation: &'a Relation,
+        old: Tuple<'a>,
+    },
     /// One emptied table; a TRUNCATE of several tables is several events.
     /// `None` where the plugin does not tell.
-    Truncate { relation: &'a Relation, cascade: Option<bool>, restart_identity: Option<bool> },
+    Truncate {
+        relation: &'a Relation,
+        cascade: Option<bool>,
+        restart_identity: Option<bool>,
+    },
     /// A logical decoding message (`pg_logical_emit_message`).
-    Message { transactional: bool, prefix: &'a [u8], content: &'a [u8] },
+    Message {
+        transactional: bool,
+        prefix: &'a [u8],
+        content: &'a [u8],
+    },
     /// Begin of a transaction that is prepared (PREPARE TRANSACTION).
     BeginPrepare { gid: &'a [u8] },
     /// The transaction is prepared.
     Prepare { gid: &'a [u8], end_lsn: Lsn },
     /// A prepared transaction is committed now.
-    CommitPrepared { gid: &'a [u8], commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime },
+    CommitPrepared {
+        gid: &'a [u8],
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+        commit_time: PgTime,
+    },
     /// A prepared transaction is rolled back now.
-    RollbackPrepared { gid: &'a [u8], prepare_end_lsn: Lsn, end_lsn: Lsn, prepare_time: PgTime, rollback_time: PgTime },
-    /// A block of changes of a transaction still in progress begins; `first` if it is that transaction's first block.
+    RollbackPrepared {
+        gid: &'a [u8],
+        prepare_end_lsn: Lsn,
+        end_lsn: Lsn,
+        prepare_time: PgTime,
+        rollback_time: PgTime,
+    },
+    /// A block of changes of a transaction still in progress begins; `first` if it is that
+    /// transaction's first block.
     StreamStart { first: bool },
     /// The block ends; the transaction may go on in another.
     StreamStop,
@@ -62,7 +97,10 @@ pub enum Body<'a> {
     StreamCommit { end_lsn: Lsn },
     /// All of the streamed transaction is void, or just the subtransaction `Event::subxid`.
     /// Position and time are there from protocol 4 on.
-    StreamAbort { abort_lsn: Option<Lsn>, abort_time: Option<PgTime> },
+    StreamAbort {
+        abort_lsn: Option<Lsn>,
+        abort_time: Option<PgTime>,
+    },
     /// The streamed transaction is prepared.
     StreamPrepare { gid: &'a [u8], end_lsn: Lsn },
     /// What the plugin sent but cannot be decoded.
@@ -91,7 +129,8 @@ pub struct Transaction {
     pub xid: Option<u32>,
     /// How it ends, as far as that is known when its changes arrive.
     pub end: End,
-    /// Where its changes were made first, if they came by replication: the origin's name (pgoutput) or number (wal2json).
+    /// Where its changes were made first, if they came by replication: the origin's name (pgoutput)
+    /// or number (wal2json).
     pub origin: Option<String>,
 }
 
@@ -101,8 +140,12 @@ pub enum End {
     /// Not known yet: its changes are streamed while it runs.
     #[default]
     Open,
-    /// By the commit record at `lsn`. Either is `None` where the plugin was told not to send it (wal2json).
-    Commit { lsn: Option<Lsn>, time: Option<PgTime> },
+    /// By the commit record at `lsn`. Either is `None` where the plugin was told not to send it
+    /// (wal2json).
+    Commit {
+        lsn: Option<Lsn>,
+        time: Option<PgTime>,
+    },
     /// By the prepare record at `lsn`.
     Prepare { lsn: Lsn, time: PgTime },
 }
@@ -110,8 +153,8 @@ pub enum End {
 /// A table as the stream announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// A small number that stands for the table as long as the decoder lives, whatever its shape: renderers keep what they
-    /// prepare for a table in a `Vec` at this index.
+    /// A small number that stands for the table as long as the decoder lives, whatever its shape:
+    /// renderers keep what they prepare for a table in a `Vec` at this index.
     pub index: usize,
     /// `pg_class.oid`; 0 if the plugin does not tell (wal2json).
     pub oid: u32,
@@ -149,7 +192,8 @@ pub struct Column {
     pub type_name: String,
     /// `atttypmod`: length, precision and the like; -1 for none.
     pub type_modifier: i32,
-    /// Is it part of the replica identity (pgoutput: all columns under FULL) or of the primary key (wal2json)?
+    /// Is it part of the replica identity (pgoutput: all columns under FULL) or of the primary key
+    /// (wal2json)?
     pub key: bool,
 }
 
@@ -173,7 +217,8 @@ pub enum Cell<'a> {
     Text(&'a [u8]),
 }
 
-/// Where a [`Cell`] lies in its tuple's data. Decoders keep a `Vec<Span>` and fill it anew for each row.
+/// Where a [`Cell`] lies in its tuple's data. Decoders keep a `Vec<Span>` and fill it anew for each
+/// row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
     /// [`Cell::Null`]
@@ -194,7 +239,9 @@ impl<'a> Tuple<'a> {
 
     /// The value of the column at `index`; [`Cell::Absent`] beyond the last.
     pub fn cell(&self, index: usize) -> Cell<'a> {
-        self.spans.get(index).map_or(Cell::Absent, |span| self.resolve(span))
+        self.spans
+            .get(index)
+            .map_or(Cell::Absent, |span| self.resolve(span))
     }
 
     /// All values in the order of the columns.
@@ -217,8 +264,9 @@ impl<'a> Tuple<'a> {
 /// It only grows along a stream, so a consumer needs no more to drop repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// `commit_lsn`, `prepare_lsn`, or for what happens outside transactions one less than its own `lsn`: that is where its record
-    /// ends, and there the commit record of a transaction may begin.
+    /// `commit_lsn`, `prepare_lsn`, or for what happens outside transactions one less than its own
+    /// `lsn`: that is where its record ends, and there the commit record of a transaction may
+    /// begin.
     pub lsn: Lsn,
     /// The place within the transaction.
     pub place: Place,
@@ -236,13 +284,18 @@ pub enum Place {
 }
 
 impl Position {
-    /// The position of what happens outside transactions: a message, be it decoded or not, or the rollback of a prepared one.
+    /// The position of what happens outside transactions: a message, be it decoded or not, or the
+    /// rollback of a prepared one.
     pub fn outside(lsn: Lsn) -> Position {
-        Position { lsn: Lsn(lsn.0.saturating_sub(1)), place: Place::End }
+        Position {
+            lsn: Lsn(lsn.0.saturating_sub(1)),
+            place: Place::End,
+        }
     }
 }
 
-/// As `0/16B3748 7`, with `begin` or `end` instead of a number before the first and behind the last change.
+/// As `0/16B3748 7`, with `begin` or `end` instead of a number before the first and behind the last
+/// change.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
@@ -267,12 +320,16 @@ impl FromStr for Position {
             "end" => Place::End,
             seq => Place::Change(seq.parse().map_err(|_| ParsePositionError)?),
         };
-        Ok(Position { lsn: lsn.parse().map_err(|_| ParsePositionError)?, place })
+        Ok(Position {
+            lsn: lsn.parse().map_err(|_| ParsePositionError)?,
+            place,
+        })
     }
 }
 
 impl Event<'_> {
-    /// The event's position; `None` for those that repeat in every run (relations) or have none yet (streamed changes).
+    /// The event's position; `None` for those that repeat in every run (relations) or have none yet
+    /// (streamed changes).
     pub fn position(&self) -> Option<Position> {
         let end = match self.transaction.map(|transaction| transaction.end) {
             Some(End::Commit { lsn, .. }) => lsn,
@@ -285,10 +342,16 @@ impl Event<'_> {
             Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
             Body::StreamCommit { .. } | Body::StreamPrepare { .. } => (end?, Place::End),
             Body::CommitPrepared { commit_lsn, .. } => (commit_lsn, Place::End),
-            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } => {
+            Body::RollbackPrepared { .. }
+            | Body::Message {
+                transactional: false,
+                ..
+            } => {
                 return Some(Position::outside(self.lsn?));
             }
-            Body::Undecodable { .. } if self.transaction.is_none() => return Some(Position::outside(self.lsn?)),
+            Body::Undecodable { .. } if self.transaction.is_none() => {
+                return Some(Position::outside(self.lsn?));
+            }
             _ => (end?, Place::Change(self.seq?)),
         };
         Some(Position { lsn, place })
@@ -301,14 +364,26 @@ mod tests {
 
     #[test]
     fn a_position_prints_and_reads_the_same() {
-        for (text, place) in
-            [("0/16B3748 begin", Place::Begin), ("0/16B3748 7", Place::Change(7)), ("0/16B3748 end", Place::End)]
-        {
-            let position = Position { lsn: Lsn(0x16B_3748), place };
-            assert_eq!((position.to_string().as_str(), text.parse()), (text, Ok(position)));
+        for (text, place) in [
+            ("0/16B3748 begin", Place::Begin),
+            ("0/16B3748 7", Place::Change(7)),
+            ("0/16B3748 end", Place::End),
+        ] {
+            let position = Position {
+                lsn: Lsn(0x16B_3748),
+                place,
+            };
+            assert_eq!(
+                (position.to_string().as_str(), text.parse()),
+                (text, Ok(position))
+            );
         }
         for text in ["", "0/1", "0/1 ", "0/1 -1", "x 1"] {
-            assert_eq!(text.parse::<Position>(), Err(ParsePositionError), "{text:?}");
+            assert_eq!(
+                text.parse::<Position>(),
+                Err(ParsePositionError),
+                "{text:?}"
+            );
         }
     }
 }

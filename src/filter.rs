@@ -1,11 +1,13 @@
 //! Which events are shown: table patterns (`--table`) and operations (`--op`).
 //!
-//! A pattern is written `[!][schema.]table[:operation,...]`. `*` stands for any characters, `?` for one. Letters are taken as
-//! they are: unlike psql's, patterns fold no case. A pattern without a dot is the table's, in any schema. Between double quotes
-//! every character stands for itself (a `"` is doubled), so `"My Schema"."a.b"` names one table.
+//! A pattern is written `[!][schema.]table[:operation,...]`. `*` stands for any characters, `?` for
+//! one. Letters are taken as they are: unlike psql's, patterns fold no case. A pattern without a
+//! dot is the table's, in any schema. Between double quotes every character stands for itself (a
+//! `"` is doubled), so `"My Schema"."a.b"` names one table.
 //!
-//! A table is shown if a pattern chooses it (or none is there that chooses) and none excludes it; with operations behind the pattern
-//! this holds for those operations only. Logical messages are no table's: only `--op` decides on them.
+//! A table is shown if a pattern chooses it (or none is there that chooses) and none excludes it;
+//! with operations behind the pattern this holds for those operations only. Logical messages are no
+//! table's: only `--op` decides on them.
 
 use crate::error::{Error, Result};
 
@@ -59,7 +61,11 @@ impl Operations {
 
 impl FromIterator<Operation> for Operations {
     fn from_iter<T: IntoIterator<Item = Operation>>(operations: T) -> Operations {
-        operations.into_iter().fold(Operations::NONE, |all, operation| Operations(all.0 | operation as u8))
+        operations
+            .into_iter()
+            .fold(Operations::NONE, |all, operation| {
+                Operations(all.0 | operation as u8)
+            })
     }
 }
 
@@ -74,32 +80,61 @@ impl Filter {
     /// Reads the values of `--table`; `operations` are those of `--op`, or [`Operations::ALL`].
     /// A malformed pattern is a usage error.
     pub fn new(patterns: &[String], operations: Operations) -> Result<Filter> {
-        let patterns = patterns.iter().map(|pattern| TablePattern::parse(pattern)).collect::<Result<_>>()?;
-        Ok(Filter { patterns, operations })
+        let patterns = patterns
+            .iter()
+            .map(|pattern| TablePattern::parse(pattern))
+            .collect::<Result<_>>()?;
+        Ok(Filter {
+            patterns,
+            operations,
+        })
     }
 
     /// The filter that lets everything through.
     pub fn everything() -> Filter {
-        Filter { patterns: Vec::new(), operations: Operations::ALL }
+        Filter {
+            patterns: Vec::new(),
+            operations: Operations::ALL,
+        }
     }
 
-    /// What is shown of this table. Renderers ask once for each announcement of a table, never for each row.
+    /// What is shown of this table. Renderers ask once for each announcement of a table, never for
+    /// each row.
     pub fn operations_of(&self, schema: &str, table: &str) -> Operations {
         let matching = |exclude: bool| {
-            let matches = move |pattern: &&TablePattern| pattern.exclude == exclude && pattern.matches(schema, table);
-            self.patterns.iter().filter(matches).fold(Operations::NONE, |all, pattern| all.union(pattern.operations))
+            let matches = move |pattern: &&TablePattern| {
+                pattern.exclude == exclude && pattern.matches(schema, table)
+            };
+            self.patterns
+                .iter()
+                .filter(matches)
+                .fold(Operations::NONE, |all, pattern| {
+                    all.union(pattern.operations)
+                })
         };
-        let chosen =
-            if self.patterns.iter().all(|pattern| pattern.exclude) { Operations::ALL } else { matching(false) };
+        let chosen = if self.patterns.iter().all(|pattern| pattern.exclude) {
+            Operations::ALL
+        } else {
+            matching(false)
+        };
         chosen.without(matching(true)).intersection(self.operations)
     }
 
-    /// Which patterns, by their places in the list, choose a table by its very name that is not among these.
+    /// Which patterns, by their places in the list, choose a table by its very name that is not
+    /// among these.
     pub fn unmatched(&self, tables: &[(String, String)]) -> Vec<usize> {
         let missing = |pattern: &TablePattern| {
-            pattern.is_name() && !tables.iter().any(|(schema, table)| pattern.matches(schema, table))
+            pattern.is_name()
+                && !tables
+                    .iter()
+                    .any(|(schema, table)| pattern.matches(schema, table))
         };
-        self.patterns.iter().enumerate().filter(|(_, pattern)| missing(pattern)).map(|(at, _)| at).collect()
+        self.patterns
+            .iter()
+            .enumerate()
+            .filter(|(_, pattern)| missing(pattern))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     /// Are logical messages shown?
@@ -130,7 +165,8 @@ enum Token {
 
 impl TablePattern {
     fn parse(text: &str) -> Result<TablePattern> {
-        let wrong = |reason: &str| Error::usage(format!("invalid table pattern {text:?}: {reason}"));
+        let wrong =
+            |reason: &str| Error::usage(format!("invalid table pattern {text:?}: {reason}"));
         let (exclude, rest) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -147,9 +183,16 @@ impl TablePattern {
             return Err(wrong("it is empty"));
         };
         if !names.is_empty() {
-            return Err(wrong("it has more than two names; dots inside a name need double quotes"));
+            return Err(wrong(
+                "it has more than two names; dots inside a name need double quotes",
+            ));
         }
-        Ok(TablePattern { exclude, schema, table, operations })
+        Ok(TablePattern {
+            exclude,
+            schema,
+            table,
+            operations,
+        })
     }
 
     /// Does it choose, and without wildcards?
@@ -159,7 +202,10 @@ impl TablePattern {
     }
 
     fn matches(&self, schema: &str, table: &str) -> bool {
-        self.schema.as_ref().is_none_or(|pattern| glob(pattern, schema)) && glob(&self.table, table)
+        self.schema
+            .as_ref()
+            .is_none_or(|pattern| glob(pattern, schema))
+            && glob(&self.table, table)
     }
 }
 
@@ -171,7 +217,9 @@ fn split(text: &str) -> std::result::Result<(Vec<Vec<Token>>, Option<&str>), &'s
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         match c {
-            '"' if quoted && chars.next_if(|&(_, next)| next == '"').is_some() => name.push(Token::Char('"')),
+            '"' if quoted && chars.next_if(|&(_, next)| next == '"').is_some() => {
+                name.push(Token::Char('"'))
+            }
             '"' => quoted = !quoted,
             c if quoted => name.push(Token::Char(c)),
             '.' => names.push(std::mem::take(&mut name)),
@@ -197,12 +245,15 @@ fn parse_operations(list: &str) -> std::result::Result<Operations, String> {
         "update" => Ok(Operation::Update),
         "delete" => Ok(Operation::Delete),
         "truncate" => Ok(Operation::Truncate),
-        other => Err(format!("{other:?} is not one of insert, update, delete, truncate")),
+        other => Err(format!(
+            "{other:?} is not one of insert, update, delete, truncate"
+        )),
     };
     list.split(',').map(operation).collect()
 }
 
-/// Does the whole of `text` match? Linear but for stars, where it takes up again behind the last one.
+/// Does the whole of `text` match? Linear but for stars, where it takes up again behind the last
+/// one.
 fn glob(pattern: &[Token], text: &str) -> bool {
     let (mut tokens, mut rest) = (pattern.iter(), text.chars());
     let mut star = None;
@@ -240,12 +291,17 @@ mod tests {
     use crate::error::Kind;
 
     fn filter(patterns: &[&str]) -> Filter {
-        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .collect();
         Filter::new(&patterns, Operations::ALL).unwrap()
     }
 
     fn shows(pattern: &str, schema: &str, table: &str) -> bool {
-        !filter(&[pattern]).operations_of(schema, table).has_no_table_operation()
+        !filter(&[pattern])
+            .operations_of(schema, table)
+            .has_no_table_operation()
     }
 
     #[test]
@@ -283,23 +339,64 @@ mod tests {
 
     #[test]
     fn operations_add_up_and_exclusions_take_away() {
-        let users = filter(&["public.users:insert,update", "*.users:truncate", "!public.users:update", "!audit.*"]);
+        let users = filter(&[
+            "public.users:insert,update",
+            "*.users:truncate",
+            "!public.users:update",
+            "!audit.*",
+        ]);
         let of_users = users.operations_of("public", "users");
-        assert_eq!(of_users, [Operation::Insert, Operation::Truncate].into_iter().collect());
-        assert!(users.operations_of("audit", "users").has_no_table_operation());
-        assert!(users.operations_of("public", "other").has_no_table_operation());
+        assert_eq!(
+            of_users,
+            [Operation::Insert, Operation::Truncate]
+                .into_iter()
+                .collect()
+        );
+        assert!(
+            users
+                .operations_of("audit", "users")
+                .has_no_table_operation()
+        );
+        assert!(
+            users
+                .operations_of("public", "other")
+                .has_no_table_operation()
+        );
 
         let only_excluding = filter(&["!public.secret", "!log:delete"]);
-        assert_eq!(only_excluding.operations_of("public", "secret"), Operations::NONE);
-        assert!(only_excluding.operations_of("public", "users").contains(Operation::Delete));
-        assert!(!only_excluding.operations_of("public", "log").contains(Operation::Delete));
-        assert!(only_excluding.operations_of("public", "log").contains(Operation::Insert));
+        assert_eq!(
+            only_excluding.operations_of("public", "secret"),
+            Operations::NONE
+        );
+        assert!(
+            only_excluding
+                .operations_of("public", "users")
+                .contains(Operation::Delete)
+        );
+        assert!(
+            !only_excluding
+                .operations_of("public", "log")
+                .contains(Operation::Delete)
+        );
+        assert!(
+            only_excluding
+                .operations_of("public", "log")
+                .contains(Operation::Insert)
+        );
     }
 
     #[test]
     fn names_that_choose_nothing_are_found() {
-        let patterns = filter(&["public.users", "orders:insert", "gone", "other.*", "!absent", "\"a*\""]);
-        let tables = [("public", "users"), ("app", "orders")].map(|(schema, table)| (schema.into(), table.into()));
+        let patterns = filter(&[
+            "public.users",
+            "orders:insert",
+            "gone",
+            "other.*",
+            "!absent",
+            "\"a*\"",
+        ]);
+        let tables = [("public", "users"), ("app", "orders")]
+            .map(|(schema, table)| (schema.into(), table.into()));
         assert_eq!(patterns.unmatched(&tables), [2, 5]);
     }
 

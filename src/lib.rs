@@ -1,7 +1,7 @@
 //! walcat prints the changes of a PostgreSQL database as they commit.
 //!
-//! The library holds everything but `main`. Its modules are layers; imports run downward only, and the ground (the last row)
-//! is open to all. A test holds the program to this table:
+//! The library holds everything but `main`. Its modules are layers; imports run downward only, and
+//! the ground (the last row) is open to all. A test holds the program to this table:
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
@@ -18,9 +18,9 @@
 //! | words | `cli` | `lsn` |
 //! | ground | `event`, `lsn`, `time`, `error` | each other |
 //!
-//! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows no plugin and `output` no
-//! format. clap stays in `cli`, chrono in `time`, rustls in `connect` and `walsender::socket`, colored in `error`,
-//! `command::talk` and `render::text`.
+//! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
+//! no plugin and `output` no format. clap stays in `cli`, chrono in `time`, rustls in `connect` and
+//! `walsender::socket`, colored in `error`, `command::talk` and `render::text`.
 
 #![forbid(unsafe_code)]
 

@@ -30,7 +30,8 @@ impl Lsn {
 
 /// Appends at most 32 bits in upper-case hexadecimal digits, without leading zeros.
 fn append_half(half: u64, out: &mut Vec<u8>) {
-    // All eight digits at once: each moves into a byte of its own, and adding 7 skips the characters between '9' and 'A'.
+    // All eight digits at once: each moves into a byte of its own, and adding 7 skips the
+    // characters between '9' and 'A'.
     let mut digits = (half | half << 16) & 0x0000_FFFF_0000_FFFF;
     digits = (digits | digits << 8) & 0x00FF_00FF_00FF_00FF;
     digits = (digits | digits << 4) & 0x0F0F_0F0F_0F0F_0F0F;
@@ -105,26 +106,58 @@ mod tests {
 
     #[test]
     fn appends_as_it_prints() {
-        let odd = [0, 1, 9, 10, 15, 16, 0x16B_3748, 0x1_0000_0000, 0x1_0000_00A0, 0x89AB_CDEF_0123_4567];
+        let odd = [
+            0,
+            1,
+            9,
+            10,
+            15,
+            16,
+            0x16B_3748,
+            0x1_0000_0000,
+            0x1_0000_00A0,
+            0x89AB_CDEF_0123_4567,
+        ];
         let powers = (0..64).map(|bit| u64::MAX >> bit);
         for lsn in odd.into_iter().chain(powers) {
             let mut bytes = Vec::new();
             Lsn(lsn).append_to(&mut bytes);
-            assert_eq!(String::from_utf8(bytes).unwrap(), format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF));
+            assert_eq!(
+                String::from_utf8(bytes).unwrap(),
+                format!("{:X}/{:X}", lsn >> 32, lsn & 0xFFFF_FFFF)
+            );
         }
     }
 
     #[test]
     fn refuses_what_is_no_position() {
-        for text in ["", "/", "0", "0/", "/0", "0/0/0", "0/G", " 0/0", "0/ 0", "+1/0", "0/123456789"] {
+        for text in [
+            "",
+            "/",
+            "0",
+            "0/",
+            "/0",
+            "0/0/0",
+            "0/G",
+            " 0/0",
+            "0/ 0",
+            "+1/0",
+            "0/123456789",
+        ] {
             assert_eq!(text.parse::<Lsn>(), Err(ParseLsnError), "{text:?}");
         }
     }
 
     #[test]
     fn is_a_string_in_json() {
-        assert_eq!(serde_json::to_string(&Lsn(0x16B_3748)).unwrap(), r#""0/16B3748""#);
-        assert_eq!(serde_json::from_str::<Lsn>(r#""0/16B3748""#).unwrap(), Lsn(0x16B_3748));
+        assert_eq!(
+            serde_json::to_string(&Lsn(0x16B_3748)).unwrap(),
+            r#""0/16B3748""#
+        );
+        assert_eq!(
+            serde_json::from_str::<Lsn>(r#""0/16B3748""#).unwrap(),
+            Lsn(0x16B_3748)
+        );
         assert!(serde_json::from_str::<Lsn>(r#""16B3748""#).is_err());
     }
 }

@@ -1,15 +1,18 @@
-//! What may be confirmed to the server: the highest position up to which everything received is durable.
+//! What may be confirmed to the server: the highest position up to which everything received is
+//! durable.
 //!
-//! Pure bookkeeping for the stream command: no I/O, no clock. A position is received together with the number of output bytes
-//! that hold everything before it; it may be confirmed once that many bytes are durable. The start of any message may be
-//! confirmed after the message before it, as the server sends transactions in the order of their commits: whatever it has not
-//! sent yet commits later. A commit message starts at the end of its commit record, and a message outside transactions at the end
-//! of its own, so confirming it never brings it again.
+//! Pure bookkeeping for the stream command: no I/O, no clock. A position is received together with
+//! the number of output bytes that hold everything before it; it may be confirmed once that many
+//! bytes are durable. The start of any message may be confirmed after the message before it, as the
+//! server sends transactions in the order of their commits: whatever it has not sent yet commits
+//! later. A commit message starts at the end of its commit record, and a message outside
+//! transactions at the end of its own, so confirming it never brings it again.
 
 use crate::lsn::Lsn;
 use std::collections::VecDeque;
 
-/// How many positions may wait for their bytes; beyond that neighbours are merged, which only confirms them later.
+/// How many positions may wait for their bytes; beyond that neighbours are merged, which only
+/// confirms them later.
 const WAITING: usize = 256;
 
 /// Received, durable and confirmed positions of one stream.
@@ -29,10 +32,15 @@ struct Waiting {
 impl Progress {
     /// Nothing received yet, nothing to confirm.
     pub fn new() -> Progress {
-        Progress { received: Lsn::INVALID, durable: Lsn::INVALID, waiting: VecDeque::with_capacity(WAITING) }
+        Progress {
+            received: Lsn::INVALID,
+            durable: Lsn::INVALID,
+            waiting: VecDeque::with_capacity(WAITING),
+        }
     }
 
-    /// Everything before `position` has come, and its output is the first `bytes` bytes of all output.
+    /// Everything before `position` has come, and its output is the first `bytes` bytes of all
+    /// output.
     pub fn received(&mut self, position: Lsn, bytes: u64) {
         if position <= self.received {
             return;

@@ -1,8 +1,9 @@
 //! Signals, turned into one pipe that `poll` can wait on.
 //!
-//! Every command that may wait for long installs it once, after a password was asked for. SIGINT and SIGTERM ask for a clean
-//! stop, a second SIGINT ends the process at once with status 130, SIGHUP asks for the output file to be opened anew, or, where none
-//! was named, says that the terminal is gone.
+//! Every command that may wait for long installs it once, after a password was asked for. SIGINT
+//! and SIGTERM ask for a clean stop, a second SIGINT ends the process at once with status 130,
+//! SIGHUP asks for the output file to be opened anew, or, where none was named, says that the
+//! terminal is gone.
 
 use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,7 +36,8 @@ const INTERRUPTED: i32 = 130;
 impl Stop {
     /// Takes over SIGINT, SIGTERM and SIGHUP for the rest of the process. Once only.
     pub fn install() -> Result<Stop> {
-        Stop::try_install().map_err(|reason| Error::new(format!("could not set up signal handling: {reason}")))
+        Stop::try_install()
+            .map_err(|reason| Error::new(format!("could not set up signal handling: {reason}")))
     }
 
     fn try_install() -> std::io::Result<Stop> {
@@ -47,20 +49,33 @@ impl Stop {
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
         }
-        // What is registered first is done first: the first SIGINT finds its flag unset and sets it, the second finds it set.
+        // What is registered first is done first: the first SIGINT finds its flag unset and sets
+        // it, the second finds it set.
         let interrupted = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&interrupted))?;
+        signal_hook::flag::register_conditional_shutdown(
+            SIGINT,
+            INTERRUPTED,
+            Arc::clone(&interrupted),
+        )?;
         signal_hook::flag::register(SIGINT, interrupted)?;
         // A flag comes before its pipe: whoever wakes up finds it set.
         for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reopen)] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
             signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
         }
-        Ok(Stop { flags: Arc::new(Flags { stop, reopen, at_once, immune, wake_up }) })
+        Ok(Stop {
+            flags: Arc::new(Flags {
+                stop,
+                reopen,
+                at_once,
+                immune,
+                wake_up,
+            }),
+        })
     }
 
-    /// Does what may wait for a server for long and leaves nothing to tidy up: meanwhile SIGINT and SIGTERM end the process at once,
-    /// with status 0.
+    /// Does what may wait for a server for long and leaves nothing to tidy up: meanwhile SIGINT and
+    /// SIGTERM end the process at once, with status 0.
     pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> T {
         self.flags.at_once.store(true, Ordering::SeqCst);
         if self.requested() {
@@ -103,8 +118,10 @@ impl Stop {
         if self.requested() {
             return;
         }
-        let timeout =
-            Timespec { tv_sec: time.as_secs().min(i32::MAX as u64) as i64, tv_nsec: time.subsec_nanos().into() };
+        let timeout = Timespec {
+            tv_sec: time.as_secs().min(i32::MAX as u64) as i64,
+            tv_nsec: time.subsec_nanos().into(),
+        };
         let mut fds = [PollFd::new(&self.flags.wake_up, PollFlags::IN)];
         // An interrupted poll is a signal too: the caller looks at the flags either way.
         let _ = poll(&mut fds, Some(&timeout));
@@ -112,10 +129,13 @@ impl Stop {
     }
 }
 
-/// Linux tells which signals are ignored as a mask in hexadecimal; elsewhere nobody does without unsafe code.
+/// Linux tells which signals are ignored as a mask in hexadecimal; elsewhere nobody does without
+/// unsafe code.
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
     mask & 1 << (SIGHUP - 1) != 0
 }

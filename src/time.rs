@@ -1,6 +1,7 @@
 //! PostgreSQL's time stamps: microseconds since 2000-01-01 00:00:00 UTC.
 //!
-//! The wire, the events and the status reports use [`PgTime`]; this is the only module that knows the calendar.
+//! The wire, the events and the status reports use [`PgTime`]; this is the only module that knows
+//! the calendar.
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use std::fmt;
@@ -18,7 +19,8 @@ impl PgTime {
         PgTime((Utc::now() - epoch()).num_microseconds().unwrap_or(0))
     }
 
-    /// Reads the text that `timestamptz` has under `datestyle = ISO`, as `2026-11-20 09:23:34.946212+00`.
+    /// Reads the text that `timestamptz` has under `datestyle = ISO`, as `2026-11-20
+    /// 09:23:34.946212+00`.
     pub fn parse(text: &str) -> Option<PgTime> {
         let time = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z").ok()?;
         (time.to_utc() - epoch()).num_microseconds().map(PgTime)
@@ -29,13 +31,15 @@ impl PgTime {
         self.append(b'T', "+00:00", out);
     }
 
-    /// Appends it as the server prints a `timestamptz` in UTC under `datestyle = ISO`: `2026-11-20 09:23:34.946212+00`.
+    /// Appends it as the server prints a `timestamptz` in UTC under `datestyle = ISO`: `2026-11-20
+    /// 09:23:34.946212+00`.
     pub fn append_sql(self, out: &mut Vec<u8>) {
         self.append(b' ', "+00", out);
     }
 
     fn append(self, separator: u8, zone: &str, out: &mut Vec<u8>) {
-        // Values outside chrono's calendar (up to the year 262142) can only be damaged input; print the number.
+        // Values outside chrono's calendar (up to the year 262142) can only be damaged input; print
+        // the number.
         let Some(time) = epoch().checked_add_signed(TimeDelta::microseconds(self.0)) else {
             return out.extend_from_slice(self.0.to_string().as_bytes());
         };
@@ -92,10 +96,19 @@ mod tests {
     #[test]
     fn prints_iso_8601() {
         assert_eq!(PgTime(0).to_string(), "2000-01-01T00:00:00.000000+00:00");
-        assert_eq!(PgTime(848_395_414_946_212).to_string(), "2026-11-19T09:23:34.946212+00:00");
+        assert_eq!(
+            PgTime(848_395_414_946_212).to_string(),
+            "2026-11-19T09:23:34.946212+00:00"
+        );
         assert_eq!(sql(PgTime(-1)), "1999-12-31 23:59:59.999999+00");
-        assert_eq!(sql(PgTime(252_455_616_000_000_000)), "+10000-01-01 00:00:00.000000+00");
-        assert_eq!(sql(PgTime(-63_113_904_000_000_001)), "-0001-12-31 23:59:59.999999+00");
+        assert_eq!(
+            sql(PgTime(252_455_616_000_000_000)),
+            "+10000-01-01 00:00:00.000000+00"
+        );
+        assert_eq!(
+            sql(PgTime(-63_113_904_000_000_001)),
+            "-0001-12-31 23:59:59.999999+00"
+        );
     }
 
     #[test]
@@ -108,8 +121,14 @@ mod tests {
     #[test]
     fn reads_what_the_server_prints() {
         assert_eq!(PgTime::parse("2000-01-01 00:00:00+00"), Some(PgTime(0)));
-        assert_eq!(PgTime::parse("2000-01-01 05:30:00.5+05:30"), Some(PgTime(500_000)));
-        assert_eq!(sql(PgTime::parse("2019-12-29 04:58:34.806671-03").unwrap()), "2019-12-29 07:58:34.806671+00");
+        assert_eq!(
+            PgTime::parse("2000-01-01 05:30:00.5+05:30"),
+            Some(PgTime(500_000))
+        );
+        assert_eq!(
+            sql(PgTime::parse("2019-12-29 04:58:34.806671-03").unwrap()),
+            "2019-12-29 07:58:34.806671+00"
+        );
         assert_eq!(PgTime::parse("yesterday"), None);
     }
 }

@@ -11,7 +11,8 @@ use walcat::lsn::Lsn;
 use walcat::render::{Format, Include, PrintSettings, Printed, Printer, Values};
 use walcat::value::{NoCatalog, Types};
 
-/// Decoder, printer and the buffer between it and the output, which the stream loop empties as this does.
+/// Decoder, printer and the buffer between it and the output, which the stream loop empties as this
+/// does.
 struct Pipeline {
     decoder: Decoder,
     printer: Printer,
@@ -21,13 +22,28 @@ struct Pipeline {
 
 impl Pipeline {
     fn new(format: Format, include: Include) -> Pipeline {
-        let settings = PrintSettings { format, values: Values::Json, include, filter: Filter::everything() };
+        let settings = PrintSettings {
+            format,
+            values: Values::Json,
+            include,
+            filter: Filter::everything(),
+        };
         let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
-        Pipeline { decoder: Decoder::pgoutput(), printer, out: Vec::with_capacity(1 << 20), changes: 0 }
+        Pipeline {
+            decoder: Decoder::pgoutput(),
+            printer,
+            out: Vec::with_capacity(1 << 20),
+            changes: 0,
+        }
     }
 
     fn feed(&mut self, message: &[u8]) {
-        let Pipeline { decoder, printer, out, changes } = self;
+        let Pipeline {
+            decoder,
+            printer,
+            out,
+            changes,
+        } = self;
         let sink = |event: &Event<'_>| {
             *changes += usize::from(printer.print(event, out) == Printed::Change);
             ControlFlow::Continue(())
@@ -41,7 +57,8 @@ impl Pipeline {
     /// How many allocations `messages` cost once the same have passed before.
     fn allocations(&mut self, messages: &[Vec<u8>]) -> u64 {
         messages.iter().for_each(|message| self.feed(message));
-        allocation_counter::measure(|| messages.iter().for_each(|message| self.feed(message))).count_total
+        allocation_counter::measure(|| messages.iter().for_each(|message| self.feed(message)))
+            .count_total
     }
 }
 
@@ -65,15 +82,20 @@ fn rows_cost_no_allocation() {
         let mut pipeline = Pipeline::new(format, include);
         pipeline.feed(&messages::begin(742));
         pipeline.feed(&messages::relation("orders", b'f', &ORDERS));
-        assert_eq!(pipeline.allocations(&orders(1..1001)), 0, "{format:?} {include:?}");
+        assert_eq!(
+            pipeline.allocations(&orders(1..1001)),
+            0,
+            "{format:?} {include:?}"
+        );
         assert_eq!(pipeline.changes, 2000);
     }
 }
 
 #[test]
 fn no_kind_of_value_costs_an_allocation() {
-    // Number of a type, and a value of it: bool, "char", name, bytea, oid, float8, uuid, json, date, time, timetz, timestamp,
-    // interval, inet, int4range, int4[], text[], int2vector, and a text to be escaped.
+    // Number of a type, and a value of it: bool, "char", name, bytea, oid, float8, uuid, json,
+    // date, time, timetz, timestamp, interval, inet, int4range, int4[], text[], int2vector, and a
+    // text to be escaped.
     let values: [(u32, &str); 19] = [
         (16, "t"),
         (18, "x"),
@@ -95,8 +117,14 @@ fn no_kind_of_value_costs_an_allocation() {
         (22, "1 2 3"),
         (25, "quote \" back \\ slash \u{1} end\nü"),
     ];
-    let columns: Vec<Column> = values.iter().map(|(type_oid, _)| ("value", *type_oid, false)).collect();
-    let row: Vec<String> = values.iter().map(|(_, value)| (*value).to_owned()).collect();
+    let columns: Vec<Column> = values
+        .iter()
+        .map(|(type_oid, _)| ("value", *type_oid, false))
+        .collect();
+    let row: Vec<String> = values
+        .iter()
+        .map(|(_, value)| (*value).to_owned())
+        .collect();
     let mut pipeline = Pipeline::new(Format::Json, Include::default());
     pipeline.feed(&messages::begin(742));
     pipeline.feed(&messages::relation("values", b'd', &columns));
@@ -141,7 +169,8 @@ fn rows_of_wal2json_cost_no_allocation() {
     pipeline.feed(br#"{"action":"B","xid":742,"lsn":"0/16B3748","nextlsn":"0/16B3798"}"#);
     pipeline.feed(&change("a", 0));
     pipeline.feed(&change("b", 0));
-    let changes: Vec<Vec<u8>> =
-        (0..1000).map(|number| change(if number % 2 == 0 { "a" } else { "b" }, number)).collect();
+    let changes: Vec<Vec<u8>> = (0..1000)
+        .map(|number| change(if number % 2 == 0 { "a" } else { "b" }, number))
+        .collect();
     assert_eq!(pipeline.allocations(&changes), 0);
 }

@@ -1,7 +1,8 @@
-//! Damaged captures: whatever happens to the bytes, nothing panics, every line that is printed is JSON, and no claim in the input
-//! makes the program take memory that the input does not deserve.
+//! Damaged captures: whatever happens to the bytes, nothing panics, every line that is printed is
+//! JSON, and no claim in the input makes the program take memory that the input does not deserve.
 //!
-//! The mutants come from seeded random numbers, so that a failure comes again; `fuzz/` looks for new ones.
+//! The mutants come from seeded random numbers, so that a failure comes again; `fuzz/` looks for
+//! new ones.
 
 use fastrand::Rng;
 use serde::de::IgnoredAny;
@@ -56,7 +57,11 @@ fn survive(capture: &[u8]) {
     lines.check(&print_capture(capture, Format::Json), "the capture itself");
     for seed in 0..MUTANTS {
         let mut random = Rng::with_seed(seed);
-        let format = if seed % 8 == 7 { Format::Text { color: false } } else { Format::Json };
+        let format = if seed % 8 == 7 {
+            Format::Text { color: false }
+        } else {
+            Format::Json
+        };
         let mut printed = Vec::new();
         let memory = allocation_counter::measure(|| {
             printed = if seed % 2 == 0 {
@@ -67,7 +72,11 @@ fn survive(capture: &[u8]) {
                 print_messages(&shuffled(&messages, &mut random), format)
             }
         });
-        assert!(memory.bytes_max < MEMORY, "seed {seed}: {} bytes", memory.bytes_max);
+        assert!(
+            memory.bytes_max < MEMORY,
+            "seed {seed}: {} bytes",
+            memory.bytes_max
+        );
         match format {
             Format::Json => lines.check(&printed, &format!("seed {seed}")),
             Format::Text { .. } => check_text(&printed, seed),
@@ -82,12 +91,19 @@ struct Lines(HashSet<Vec<u8>>);
 impl Lines {
     fn check(&mut self, printed: &[u8], what: &str) {
         assert!(printed.is_empty() || printed.ends_with(b"\n"), "{what}");
-        for line in printed.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in printed
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             if self.0.contains(line) {
                 continue;
             }
             let parsed = serde_json::from_slice::<IgnoredAny>(line);
-            assert!(parsed.is_ok() && line.starts_with(b"{\"op\":"), "{what}: {parsed:?}: {}", line.escape_ascii());
+            assert!(
+                parsed.is_ok() && line.starts_with(b"{\"op\":"),
+                "{what}: {parsed:?}: {}",
+                line.escape_ascii()
+            );
             if self.0.len() < 10_000 {
                 self.0.insert(line.to_vec());
             }
@@ -99,7 +115,10 @@ impl Lines {
 fn check_text(printed: &[u8], seed: u64) {
     let text = std::str::from_utf8(printed).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     for line in text.lines() {
-        assert!(!line.contains(|c: char| c.is_control()), "seed {seed}: {line:?}");
+        assert!(
+            !line.contains(|c: char| c.is_control()),
+            "seed {seed}: {line:?}"
+        );
     }
 }
 
@@ -140,8 +159,12 @@ fn decoder(messages: &[Vec<u8>]) -> Decoder {
 }
 
 fn printer(format: Format) -> Printer {
-    let settings =
-        PrintSettings { format, values: Values::Json, include: Include::EVERYTHING, filter: Filter::everything() };
+    let settings = PrintSettings {
+        format,
+        values: Values::Json,
+        include: Include::EVERYTHING,
+        filter: Filter::everything(),
+    };
     Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
 }
 
@@ -165,7 +188,10 @@ fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
 fn shuffled(messages: &[Vec<u8>], random: &mut Rng) -> Vec<Vec<u8>> {
     let mut messages = messages.to_vec();
     for _ in 0..random.usize(1..6) {
-        let (at, other) = (random.usize(..messages.len()), random.usize(..messages.len()));
+        let (at, other) = (
+            random.usize(..messages.len()),
+            random.usize(..messages.len()),
+        );
         match random.u8(..4) {
             0 => drop(messages.remove(at)),
             1 => messages.insert(other, messages[at].clone()),

@@ -1,4 +1,5 @@
-//! What the fuzz targets do with their input. None of it may panic, and what is printed must be JSON.
+//! What the fuzz targets do with their input. None of it may panic, and what is printed must be
+//! JSON.
 
 use serde_json::value::RawValue;
 use std::collections::HashMap;

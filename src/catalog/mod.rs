@@ -1,7 +1,8 @@
 //! SQL over the `postgres` crate: slots, publications, types, settings.
 //!
-//! Every statement names `pg_catalog` and takes its values as parameters, so that no `search_path` and no name can turn it
-//! into another. Columns that come and go with the server's version are read through `to_jsonb`, which has what is there.
+//! Every statement names `pg_catalog` and takes its values as parameters, so that no `search_path`
+//! and no name can turn it into another. Columns that come and go with the server's version are
+//! read through `to_jsonb`, which has what is there.
 
 mod on_demand;
 pub mod publications;
@@ -30,7 +31,11 @@ const NAMES_SHOWN: usize = 20;
 pub fn enumerate<T: AsRef<str>>(names: &[T]) -> String {
     let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(AsRef::as_ref).collect();
     let more = names.len() - shown.len();
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    if more == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {more} more", shown.join(", "))
+    }
 }
 
 /// A word as one has to type it in a shell.
@@ -47,10 +52,15 @@ pub fn quoted(name: &str) -> String {
     escape_identifier(name).trim().to_owned()
 }
 
-/// A name as people write it in SQL: in quotes only if it reads as another without. What is a keyword is left alone.
+/// A name as people write it in SQL: in quotes only if it reads as another without. What is a
+/// keyword is left alone.
 pub fn quoted_if_needed(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-    if name.starts_with(plain) && name.chars().all(|c| plain(c) || c.is_ascii_digit() || c == '$') {
+    if name.starts_with(plain)
+        && name
+            .chars()
+            .all(|c| plain(c) || c.is_ascii_digit() || c == '$')
+    {
         return name.to_owned();
     }
     quoted(name)
@@ -70,5 +80,6 @@ fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T> {
 /// The row's only column, a JSON text, as what it stands for.
 fn decoded<T: DeserializeOwned>(row: &Row) -> Result<T> {
     let text: &str = column(row, 0)?;
-    serde_json::from_str(text).map_err(|reason| Error::new(format!("could not read the catalog: {reason}")))
+    serde_json::from_str(text)
+        .map_err(|reason| Error::new(format!("could not read the catalog: {reason}")))
 }

@@ -78,21 +78,28 @@ pub enum Contents<'a> {
 
 /// All publications of the database, by name.
 pub fn list(client: &mut Client, version: Version) -> Result<Vec<Publication>> {
-    let rows = client.query(&query(version), &[]).map_err(failed("list publications"))?;
+    let rows = client
+        .query(&query(version), &[])
+        .map_err(failed("list publications"))?;
     rows.iter().map(decoded).collect()
 }
 
 /// The names of all publications of the database.
 pub fn names(client: &mut Client) -> Result<Vec<String>> {
     let query = "SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication ORDER BY pubname";
-    let rows = client.query(query, &[]).map_err(failed("list publications"))?;
+    let rows = client
+        .query(query, &[])
+        .map_err(failed("list publications"))?;
     rows.iter().map(|row| column(row, 0)).collect()
 }
 
 /// How many tables a publication publishes now.
 pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
-    let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname = $1";
-    let row = client.query_one(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?;
+    let query =
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname = $1";
+    let row = client
+        .query_one(query, &[&name])
+        .map_err(failed(format!("look up publication \"{name}\"")))?;
     column(&row, 0)
 }
 
@@ -100,14 +107,21 @@ pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
 pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, String)>> {
     let query = "SELECT DISTINCT schemaname::pg_catalog.text, tablename::pg_catalog.text
                  FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = ANY ($1) ORDER BY 1, 2";
-    let rows = client.query(query, &[&names]).map_err(failed("list the tables of the publications"))?;
-    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+    let rows = client
+        .query(query, &[&names])
+        .map_err(failed("list the tables of the publications"))?;
+    rows.iter()
+        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+        .collect()
 }
 
 /// Is there anything in these publications, or may there come to be?
 pub fn have_contents(client: &mut Client, names: &[String], version: Version) -> Result<bool> {
     let schemas = match version.major() {
-        15.. => "OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS n WHERE n.pnpubid = p.oid)",
+        15.. => {
+            "OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS n WHERE n.pnpubid = \
+             p.oid)"
+        }
         _ => "",
     };
     let query = format!(
@@ -115,33 +129,55 @@ pub fn have_contents(client: &mut Client, names: &[String], version: Version) ->
              WHERE p.pubname::pg_catalog.text = ANY ($1) AND (p.puballtables
                  OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) {schemas}))"
     );
-    let row = client.query_one(&query, &[&names]).map_err(failed("look for the tables of the publications"))?;
+    let row = client
+        .query_one(&query, &[&names])
+        .map_err(failed("look for the tables of the publications"))?;
     column(&row, 0)
 }
 
-/// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are there, and names those that are.
+/// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are
+/// there, and names those that are.
 pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
     let there = names(client)?;
-    let missing: Vec<String> =
-        wanted.iter().filter(|name| !there.contains(name)).map(|name| format!("\"{name}\"")).collect();
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|name| !there.contains(name))
+        .map(|name| format!("\"{name}\""))
+        .collect();
     match missing.as_slice() {
         [] => Ok(()),
-        [name] => Err(not_there(&there, format!("could not {act}: there is no publication {name}"))),
-        names => Err(not_there(&there, format!("could not {act}: there are no publications {}", enumerate(names)))),
+        [name] => Err(not_there(
+            &there,
+            format!("could not {act}: there is no publication {name}"),
+        )),
+        names => Err(not_there(
+            &there,
+            format!(
+                "could not {act}: there are no publications {}",
+                enumerate(names)
+            ),
+        )),
     }
 }
 
 /// Says, for what was to be done, that it takes a publication, and names those that there are.
 pub fn none_named(client: &mut Client, act: &str) -> Error {
     match names(client) {
-        Ok(there) => not_there(&there, format!("could not {act}: pgoutput needs a publication, and none was named")),
+        Ok(there) => not_there(
+            &there,
+            format!("could not {act}: pgoutput needs a publication, and none was named"),
+        ),
         Err(error) => error,
     }
 }
 
-/// Creates a publication and returns the tables that it makes unfit for UPDATE or DELETE; `None` if there already was one of
-/// that name.
-pub fn create(client: &mut Client, server: &Server, new: &NewPublication<'_>) -> Result<Option<Vec<Unreplicable>>> {
+/// Creates a publication and returns the tables that it makes unfit for UPDATE or DELETE; `None` if
+/// there already was one of that name.
+pub fn create(
+    client: &mut Client,
+    server: &Server,
+    new: &NewPublication<'_>,
+) -> Result<Option<Vec<Unreplicable>>> {
     let act = format!("create publication \"{}\"", new.name);
     let mut transaction = client.transaction().map_err(failed(&*act))?;
     let there = exists(&mut transaction, new.name)?;
@@ -153,9 +189,13 @@ pub fn create(client: &mut Client, server: &Server, new: &NewPublication<'_>) ->
     Ok(Some(unreplicable))
 }
 
-/// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on some tables.
-/// `false` if there already was one of that name.
-pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublication<'_>) -> Result<bool> {
+/// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on
+/// some tables. `false` if there already was one of that name.
+pub fn create_harmless(
+    client: &mut Client,
+    server: &Server,
+    new: &NewPublication<'_>,
+) -> Result<bool> {
     let act = format!("create publication \"{}\"", new.name);
     let mut transaction = client.transaction().map_err(failed(&*act))?;
     if exists(&mut transaction, new.name)? {
@@ -163,7 +203,10 @@ pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublicatio
     }
     let unreplicable = create_within(&mut transaction, server, new, &act)?;
     if let Some(first) = unreplicable.first() {
-        let tables: Vec<&str> = unreplicable.iter().map(|table| table.table.as_str()).collect();
+        let tables: Vec<&str> = unreplicable
+            .iter()
+            .map(|table| table.table.as_str())
+            .collect();
         return Err(Error::new(format!(
             "could not {act}: {} would fail on {}",
             first.operations(),
@@ -176,8 +219,14 @@ pub fn create_harmless(client: &mut Client, server: &Server, new: &NewPublicatio
     Ok(true)
 }
 
-/// Drops publications, all or none, and returns which. One that is not there is an error unless that is fine.
-pub fn drop(client: &mut Client, server: &Server, wanted: &[String], if_exists: bool) -> Result<Vec<String>> {
+/// Drops publications, all or none, and returns which. One that is not there is an error unless
+/// that is fine.
+pub fn drop(
+    client: &mut Client,
+    server: &Server,
+    wanted: &[String],
+    if_exists: bool,
+) -> Result<Vec<String>> {
     let act = match wanted {
         [name] => format!("drop publication \"{name}\""),
         names => format!("drop publications {}", enumerate(names)),
@@ -186,19 +235,28 @@ pub fn drop(client: &mut Client, server: &Server, wanted: &[String], if_exists: 
         require(client, wanted, &act).map_err(|error| error.with_remedy("walcat pub list"))?;
     }
     let there = names(client)?;
-    let found: Vec<String> = wanted.iter().filter(|name| there.contains(name)).cloned().collect();
+    let found: Vec<String> = wanted
+        .iter()
+        .filter(|name| there.contains(name))
+        .cloned()
+        .collect();
     if found.is_empty() {
         return Ok(found);
     }
     let names: Vec<String> = found.iter().map(|name| quoted(name)).collect();
     let statement = format!("DROP PUBLICATION {}", names.join(", "));
-    client.batch_execute(&statement).map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
+    client
+        .batch_execute(&statement)
+        .map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
     Ok(found)
 }
 
 fn exists(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
     let query = "SELECT FROM pg_catalog.pg_publication WHERE pubname = $1";
-    Ok(transaction.query_opt(query, &[&name]).map_err(failed(format!("look up publication \"{name}\"")))?.is_some())
+    Ok(transaction
+        .query_opt(query, &[&name])
+        .map_err(failed(format!("look up publication \"{name}\"")))?
+        .is_some())
 }
 
 fn create_within(
@@ -208,13 +266,20 @@ fn create_within(
     act: &str,
 ) -> Result<Vec<Unreplicable>> {
     let statement = statement(server, new, act)?;
-    // Names without a schema mean here what they mean to this role in psql. What a quote ends must not depend on a setting.
+    // Names without a schema mean here what they mean to this role in psql. What a quote ends must
+    // not depend on a setting.
     transaction
-        .batch_execute("SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on")
+        .batch_execute(
+            "SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on",
+        )
         .map_err(failed(act))?;
     // As a prepared statement it cannot be two.
-    transaction.execute(&statement, &[]).map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
-    transaction.batch_execute("SET LOCAL search_path TO ''").map_err(failed(act))?;
+    transaction
+        .execute(&statement, &[])
+        .map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
+    transaction
+        .batch_execute("SET LOCAL search_path TO ''")
+        .map_err(failed(act))?;
     replica_identity::unreplicable(transaction, new.name)
 }
 
@@ -231,18 +296,38 @@ fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<Str
             let tables: Vec<&str> = tables.iter().map(TableSpec::sql).collect();
             let schemas: Vec<String> = schemas.iter().map(|name| quoted(name)).collect();
             let tables = (!tables.is_empty()).then(|| format!("TABLE {}", tables.join(", ")));
-            let schemas = (!schemas.is_empty()).then(|| format!("TABLES IN SCHEMA {}", schemas.join(", ")));
-            format!(" FOR {}", tables.into_iter().chain(schemas).collect::<Vec<_>>().join(", "))
+            let schemas =
+                (!schemas.is_empty()).then(|| format!("TABLES IN SCHEMA {}", schemas.join(", ")));
+            format!(
+                " FOR {}",
+                tables
+                    .into_iter()
+                    .chain(schemas)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
     };
     let publish = match new.operations {
         [] => None,
-        operations => Some(format!("publish = {}", escape_literal(&operations.join(", ")))),
+        operations => Some(format!(
+            "publish = {}",
+            escape_literal(&operations.join(", "))
+        )),
     };
-    let via_root = new.via_root.then(|| "publish_via_partition_root = true".to_owned());
+    let via_root = new
+        .via_root
+        .then(|| "publish_via_partition_root = true".to_owned());
     let options: Vec<String> = publish.into_iter().chain(via_root).collect();
-    let with = if options.is_empty() { String::new() } else { format!(" WITH ({})", options.join(", ")) };
-    Ok(format!("CREATE PUBLICATION {}{contents}{with}", quoted(new.name)))
+    let with = if options.is_empty() {
+        String::new()
+    } else {
+        format!(" WITH ({})", options.join(", "))
+    };
+    Ok(format!(
+        "CREATE PUBLICATION {}{contents}{with}",
+        quoted(new.name)
+    ))
 }
 
 /// A name as `--publication` takes it: in double quotes if it cannot stand in a list without.
@@ -255,9 +340,14 @@ pub fn listable(name: &str) -> String {
 fn not_there(there: &[String], message: String) -> Error {
     let error = Error::new(message);
     match there {
-        [] => error.with_detail("The database has no publications.").with_remedy("walcat pub create NAME --all-tables"),
+        [] => error
+            .with_detail("The database has no publications.")
+            .with_remedy("walcat pub create NAME --all-tables"),
         [first, ..] => error
-            .with_detail(format!("The publications of the database are: {}.", enumerate(there)))
+            .with_detail(format!(
+                "The publications of the database are: {}.",
+                enumerate(there)
+            ))
             .with_remedy(format!("--publication {}", shell_word(&listable(first)))),
     }
 }

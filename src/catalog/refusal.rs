@@ -3,9 +3,13 @@
 use super::quoted;
 use crate::error::Error;
 
-/// Adds a remedy to a refusal where the SQLSTATE and the message tell enough. `user` is the role it was refused to.
+/// Adds a remedy to a refusal where the SQLSTATE and the message tell enough. `user` is the role it
+/// was refused to.
 pub fn explain(error: Error, user: &str) -> Error {
-    let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
+    let said = error
+        .server()
+        .map(|server| server.message.clone())
+        .unwrap_or_default();
     match remedy(error.sqlstate(), &said, user) {
         Some(remedy) => error.with_remedy(remedy),
         None => error,
@@ -19,25 +23,34 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
         "42501" => return privilege(said, &quoted(user)),
         // A plugin that output_plugin_libraries does not list; the server's HINT says the rest.
         _ if says("may not be used as an output plugin") => {
-            "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use pgoutput".to_owned()
+            "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use \
+             pgoutput"
+                .to_owned()
         }
         // undefined_file: the plugin's library
-        "58P01" if says("could not access file") => "install the plugin on the server, or use pgoutput".to_owned(),
+        "58P01" if says("could not access file") => "install the plugin on the server, or use \
+                                                     pgoutput"
+            .to_owned(),
         // configuration_limit_exceeded
         "53400" if says("replication slots") => {
-            "drop a slot that nobody needs (walcat slot list), or raise max_replication_slots and restart the server"
+            "drop a slot that nobody needs (walcat slot list), or raise max_replication_slots and \
+             restart the server"
                 .to_owned()
         }
         // too_many_connections
         "53300" if says("max_wal_senders") || says("standby connections") => {
-            "end a WAL sender (SELECT * FROM pg_stat_replication), or raise max_wal_senders and restart the server"
+            "end a WAL sender (SELECT * FROM pg_stat_replication), or raise max_wal_senders and \
+             restart the server"
                 .to_owned()
         }
         "53300" => "end other sessions, or raise max_connections and restart the server".to_owned(),
         // object_not_in_prerequisite_state
-        "55000" if says("wal_level") => "ALTER SYSTEM SET wal_level = logical, then restart the server".to_owned(),
+        "55000" if says("wal_level") => "ALTER SYSTEM SET wal_level = logical, then restart the \
+                                         server"
+            .to_owned(),
         // undefined_table
-        "42P01" => "its name with the schema, as app.users; upper case and odd names in double quotes, as '\"Users\"'"
+        "42P01" => "its name with the schema, as app.users; upper case and odd names in double \
+                    quotes, as '\"Users\"'"
             .to_owned(),
         // duplicate_object
         "42710" if says("already exists") => "the option --if-not-exists".to_owned(),
@@ -49,8 +62,15 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
 fn privilege(said: &str, role: &str) -> Option<String> {
     let says = |words: &str| said.contains(words);
     // Some versions put quotes around names.
-    let name = |before: &str| said.strip_prefix(before).map(|name| quoted(name.trim_matches('"')));
-    if says("replication role") || says("replication slots") || says("WAL sender") || says("REPLICATION") {
+    let name = |before: &str| {
+        said.strip_prefix(before)
+            .map(|name| quoted(name.trim_matches('"')))
+    };
+    if says("replication role")
+        || says("replication slots")
+        || says("WAL sender")
+        || says("REPLICATION")
+    {
         return Some(format!("as a superuser: ALTER ROLE {role} REPLICATION"));
     }
     if says("terminat") {
@@ -60,8 +80,18 @@ fn privilege(said: &str, role: &str) -> Option<String> {
         return Some("as a superuser, or name the tables with --table".to_owned());
     }
     if let Some(database) = name("permission denied for database ") {
-        return Some(format!("as the owner of the database: GRANT CREATE ON DATABASE {database} TO {role}"));
+        return Some(format!(
+            "as the owner of the database: GRANT CREATE ON DATABASE {database} TO {role}"
+        ));
     }
-    let owned = [("TABLE", name("must be owner of table ")), ("PUBLICATION", name("must be owner of publication "))];
-    owned.into_iter().find_map(|(kind, name)| Some(format!("as a superuser: ALTER {kind} {} OWNER TO {role}", name?)))
+    let owned = [
+        ("TABLE", name("must be owner of table ")),
+        ("PUBLICATION", name("must be owner of publication ")),
+    ];
+    owned.into_iter().find_map(|(kind, name)| {
+        Some(format!(
+            "as a superuser: ALTER {kind} {} OWNER TO {role}",
+            name?
+        ))
+    })
 }

@@ -1,4 +1,5 @@
-//! The columns of tables: the catalog behind [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
+//! The columns of tables: the catalog behind
+//! [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
 
 use super::on_demand::{LookUps, OnDemand};
 use super::{column, failed};
@@ -30,15 +31,22 @@ pub struct SqlRelations {
 }
 
 impl SqlRelations {
-    /// Asks on a connection of its own. `warn` hears of the first failure that does not break the stream off.
+    /// Asks on a connection of its own. `warn` hears of the first failure that does not break the
+    /// stream off.
     pub fn new(look_ups: &LookUps, warn: impl FnMut(&str) + 'static) -> SqlRelations {
-        SqlRelations { connection: OnDemand::new(look_ups), warn: Box::new(warn), warned: false }
+        SqlRelations {
+            connection: OnDemand::new(look_ups),
+            warn: Box::new(warn),
+            warned: false,
+        }
     }
 
     fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
         let failed = failed("look up the columns of a table");
         let (schema, table) = (schema.to_owned(), table.to_owned());
-        let rows = self.connection.ask(move |client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
+        let rows = self
+            .connection
+            .ask(move |client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
         rows.iter().map(catalog_column).collect()
     }
 }
@@ -50,7 +58,9 @@ impl RelationCatalog for SqlRelations {
             Ok(columns) => Some(columns),
             Err(error) => {
                 if error.kind() != Kind::Transient && !std::mem::replace(&mut self.warned, true) {
-                    (self.warn)(&format!("{error}; values that an update left alone may go unnamed"));
+                    (self.warn)(&format!(
+                        "{error}; values that an update left alone may go unnamed"
+                    ));
                 }
                 None
             }
@@ -59,9 +69,23 @@ impl RelationCatalog for SqlRelations {
 }
 
 fn catalog_column(row: &Row) -> Result<CatalogColumn> {
-    let (name, type_oid, type_name, key) = (column(row, 0)?, column(row, 1)?, column(row, 2)?, column(row, 3)?);
+    let (name, type_oid, type_name, key) = (
+        column(row, 0)?,
+        column(row, 1)?,
+        column(row, 2)?,
+        column(row, 3)?,
+    );
     let toastable = column(row, 4)?;
-    Ok(CatalogColumn { column: Column { name, type_oid, type_name, type_modifier: -1, key }, toastable })
+    Ok(CatalogColumn {
+        column: Column {
+            name,
+            type_oid,
+            type_name,
+            type_modifier: -1,
+            key,
+        },
+        toastable,
+    })
 }
 
 #[cfg(test)]
@@ -75,8 +99,13 @@ mod tests {
     fn a_catalog_that_cannot_be_had_is_told_once() {
         let warnings = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&warnings);
-        let look_ups = LookUps::new(|_| Err(Error::new("could not connect: nobody there")), || false);
-        let mut relations = SqlRelations::new(&look_ups, move |text| heard.borrow_mut().push(text.to_owned()));
+        let look_ups = LookUps::new(
+            |_| Err(Error::new("could not connect: nobody there")),
+            || false,
+        );
+        let mut relations = SqlRelations::new(&look_ups, move |text| {
+            heard.borrow_mut().push(text.to_owned())
+        });
         assert_eq!(relations.columns("public", "a"), None);
         assert_eq!(relations.columns("public", "b"), None);
         assert_eq!(

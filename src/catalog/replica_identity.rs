@@ -1,7 +1,9 @@
-//! Which tables a publication makes unfit for UPDATE or DELETE, because what it publishes of the old row cannot be had.
+//! Which tables a publication makes unfit for UPDATE or DELETE, because what it publishes of the
+//! old row cannot be had.
 //!
-//! The rules are those of the server's `CheckCmdReplicaIdentity` (manual sections 29.1.1, 29.4 and 29.5): a table needs a replica
-//! identity; a row filter may use only its columns, and a column list must have all of them, where UPDATE or DELETE is published.
+//! The rules are those of the server's `CheckCmdReplicaIdentity` (manual sections 29.1.1, 29.4 and
+//! 29.5): a table needs a replica identity; a row filter may use only its columns, and a column
+//! list must have all of them, where UPDATE or DELETE is published.
 
 use super::{column, failed};
 use crate::error::Result;
@@ -19,7 +21,8 @@ pub struct Unreplicable {
     pub delete: bool,
     /// Why.
     pub reason: Reason,
-    /// Is it published with a column list? Then `REPLICA IDENTITY FULL`, which is all columns, is no way out.
+    /// Is it published with a column list? Then `REPLICA IDENTITY FULL`, which is all columns, is
+    /// no way out.
     pub column_list: bool,
 }
 
@@ -53,15 +56,27 @@ impl Unreplicable {
         let table = &self.table;
         match self.reason {
             Reason::NoIdentity if self.column_list => {
-                format!("a primary key for {table} within the column list and with the columns of any row filter")
+                format!(
+                    "a primary key for {table} within the column list and with the columns of any \
+                     row filter"
+                )
             }
             Reason::Filter if self.column_list => {
-                format!("publish it without the column list, then ALTER TABLE {table} REPLICA IDENTITY FULL")
+                format!(
+                    "publish it without the column list, then ALTER TABLE {table} REPLICA IDENTITY \
+                     FULL"
+                )
             }
-            Reason::NoIdentity | Reason::Filter => format!("ALTER TABLE {table} REPLICA IDENTITY FULL"),
-            Reason::Columns => format!("add the columns of its replica identity to the column list of {table}"),
+            Reason::NoIdentity | Reason::Filter => {
+                format!("ALTER TABLE {table} REPLICA IDENTITY FULL")
+            }
+            Reason::Columns => {
+                format!("add the columns of its replica identity to the column list of {table}")
+            }
             Reason::Full => format!("publish {table} without a column list"),
-            Reason::Generated => "ALTER PUBLICATION ... SET (publish_generated_columns = stored)".to_owned(),
+            Reason::Generated => {
+                "ALTER PUBLICATION ... SET (publish_generated_columns = stored)".to_owned()
+            }
         }
     }
 }
@@ -71,23 +86,41 @@ impl fmt::Display for Unreplicable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
             Reason::NoIdentity => "it has no replica identity",
-            Reason::Filter => "the row filter uses columns that are not part of its replica identity",
+            Reason::Filter => {
+                "the row filter uses columns that are not part of its replica identity"
+            }
             Reason::Columns => "the column list does not cover its replica identity",
             Reason::Full => "it has a column list, which cannot cover REPLICA IDENTITY FULL",
-            Reason::Generated => "its replica identity has generated columns that are not published",
+            Reason::Generated => {
+                "its replica identity has generated columns that are not published"
+            }
         };
-        let fail = if self.update && self.delete { "fail" } else { "fails" };
-        write!(f, "{} {fail} on table {}: {reason}", self.operations(), self.table)
+        let fail = if self.update && self.delete {
+            "fail"
+        } else {
+            "fails"
+        };
+        write!(
+            f,
+            "{} {fail} on table {}: {reason}",
+            self.operations(),
+            self.table
+        )
     }
 }
 
 /// The tables on which a publication makes UPDATE or DELETE fail, by name.
 ///
-/// The check of the server looks at the table that holds the row, so a partitioned table counts by its partitions, each with the
-/// filter and the columns of the table it is published as. `to_jsonb` reads what 14 lacks (`prattrs`, `prqual`) and what came
-/// with 18 (`pubgencols`).
-pub fn unreplicable(client: &mut impl GenericClient, publication: &str) -> Result<Vec<Unreplicable>> {
-    let rows = client.query(QUERY, &[&publication]).map_err(failed("check the replica identities"))?;
+/// The check of the server looks at the table that holds the row, so a partitioned table counts by
+/// its partitions, each with the filter and the columns of the table it is published as. `to_jsonb`
+/// reads what 14 lacks (`prattrs`, `prqual`) and what came with 18 (`pubgencols`).
+pub fn unreplicable(
+    client: &mut impl GenericClient,
+    publication: &str,
+) -> Result<Vec<Unreplicable>> {
+    let rows = client
+        .query(QUERY, &[&publication])
+        .map_err(failed("check the replica identities"))?;
     rows.iter()
         .map(|row| {
             let reason: &str = column(row, 3)?;
@@ -99,7 +132,13 @@ pub fn unreplicable(client: &mut impl GenericClient, publication: &str) -> Resul
                 _ => Reason::Generated,
             };
             let (table, update, delete) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
-            Ok(Unreplicable { table, update, delete, reason, column_list: column(row, 4)? })
+            Ok(Unreplicable {
+                table,
+                update,
+                delete,
+                reason,
+                column_list: column(row, 4)?,
+            })
         })
         .collect()
 }

@@ -1,4 +1,5 @@
-//! What every command must know of the server before it acts: version, recovery, `wal_level`, position.
+//! What every command must know of the server before it acts: version, recovery, `wal_level`,
+//! position.
 
 use super::{column, failed};
 use crate::error::{Error, Result};
@@ -43,7 +44,9 @@ impl Server {
                     pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('server_encoding'),
                     pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, {POSITION}"
         );
-        let row = client.query_one(&query, &[]).map_err(failed("ask the server for its settings"))?;
+        let row = client
+            .query_one(&query, &[])
+            .map_err(failed("ask the server for its settings"))?;
         let version: i32 = column(&row, 0)?;
         let position: Option<PgLsn> = column(&row, 6)?;
         Ok(Server {
@@ -57,7 +60,8 @@ impl Server {
         })
     }
 
-    /// Does its WAL hold what logical decoding needs? From 19 on the first logical slot sees to that by itself.
+    /// Does its WAL hold what logical decoding needs? From 19 on the first logical slot sees to
+    /// that by itself.
     fn decodes(&self) -> bool {
         self.wal_level == "logical" || (self.wal_level == "replica" && self.version.major() >= 19)
     }
@@ -67,8 +71,11 @@ impl Server {
         if self.decodes() {
             return Ok(());
         }
-        Err(Error::new(format!("could not {act}: wal_level is \"{}\", not \"logical\"", self.wal_level))
-            .with_remedy("ALTER SYSTEM SET wal_level = logical, then restart the server"))
+        Err(Error::new(format!(
+            "could not {act}: wal_level is \"{}\", not \"logical\"",
+            self.wal_level
+        ))
+        .with_remedy("ALTER SYSTEM SET wal_level = logical, then restart the server"))
     }
 
     /// Fails, for what was to be done, on a server older than that.
@@ -76,8 +83,10 @@ impl Server {
         if self.version.major() >= major {
             return Ok(());
         }
-        let message =
-            format!("could not {act}: {what} needs PostgreSQL {major} or later, the server is {}", self.version);
+        let message = format!(
+            "could not {act}: {what} needs PostgreSQL {major} or later, the server is {}",
+            self.version
+        );
         Err(Error::new(message))
     }
 }
@@ -124,7 +133,9 @@ pub fn room(client: &mut Client) -> Result<Room> {
                         pg_catalog.current_setting('max_replication_slots')::pg_catalog.int8,
                         (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication),
                         pg_catalog.current_setting('max_wal_senders')::pg_catalog.int8";
-    let row = client.query_one(query, &[]).map_err(failed("count slots and WAL senders"))?;
+    let row = client
+        .query_one(query, &[])
+        .map_err(failed("count slots and WAL senders"))?;
     Ok(Room {
         slots: column(&row, 0)?,
         max_slots: column(&row, 1)?,
@@ -135,8 +146,11 @@ pub fn room(client: &mut Client) -> Result<Room> {
 
 /// May the session's role replicate?
 pub fn may_replicate(client: &mut Client) -> Result<bool> {
-    let query = "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    let row = client.query_one(query, &[]).map_err(failed("look up the role"))?;
+    let query =
+        "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = client
+        .query_one(query, &[])
+        .map_err(failed("look up the role"))?;
     column(&row, 0)
 }
 
@@ -144,8 +158,16 @@ pub fn may_replicate(client: &mut Client) -> Result<bool> {
 pub fn number(client: &mut Client, name: &str) -> Result<Option<Number>> {
     let query = "SELECT setting::pg_catalog.int8, pg_catalog.current_setting(name)
                  FROM pg_catalog.pg_settings WHERE name = $1";
-    let row = client.query_opt(query, &[&name]).map_err(failed(format!("ask the server for {name}")))?;
-    row.map(|row| Ok(Number { value: column(&row, 0)?, text: column(&row, 1)? })).transpose()
+    let row = client
+        .query_opt(query, &[&name])
+        .map_err(failed(format!("ask the server for {name}")))?;
+    row.map(|row| {
+        Ok(Number {
+            value: column(&row, 0)?,
+            text: column(&row, 1)?,
+        })
+    })
+    .transpose()
 }
 
 /// The value of a setting; `None` where this version does not know it.
@@ -159,13 +181,17 @@ pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
 /// Loads a library into the session: is it installed? Only a superuser may.
 pub fn load(client: &mut Client, library: &str) -> Result<()> {
     let statement = format!("LOAD {}", escape_literal(library));
-    client.batch_execute(&statement).map_err(failed(format!("load the library of output plugin {library}")))
+    client.batch_execute(&statement).map_err(failed(format!(
+        "load the library of output plugin {library}"
+    )))
 }
 
 /// Where the WAL ends that the server has: a standby may have received more than it has replayed.
 pub fn received(client: &mut Client) -> Result<Lsn> {
     let query = format!("SELECT GREATEST({POSITION}, pg_catalog.pg_last_wal_receive_lsn())");
-    let row = client.query_one(&query, &[]).map_err(failed("ask the server for its WAL position"))?;
+    let row = client
+        .query_one(&query, &[])
+        .map_err(failed("ask the server for its WAL position"))?;
     let position: Option<PgLsn> = column(&row, 0)?;
     Ok(position.map_or(Lsn::INVALID, |lsn| Lsn(lsn.into())))
 }
@@ -173,7 +199,9 @@ pub fn received(client: &mut Client) -> Result<Lsn> {
 /// Fails if there is no time zone of this name.
 pub fn require_timezone(client: &mut Client, name: &str) -> Result<()> {
     let query = "SELECT pg_catalog.set_config('timezone', $1, true)";
-    let set = client.query_one(query, &[&name]).map_err(failed(format!("use --timezone {name}")));
+    let set = client
+        .query_one(query, &[&name])
+        .map_err(failed(format!("use --timezone {name}")));
     // invalid_parameter_value
     set.map(|_| ()).map_err(|error| match error.sqlstate() {
         "22023" => error.with_remedy("one of SELECT name FROM pg_timezone_names, as Europe/Berlin"),

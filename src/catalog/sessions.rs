@@ -17,19 +17,30 @@ pub struct Backend {
     pub user: Option<String>,
     /// Its `application_name`.
     pub application: Option<String>,
-    /// Where it comes from: an address, or `local socket`. Only members of its role and of pg_read_all_stats may see it.
+    /// Where it comes from: an address, or `local socket`. Only members of its role and of
+    /// pg_read_all_stats may see it.
     pub address: Option<String>,
 }
 
 /// `PID 123 (application "psql", role "ada", address 10.0.0.7)`
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let application = self.application.as_ref().map(|name| format!("application \"{name}\""));
+        let application = self
+            .application
+            .as_ref()
+            .map(|name| format!("application \"{name}\""));
         let user = self.user.as_ref().map(|name| format!("role \"{name}\""));
-        let address = self.address.as_ref().map(|address| format!("address {address}"));
+        let address = self
+            .address
+            .as_ref()
+            .map(|address| format!("address {address}"));
         let known: Vec<String> = [application, user, address].into_iter().flatten().collect();
         write!(f, "PID {}", self.pid)?;
-        if known.is_empty() { Ok(()) } else { write!(f, " ({})", known.join(", ")) }
+        if known.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", known.join(", "))
+        }
     }
 }
 
@@ -42,7 +53,8 @@ pub enum Awaited {
     Running {
         /// Whose it is.
         session: Backend,
-        /// How long it runs, and when its last query began (UTC): hidden from roles without pg_read_all_stats.
+        /// How long it runs, and when its last query began (UTC): hidden from roles without
+        /// pg_read_all_stats.
         times: Option<(Duration, String)>,
     },
     /// A transaction that is prepared and not yet committed or rolled back.
@@ -61,9 +73,14 @@ impl Awaited {
     pub fn remedy(&self) -> String {
         match self {
             Awaited::Primary => "on the primary: SELECT pg_log_standby_snapshot()".to_owned(),
-            Awaited::Running { session, .. } => format!("end it: SELECT pg_terminate_backend({})", session.pid),
+            Awaited::Running { session, .. } => {
+                format!("end it: SELECT pg_terminate_backend({})", session.pid)
+            }
             Awaited::Prepared { gid, .. } => {
-                format!("end it: COMMIT PREPARED {0} or ROLLBACK PREPARED {0}", escape_literal(gid).trim())
+                format!(
+                    "end it: COMMIT PREPARED {0} or ROLLBACK PREPARED {0}",
+                    escape_literal(gid).trim()
+                )
             }
         }
     }
@@ -74,14 +91,32 @@ impl fmt::Display for Awaited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Awaited::Primary => f.write_str("the primary to log which transactions run there"),
-            Awaited::Running { session, times: Some((age, query_start)) } => {
-                write!(f, "the transaction of {session}, {} old, its last query begun {query_start}", human_age(*age))
+            Awaited::Running {
+                session,
+                times: Some((age, query_start)),
+            } => {
+                write!(
+                    f,
+                    "the transaction of {session}, {} old, its last query begun {query_start}",
+                    human_age(*age)
+                )
             }
-            Awaited::Running { session, times: None } => {
-                write!(f, "the transaction of {session}; its age is hidden from a role without pg_read_all_stats")
+            Awaited::Running {
+                session,
+                times: None,
+            } => {
+                write!(
+                    f,
+                    "the transaction of {session}; its age is hidden from a role without \
+                     pg_read_all_stats"
+                )
             }
             Awaited::Prepared { gid, owner, age } => {
-                write!(f, "the prepared transaction \"{gid}\" of role \"{owner}\", {} old", human_age(*age))
+                write!(
+                    f,
+                    "the prepared transaction \"{gid}\" of role \"{owner}\", {} old",
+                    human_age(*age)
+                )
             }
         }
     }
@@ -93,7 +128,9 @@ const SESSION: &str = "s.pid, s.usename::pg_catalog.text, NULLIF(s.application_n
 /// The session of a process.
 pub fn find(client: &mut Client, pid: i32) -> Result<Option<Backend>> {
     let query = format!("SELECT {SESSION} FROM pg_catalog.pg_stat_activity AS s WHERE s.pid = $1");
-    let row = client.query_opt(&query, &[&pid]).map_err(failed("look up a session"))?;
+    let row = client
+        .query_opt(&query, &[&pid])
+        .map_err(failed("look up a session"))?;
     row.as_ref().map(session).transpose()
 }
 
@@ -115,23 +152,39 @@ pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
                AND (s.pid IS NOT NULL OR x.gid IS NOT NULL)
          ORDER BY pg_catalog.age(l.transactionid) DESC LIMIT 1"
     );
-    let Some(row) = client.query_opt(&query, &[]).map_err(failed("look for the oldest transaction"))? else {
+    let Some(row) = client
+        .query_opt(&query, &[])
+        .map_err(failed("look for the oldest transaction"))?
+    else {
         return Ok(None);
     };
     if let Some(gid) = column(&row, 6)? {
         let owner: Option<String> = column(&row, 7)?;
-        return Ok(Some(Awaited::Prepared { gid, owner: owner.unwrap_or_default(), age: age(column(&row, 8)?) }));
+        return Ok(Some(Awaited::Prepared {
+            gid,
+            owner: owner.unwrap_or_default(),
+            age: age(column(&row, 8)?),
+        }));
     }
-    let (seconds, query_start): (Option<f64>, Option<String>) = (column(&row, 4)?, column(&row, 5)?);
-    let times = seconds.zip(query_start).map(|(seconds, start)| (age(Some(seconds)), start));
-    Ok(Some(Awaited::Running { session: session(&row)?, times }))
+    let (seconds, query_start): (Option<f64>, Option<String>) =
+        (column(&row, 4)?, column(&row, 5)?);
+    let times = seconds
+        .zip(query_start)
+        .map(|(seconds, start)| (age(Some(seconds)), start));
+    Ok(Some(Awaited::Running {
+        session: session(&row)?,
+        times,
+    }))
 }
 
 /// Ends a session and waits for its end; `false` if it is still there after that time.
 pub fn terminate(client: &mut Client, pid: i32, patience: Duration) -> Result<bool> {
     let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
     let row = client
-        .query_one("SELECT pg_catalog.pg_terminate_backend($1, $2)", &[&pid, &milliseconds])
+        .query_one(
+            "SELECT pg_catalog.pg_terminate_backend($1, $2)",
+            &[&pid, &milliseconds],
+        )
         .map_err(failed(format!("end the session of PID {pid}")))?;
     column(&row, 0)
 }
@@ -139,12 +192,16 @@ pub fn terminate(client: &mut Client, pid: i32, patience: Duration) -> Result<bo
 /// Cancels the query that one of the role's own sessions runs.
 pub fn cancel(client: &mut Client, pid: i32) -> Result<()> {
     let cancel = client.execute("SELECT pg_catalog.pg_cancel_backend($1)", &[&pid]);
-    cancel.map(|_| ()).map_err(failed(format!("cancel the query of PID {pid}")))
+    cancel
+        .map(|_| ())
+        .map_err(failed(format!("cancel the query of PID {pid}")))
 }
 
 /// The process of the session itself.
 pub fn own_pid(client: &mut Client) -> Result<i32> {
-    let row = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).map_err(failed("ask for the process"))?;
+    let row = client
+        .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
+        .map_err(failed("ask for the process"))?;
     column(&row, 0)
 }
 
@@ -155,7 +212,12 @@ pub fn end_with_client(client: &mut Client) {
 }
 
 fn session(row: &postgres::Row) -> Result<Backend> {
-    Ok(Backend { pid: column(row, 0)?, user: column(row, 1)?, application: column(row, 2)?, address: column(row, 3)? })
+    Ok(Backend {
+        pid: column(row, 0)?,
+        user: column(row, 1)?,
+        application: column(row, 2)?,
+        address: column(row, 3)?,
+    })
 }
 
 fn age(seconds: Option<f64>) -> Duration {
@@ -194,10 +256,18 @@ mod tests {
 
     #[test]
     fn a_session_shows_what_is_known_of_it() {
-        let mut session = Backend { pid: 7, user: None, application: None, address: None };
+        let mut session = Backend {
+            pid: 7,
+            user: None,
+            application: None,
+            address: None,
+        };
         assert_eq!(session.to_string(), "PID 7");
         session.application = Some("psql".to_owned());
         session.address = Some("10.0.0.7".to_owned());
-        assert_eq!(session.to_string(), "PID 7 (application \"psql\", address 10.0.0.7)");
+        assert_eq!(
+            session.to_string(),
+            "PID 7 (application \"psql\", address 10.0.0.7)"
+        );
     }
 }

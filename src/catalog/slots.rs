@@ -1,4 +1,5 @@
-//! Replication slots: what `pg_replication_slots` tells of them, and the functions that make, move and drop them.
+//! Replication slots: what `pg_replication_slots` tells of them, and the functions that make, move
+//! and drop them.
 
 use super::server::{POSITION, Server};
 use super::{column, decoded, enumerate, failed, refusal, sessions, shell_word};
@@ -36,7 +37,8 @@ pub struct Slot {
     pub restart_lsn: Option<Lsn>,
     /// Up to here all was confirmed.
     pub confirmed_flush_lsn: Option<Lsn>,
-    /// How far the confirmed position, of physical slots the restart position, is behind the end of the WAL, in bytes.
+    /// How far the confirmed position, of physical slots the restart position, is behind the end of
+    /// the WAL, in bytes.
     pub lag_bytes: Option<i64>,
     /// How much WAL it makes the server keep, in bytes.
     pub retained_bytes: Option<i64>,
@@ -48,7 +50,11 @@ pub struct Slot {
     #[serde(default)]
     pub two_phase: bool,
     /// From here on it does (18).
-    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub two_phase_at: Option<Option<Lsn>>,
     /// Do standbys take it over (17)?
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,13 +63,25 @@ pub struct Slot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synced: Option<bool>,
     /// Did it conflict with recovery and is invalid for that (16)?
-    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub conflicting: Option<Option<bool>>,
     /// Why it is invalid (17).
-    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub invalidation_reason: Option<Option<String>>,
     /// Since when nobody uses it (17), in ISO 8601.
-    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "known",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub inactive_since: Option<Option<String>>,
 }
 
@@ -100,26 +118,41 @@ impl Slot {
         if self.conflicting == Some(Some(true)) && self.restart_lsn.is_some() {
             return Some("it conflicted with recovery".to_owned());
         }
-        (self.wal_status.as_deref() == Some("lost")).then(|| "the WAL it needs was removed".to_owned())
+        (self.wal_status.as_deref() == Some("lost"))
+            .then(|| "the WAL it needs was removed".to_owned())
     }
 
-    /// Fails, for what was to be done (`stream from slot "s"`), if logical changes cannot be had from it in this session:
-    /// it is physical, of another database, invalidated, or held by somebody else. The last may pass, so it is transient.
+    /// Fails, for what was to be done (`stream from slot "s"`), if logical changes cannot be had
+    /// from it in this session: it is physical, of another database, invalidated, or held by
+    /// somebody else. The last may pass, so it is transient.
     pub fn require_usable(&self, client: &mut Client, server: &Server, act: &str) -> Result<()> {
         if self.slot_type == SlotType::Physical {
-            return Err(Error::new(format!("could not {act}: it is a physical slot"))
-                .with_detail("Changes can be had from logical slots only.")
-                .with_remedy("walcat slot create NAME"));
+            return Err(
+                Error::new(format!("could not {act}: it is a physical slot"))
+                    .with_detail("Changes can be had from logical slots only.")
+                    .with_remedy("walcat slot create NAME"),
+            );
         }
-        if let Some(database) = self.database.as_ref().filter(|&database| *database != server.database) {
-            return Err(Error::new(format!("could not {act}: it belongs to database \"{database}\""))
-                .with_detail(format!("This session is connected to database \"{}\".", server.database))
-                .with_remedy(format!("walcat -d {} ...", shell_word(database))));
+        if let Some(database) = self
+            .database
+            .as_ref()
+            .filter(|&database| *database != server.database)
+        {
+            return Err(Error::new(format!(
+                "could not {act}: it belongs to database \"{database}\""
+            ))
+            .with_detail(format!(
+                "This session is connected to database \"{}\".",
+                server.database
+            ))
+            .with_remedy(format!("walcat -d {} ...", shell_word(database))));
         }
         if let Some(reason) = self.lost() {
-            return Err(Error::new(format!("could not {act}: it is invalidated ({reason})"))
-                .with_detail("The server no longer has what the slot had not yet delivered.")
-                .with_remedy(self.recreate_command()));
+            return Err(
+                Error::new(format!("could not {act}: it is invalidated ({reason})"))
+                    .with_detail("The server no longer has what the slot had not yet delivered.")
+                    .with_remedy(self.recreate_command()),
+            );
         }
         match self.active_pid {
             Some(pid) => Err(held(client, pid, act)),
@@ -128,46 +161,72 @@ impl Slot {
     }
 
     fn recreate_command(&self) -> String {
-        let plugin = self.plugin.as_deref().filter(|&plugin| plugin != "pgoutput");
-        let plugin = plugin.map(|plugin| format!(" -P {}", shell_word(plugin))).unwrap_or_default();
-        format!("walcat slot drop {0} && walcat slot create {0}{plugin}", self.name)
+        let plugin = self
+            .plugin
+            .as_deref()
+            .filter(|&plugin| plugin != "pgoutput");
+        let plugin = plugin
+            .map(|plugin| format!(" -P {}", shell_word(plugin)))
+            .unwrap_or_default();
+        format!(
+            "walcat slot drop {0} && walcat slot create {0}{plugin}",
+            self.name
+        )
     }
 }
 
 /// All slots, by name.
 pub fn list(client: &mut Client) -> Result<Vec<Slot>> {
-    let rows = client.query(&query("true"), &[]).map_err(failed("list replication slots"))?;
+    let rows = client
+        .query(&query("true"), &[])
+        .map_err(failed("list replication slots"))?;
     rows.iter().map(decoded).collect()
 }
 
 /// The slot of this name.
 pub fn find(client: &mut Client, name: &str) -> Result<Option<Slot>> {
     let row = client.query_opt(&query("s.slot_name = $1"), &[&name]);
-    row.map_err(failed(format!("look up slot \"{name}\"")))?.as_ref().map(decoded).transpose()
+    row.map_err(failed(format!("look up slot \"{name}\"")))?
+        .as_ref()
+        .map(decoded)
+        .transpose()
 }
 
 /// Says, for what was to be done, that there is no such slot, and which there are.
 pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
-    let error = Error::new(format!("could not {act}: there is no replication slot \"{name}\""))
-        .with_remedy(format!("walcat slot create {name}"));
-    let Ok(slots) = list(client) else { return error };
-    let here: Vec<&str> =
-        slots.iter().filter(|slot| slot.slot_type == SlotType::Logical).map(|slot| slot.name.as_str()).collect();
+    let error = Error::new(format!(
+        "could not {act}: there is no replication slot \"{name}\""
+    ))
+    .with_remedy(format!("walcat slot create {name}"));
+    let Ok(slots) = list(client) else {
+        return error;
+    };
+    let here: Vec<&str> = slots
+        .iter()
+        .filter(|slot| slot.slot_type == SlotType::Logical)
+        .map(|slot| slot.name.as_str())
+        .collect();
     error.with_detail(match here.as_slice() {
         [] => "There are no logical replication slots.".to_owned(),
         names => format!("The logical replication slots are: {}.", enumerate(names)),
     })
 }
 
-/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) from the catalog: who holds it, which
-/// slots there are, why it cannot be used.
+/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) from the
+/// catalog: who holds it, which slots there are, why it cannot be used.
 pub fn explain(client: &mut Client, server: &Server, name: &str, act: &str, error: Error) -> Error {
-    let said = error.server().map(|server| server.message.clone()).unwrap_or_default();
+    let said = error
+        .server()
+        .map(|server| server.message.clone())
+        .unwrap_or_default();
     match error.sqlstate() {
         // undefined_object, object_in_use
         "42704" if said.contains("replication slot") => missing(client, name, act),
         "55006" => match find(client, name) {
-            Ok(Some(Slot { active_pid: Some(pid), .. })) => held(client, pid, act),
+            Ok(Some(Slot {
+                active_pid: Some(pid),
+                ..
+            })) => held(client, pid, act),
             _ => error,
         },
         // object_not_in_prerequisite_state
@@ -185,16 +244,23 @@ pub fn explain(client: &mut Client, server: &Server, name: &str, act: &str, erro
 /// Creates a logical slot and returns its consistent point. It waits for all running transactions.
 pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
     // By their names: where they stand, and whether they are there at all, depends on the version.
-    let failover = if slot.failover { ", failover => true" } else { "" };
+    let failover = if slot.failover {
+        ", failover => true"
+    } else {
+        ""
+    };
     let query = format!(
         "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => $2,
              twophase => $3{failover})"
     );
-    let row = client.query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase]).map_err(|error| {
-        // The server reports an error before it takes back what it had begun; when it answers again, that is done.
-        let _ = client.batch_execute("");
-        failed(format!("create slot \"{}\"", slot.name))(error)
-    })?;
+    let row = client
+        .query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase])
+        .map_err(|error| {
+            // The server reports an error before it takes back what it had begun; when it answers
+            // again, that is done.
+            let _ = client.batch_execute("");
+            failed(format!("create slot \"{}\"", slot.name))(error)
+        })?;
     position(&row)
 }
 
@@ -209,7 +275,10 @@ pub fn drop(client: &mut Client, name: &str) -> Result<()> {
 /// Moves a slot forward and returns where it is then.
 pub fn advance(client: &mut Client, name: &str, to: Lsn) -> Result<Lsn> {
     let row = client
-        .query_one("SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1, $2)", &[&name, &PgLsn::from(to.0)])
+        .query_one(
+            "SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1, $2)",
+            &[&name, &PgLsn::from(to.0)],
+        )
         .map_err(failed(format!("advance slot \"{name}\"")))?;
     position(&row)
 }
@@ -220,8 +289,9 @@ fn held(client: &mut Client, pid: i32, act: &str) -> Error {
         Ok(Some(session)) => session.to_string(),
         _ => format!("PID {pid}"),
     };
-    Error::transient(format!("could not {act}: it is in use by {holder}"))
-        .with_remedy(format!("end that session: SELECT pg_terminate_backend({pid})"))
+    Error::transient(format!("could not {act}: it is in use by {holder}")).with_remedy(format!(
+        "end that session: SELECT pg_terminate_backend({pid})"
+    ))
 }
 
 /// Selects slots as JSON texts.
@@ -245,6 +315,8 @@ fn position(row: &postgres::Row) -> Result<Lsn> {
 }
 
 /// A key that is there, be it null, as `Some`.
-fn known<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<T>, D::Error> {
+fn known<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

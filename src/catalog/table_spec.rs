@@ -1,7 +1,9 @@
-//! A table of a publication, written as in SQL: `[ONLY] [schema.]table [*] [(columns)] [WHERE (filter)]`.
+//! A table of a publication, written as in SQL: `[ONLY] [schema.]table [*] [(columns)] [WHERE
+//! (filter)]`.
 //!
-//! The text goes to the server as it is. Here it is only made sure that it is one table and ends where it seems to: names, balanced
-//! parentheses, and within them whatever SQL has of quotes and comments.
+//! The text goes to the server as it is. Here it is only made sure that it is one table and ends
+//! where it seems to: names, balanced parentheses, and within them whatever SQL has of quotes and
+//! comments.
 
 use postgres_protocol::escape::escape_identifier;
 use std::fmt;
@@ -41,21 +43,39 @@ impl TableSpec {
         let has_filter = scanner.keyword("WHERE");
         if has_filter {
             if scanner.peek() != Some('(') {
-                return Err(ParseTableError("the filter after WHERE must stand in parentheses"));
+                return Err(ParseTableError(
+                    "the filter after WHERE must stand in parentheses",
+                ));
             }
             scanner.parentheses()?;
         }
         match scanner.peek() {
-            None => Ok(TableSpec { sql: text.trim().to_owned(), has_columns, has_filter }),
-            Some(',') => Err(ParseTableError("it must be one table; repeat --table for more")),
-            Some(_) => Err(ParseTableError("expected [schema.]table [(columns)] [WHERE (filter)]")),
+            None => Ok(TableSpec {
+                sql: text.trim().to_owned(),
+                has_columns,
+                has_filter,
+            }),
+            Some(',') => Err(ParseTableError(
+                "it must be one table; repeat --table for more",
+            )),
+            Some(_) => Err(ParseTableError(
+                "expected [schema.]table [(columns)] [WHERE (filter)]",
+            )),
         }
     }
 
     /// All of a table whose names are known.
     pub fn named(schema: &str, table: &str) -> TableSpec {
-        let sql = format!("{}.{}", escape_identifier(schema).trim(), escape_identifier(table).trim());
-        TableSpec { sql, has_columns: false, has_filter: false }
+        let sql = format!(
+            "{}.{}",
+            escape_identifier(schema).trim(),
+            escape_identifier(table).trim()
+        );
+        TableSpec {
+            sql,
+            has_columns: false,
+            has_filter: false,
+        }
     }
 
     /// The text for CREATE PUBLICATION.
@@ -83,7 +103,9 @@ impl Scanner<'_> {
 
     fn symbol(&mut self, symbol: &str) -> bool {
         self.peek();
-        let Some(rest) = self.rest.strip_prefix(symbol) else { return false };
+        let Some(rest) = self.rest.strip_prefix(symbol) else {
+            return false;
+        };
         self.rest = rest;
         true
     }
@@ -91,7 +113,10 @@ impl Scanner<'_> {
     /// A keyword in any case, as a word of its own; and before a name there must be one more.
     fn keyword(&mut self, keyword: &str) -> bool {
         self.peek();
-        let word = self.rest.find(|c| !is_name_part(c)).unwrap_or(self.rest.len());
+        let word = self
+            .rest
+            .find(|c| !is_name_part(c))
+            .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(word);
         if !word.eq_ignore_ascii_case(keyword) {
             return false;
@@ -105,11 +130,16 @@ impl Scanner<'_> {
         match self.peek() {
             Some('"') => self.quoted('"'),
             Some(c) if is_name_part(c) && !c.is_ascii_digit() && c != '$' => {
-                let end = self.rest.find(|c| !is_name_part(c)).unwrap_or(self.rest.len());
+                let end = self
+                    .rest
+                    .find(|c| !is_name_part(c))
+                    .unwrap_or(self.rest.len());
                 self.skip(end);
                 Ok(())
             }
-            _ => Err(ParseTableError("expected [schema.]table [(columns)] [WHERE (filter)]")),
+            _ => Err(ParseTableError(
+                "expected [schema.]table [(columns)] [WHERE (filter)]",
+            )),
         }
     }
 
@@ -128,7 +158,9 @@ impl Scanner<'_> {
                 '\'' if word.eq_ignore_ascii_case("e") => self.quoted_with_backslashes()?,
                 '\'' | '"' => self.quoted(c)?,
                 '$' if word.is_empty() => self.dollar_quoted()?,
-                '-' if self.rest.starts_with("--") => self.skip(self.rest.find('\n').unwrap_or(self.rest.len())),
+                '-' if self.rest.starts_with("--") => {
+                    self.skip(self.rest.find('\n').unwrap_or(self.rest.len()))
+                }
                 '/' if self.rest.starts_with("/*") => self.comment()?,
                 ';' => return Err(ParseTableError("a semicolon cannot stand there")),
                 _ => self.skip(c.len_utf8()),
@@ -149,7 +181,10 @@ impl Scanner<'_> {
     fn quoted(&mut self, quote: char) -> Result<(), ParseTableError> {
         self.skip(1);
         loop {
-            let end = self.rest.find(quote).ok_or(ParseTableError("a quote is not closed"))?;
+            let end = self
+                .rest
+                .find(quote)
+                .ok_or(ParseTableError("a quote is not closed"))?;
             self.skip(end + 1);
             if !self.rest.starts_with(quote) {
                 return Ok(());
@@ -162,7 +197,10 @@ impl Scanner<'_> {
     fn quoted_with_backslashes(&mut self) -> Result<(), ParseTableError> {
         self.skip(1);
         loop {
-            let end = self.rest.find(['\'', '\\']).ok_or(ParseTableError("a quote is not closed"))?;
+            let end = self
+                .rest
+                .find(['\'', '\\'])
+                .ok_or(ParseTableError("a quote is not closed"))?;
             let backslash = self.rest[end..].starts_with('\\');
             self.skip(end + 1);
             if backslash {
@@ -178,14 +216,19 @@ impl Scanner<'_> {
     /// `$tag$...$tag$`, or just a dollar sign.
     fn dollar_quoted(&mut self) -> Result<(), ParseTableError> {
         let rest = &self.rest[1..];
-        let tag = rest.find(|c| !is_name_part(c) || c == '$').unwrap_or(rest.len());
+        let tag = rest
+            .find(|c| !is_name_part(c) || c == '$')
+            .unwrap_or(rest.len());
         if !rest[tag..].starts_with('$') || rest.starts_with(|c: char| c.is_ascii_digit()) {
             self.skip(1);
             return Ok(());
         }
         let delimiter = self.rest[..tag + 2].to_owned();
         self.skip(delimiter.len());
-        let end = self.rest.find(&delimiter).ok_or(ParseTableError("a quote is not closed"))?;
+        let end = self
+            .rest
+            .find(&delimiter)
+            .ok_or(ParseTableError("a quote is not closed"))?;
         self.skip(end + delimiter.len());
         Ok(())
     }
@@ -201,7 +244,11 @@ impl Scanner<'_> {
                 depth -= 1;
                 self.skip(2);
             } else {
-                let next = self.rest.chars().next().ok_or(ParseTableError("a comment is not closed"))?;
+                let next = self
+                    .rest
+                    .chars()
+                    .next()
+                    .ok_or(ParseTableError("a comment is not closed"))?;
                 self.skip(next.len_utf8());
             }
             if depth == 0 {
@@ -236,12 +283,22 @@ mod tests {
             ("users (id, \"Name\")", true),
             ("users WHERE (id > 1)", true),
             ("public . users(id)where(name <> ')')", true),
-            ("t WHERE (a = E'\\')' AND b = '\\' AND c = $$)$$ AND d = $x$ $y$ ) $x$)", true),
-            ("t WHERE (a > 0 /* ) /* nested */ ( */ AND b -- )\n > 1)", true),
+            (
+                "t WHERE (a = E'\\')' AND b = '\\' AND c = $$)$$ AND d = $x$ $y$ ) $x$)",
+                true,
+            ),
+            (
+                "t WHERE (a > 0 /* ) /* nested */ ( */ AND b -- )\n > 1)",
+                true,
+            ),
             ("t WHERE (f$1$ > 0 OR \"a)\" = U&'x')", true),
         ] {
             let spec = TableSpec::parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
-            assert_eq!((spec.sql(), spec.is_partial()), (text.trim(), partial), "{text}");
+            assert_eq!(
+                (spec.sql(), spec.is_partial()),
+                (text.trim(), partial),
+                "{text}"
+            );
         }
     }
 
@@ -282,7 +339,8 @@ mod tests {
 
     #[test]
     fn never_panics() {
-        let text = "ONLY \"ü\".t$1 * (é, \"ö\") WHERE (a = E'\\ü\\'' AND $ü$ ) $ü$ /* /* ü */ */ <> $1 -- ü\n)";
+        let text = "ONLY \"ü\".t$1 * (é, \"ö\") WHERE (a = E'\\ü\\'' AND $ü$ ) $ü$ /* /* ü \
+                    */ */ <> $1 -- ü\n)";
         for (start, _) in text.char_indices() {
             for (end, _) in text.char_indices().filter(|&(end, _)| end >= start) {
                 let _ = TableSpec::parse(&text[start..end]);
@@ -293,6 +351,9 @@ mod tests {
 
     #[test]
     fn quotes_known_names() {
-        assert_eq!(TableSpec::named("public", "a\"b").sql(), "\"public\".\"a\"\"b\"");
+        assert_eq!(
+            TableSpec::named("public", "a\"b").sql(),
+            "\"public\".\"a\"\"b\""
+        );
     }
 }

@@ -4,8 +4,8 @@ use super::{column, failed, quoted_if_needed};
 use crate::error::Result;
 use postgres::Client;
 
-/// Schema and name of every table whose changes reach the WAL: permanent ones that users made, partitioned tables for all of their
-/// partitions.
+/// Schema and name of every table whose changes reach the WAL: permanent ones that users made,
+/// partitioned tables for all of their partitions.
 pub fn publishable(client: &mut Client) -> Result<Vec<(String, String)>> {
     let query = "SELECT namespace.nspname::pg_catalog.text, class.relname::pg_catalog.text
          FROM pg_catalog.pg_class AS class
@@ -14,7 +14,9 @@ pub fn publishable(client: &mut Client) -> Result<Vec<(String, String)>> {
            AND namespace.nspname NOT LIKE 'pg\\_%' AND namespace.nspname <> 'information_schema'
          ORDER BY 1, 2";
     let rows = client.query(query, &[]).map_err(failed("list tables"))?;
-    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
+        .collect()
 }
 
 /// A table of the database.
@@ -31,7 +33,11 @@ pub struct Table {
 impl Table {
     /// Its name with its schema, quoted where needed.
     pub fn sql(&self) -> String {
-        format!("{}.{}", quoted_if_needed(&self.schema), quoted_if_needed(&self.name))
+        format!(
+            "{}.{}",
+            quoted_if_needed(&self.schema),
+            quoted_if_needed(&self.name)
+        )
     }
 }
 
@@ -51,7 +57,11 @@ pub fn all(client: &mut Client) -> Result<Vec<Table>> {
     rows.iter()
         .map(|row| {
             let root: (Option<String>, Option<String>) = (column(row, 2)?, column(row, 3)?);
-            Ok(Table { schema: column(row, 0)?, name: column(row, 1)?, root: root.0.zip(root.1) })
+            Ok(Table {
+                schema: column(row, 0)?,
+                name: column(row, 1)?,
+                root: root.0.zip(root.1),
+            })
         })
         .collect()
 }

@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
 use postgres::Row;
 
-/// The types asked for and all that they consist of. `kind` is what `json_categorize_type` (PostgreSQL's `json.c`, since
-/// version 17 `jsonfuncs.c`) goes by: domains count as what they are over, only true arrays as arrays; and hstore is the
-/// type whose cast to json is the function that makes objects of it.
+/// The types asked for and all that they consist of. `kind` is what `json_categorize_type`
+/// (PostgreSQL's `json.c`, since version 17 `jsonfuncs.c`) goes by: domains count as what they are
+/// over, only true arrays as arrays; and hstore is the type whose cast to json is the function that
+/// makes objects of it.
 const LOOK_UP: &str = "
     WITH RECURSIVE reachable (oid) AS (
         SELECT pg_catalog.unnest($1::pg_catalog.oid[])
@@ -71,14 +72,18 @@ pub struct SqlTypes {
 impl SqlTypes {
     /// Asks on a connection of its own.
     pub fn new(look_ups: &LookUps) -> SqlTypes {
-        SqlTypes { connection: OnDemand::new(look_ups) }
+        SqlTypes {
+            connection: OnDemand::new(look_ups),
+        }
     }
 }
 
 impl TypeCatalog for SqlTypes {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
         let oids = oids.to_vec();
-        let rows = self.connection.ask(move |client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
+        let rows = self
+            .connection
+            .ask(move |client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
         rows.iter().map(|row| entry(row).map_err(failed)).collect()
     }
 }
@@ -89,15 +94,26 @@ fn failed(error: postgres::Error) -> Error {
 
 fn entry(row: &Row) -> std::result::Result<TypeEntry, postgres::Error> {
     let shape = match row.try_get(2)? {
-        "domain" => Shape::Domain { base: row.try_get(3)? },
-        "array" => Shape::Array { element: row.try_get(4)?, delimiter: row.try_get::<_, i8>(5)?.cast_unsigned() },
+        "domain" => Shape::Domain {
+            base: row.try_get(3)?,
+        },
+        "array" => Shape::Array {
+            element: row.try_get(4)?,
+            delimiter: row.try_get::<_, i8>(5)?.cast_unsigned(),
+        },
         "composite" => {
             let names: Vec<String> = row.try_get::<_, Option<_>>(6)?.unwrap_or_default();
             let types: Vec<u32> = row.try_get::<_, Option<_>>(7)?.unwrap_or_default();
-            Shape::Composite { attributes: names.into_iter().zip(types).collect() }
+            Shape::Composite {
+                attributes: names.into_iter().zip(types).collect(),
+            }
         }
         "hstore" => Shape::Hstore,
         _ => Shape::Scalar,
     };
-    Ok(TypeEntry { oid: row.try_get(0)?, name: row.try_get(1)?, shape })
+    Ok(TypeEntry {
+        oid: row.try_get(0)?,
+        name: row.try_get(1)?,
+        shape,
+    })
 }

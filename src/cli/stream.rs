@@ -5,7 +5,8 @@
 
 use super::SlotKind;
 use super::values::{
-    Format, Include, Names, Operation, Origin, Streaming, Values, parse_limit, parse_names, parse_seconds,
+    Format, Include, Names, Operation, Origin, Streaming, Values, parse_limit, parse_names,
+    parse_seconds,
 };
 use crate::lsn::Lsn;
 use clap::{Args, ValueHint};
@@ -18,8 +19,8 @@ use std::time::Duration;
 pub struct StreamArgs {
     /// Slot to stream from [default: a temporary one]
     ///
-    /// Its plugin decides how it is decoded. A temporary slot shows what commits from now on, and is gone when the program
-    /// ends.
+    /// Its plugin decides how it is decoded. A temporary slot shows what commits from now on, and
+    /// is gone when the program ends.
     #[arg(short = 'S', long, value_name = "NAME")]
     pub slot: Option<String>,
 
@@ -34,15 +35,17 @@ pub struct StreamArgs {
 
     /// Publications for pgoutput, comma-separated
     ///
-    /// Their tables are shown. Other plugins know no publications. The option may also be repeated. A name in double quotes is
-    /// taken as in SQL: it may have commas, and its own double quotes stand twice.
+    /// Their tables are shown. Other plugins know no publications. The option may also be repeated.
+    /// A name in double quotes is taken as in SQL: it may have commas, and its own double quotes
+    /// stand twice.
     #[arg(long, value_name = "NAME", value_parser = parse_names)]
     pub publication: Vec<Names>,
 
     /// Create the publication if it is not there
     ///
-    /// It is made for the tables of --table, else for all tables, and named walcat if --publication is not given. It is
-    /// refused if UPDATE or DELETE would then fail on tables without a replica identity.
+    /// It is made for the tables of --table, else for all tables, and named walcat if --publication
+    /// is not given. It is refused if UPDATE or DELETE would then fail on tables without a replica
+    /// identity.
     #[arg(long)]
     pub create_publication: bool,
 
@@ -58,8 +61,8 @@ pub struct StreamArgs {
 
     /// Large transactions early: off, on, parallel
     ///
-    /// Their changes then come before they commit, bear no commit_lsn, and may turn out to be void: see EVENTS. parallel
-    /// (PostgreSQL 16 and later) adds the position and time of aborts.
+    /// Their changes then come before they commit, bear no commit_lsn, and may turn out to be void:
+    /// see EVENTS. parallel (PostgreSQL 16 and later) adds the position and time of aborts.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off, hide_possible_values = true,
           hide_default_value = true)]
     pub streaming: Streaming,
@@ -85,7 +88,13 @@ pub struct StreamArgs {
     /// Stop once all committed up to this is written
     ///
     /// Never in the middle of a transaction.
-    #[arg(short = 'E', long, value_name = "LSN", allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(
+        short = 'E',
+        long,
+        value_name = "LSN",
+        allow_negative_numbers = true,
+        help_heading = "When to stop"
+    )]
     pub endpos: Option<Lsn>,
 
     /// Stop once all committed by now is written
@@ -96,8 +105,8 @@ pub struct StreamArgs {
 
     /// Stop after this many events
     ///
-    /// A slot moves from commit to commit: a transaction that the limit cuts comes again, as a whole, in the next run. With
-    /// --file what is in the file already is dropped then.
+    /// A slot moves from commit to commit: a transaction that the limit cuts comes again, as a
+    /// whole, in the next run. With --file what is in the file already is dropped then.
     #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
     pub limit: Option<u64>,
 
@@ -115,12 +124,19 @@ pub struct StreamArgs {
     pub print: PrintOptions,
 
     /// Time zone of timestamptz values [default: UTC]
-    #[arg(long, value_name = "ZONE", default_value = "UTC", hide_default_value = true, help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "UTC",
+        hide_default_value = true,
+        help_heading = "Output"
+    )]
     pub timezone: String,
 
     /// Write to a file instead of stdout (-)
     ///
-    /// A JSON file is its own checkpoint: the next run goes on where it ends, with neither gap nor repeat. See DELIVERY.
+    /// A JSON file is its own checkpoint: the next run goes on where it ends, with neither gap nor
+    /// repeat. See DELIVERY.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub file: Option<PathBuf>,
 
@@ -132,14 +148,16 @@ pub struct StreamArgs {
 
     /// Seconds between fsyncs of the file [default: 10]
     ///
-    /// It is synced at least this often. 0: not at intervals, only when the server asks and at the end.
+    /// It is synced at least this often. 0: not at intervals, only when the server asks and at the
+    /// end.
     #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub fsync_interval: Duration,
 
     /// Seconds between reports to the server [default: 10]
     ///
-    /// It is told at least this often what is durable. 0: only when the server asks or its wal_sender_timeout requires it.
+    /// It is told at least this often what is durable. 0: only when the server asks or its
+    /// wal_sender_timeout requires it.
     #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub status_interval: Duration,
@@ -169,37 +187,50 @@ LIST of --include: transactions, key, types, columns, relations, changed, origin
 pub struct PrintOptions {
     /// json, text or raw [default: json]
     ///
-    /// How to print events. json: one object a line. text: one line a change, made to be read. raw: the plugin's own bytes,
-    /// as pg_recvlogical writes them.
+    /// How to print events. json: one object a line. text: one line a change, made to be read. raw:
+    /// the plugin's own bytes, as pg_recvlogical writes them.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json, hide_possible_values = true,
           hide_default_value = true)]
     pub format: Format,
 
     /// Only these tables, as 'app.*' or users:delete
     ///
-    /// schema.table, or a table in any schema, perhaps followed by a colon and operations, as in 'public.*' or
-    /// public.users:insert,update. * stands for any text and ? for any character; ! in front excludes. The option may be
-    /// repeated.
+    /// schema.table, or a table in any schema, perhaps followed by a colon and operations, as in
+    /// 'public.*' or public.users:insert,update. * stands for any text and ? for any character; !
+    /// in front excludes. The option may be repeated.
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub table: Vec<String>,
 
     /// Only these operations
     ///
     /// insert, update, delete, truncate, message; separated by commas.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
     pub op: Vec<Operation>,
 
     /// What to add to events
     ///
     /// Separated by commas: transactions (begin and commit), key (the identity's columns), types
-    /// (column to type), columns (their definitions), relations (an event for each table's shape), changed (columns that
-    /// differ, where the old row is known), origin.
-    #[arg(long, value_name = "LIST", value_enum, value_delimiter = ',', hide_possible_values = true)]
+    /// (column to type), columns (their definitions), relations (an event for each table's shape),
+    /// changed (columns that differ, where the old row is known), origin.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true
+    )]
     pub include: Vec<Include>,
 
     /// Values as json or text [default: json]
     ///
-    /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See VALUES.
+    /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See
+    /// VALUES.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json, hide_possible_values = true,
           hide_default_value = true)]
     pub values: Values,

@@ -112,7 +112,9 @@ pub(super) fn parse_names(text: &str) -> Result<Names, String> {
         names.push(name);
         rest = match behind.trim_start() {
             "" => return Ok(Names(names)),
-            more => more.strip_prefix(',').ok_or("expected a comma behind the name in double quotes")?,
+            more => more
+                .strip_prefix(',')
+                .ok_or("expected a comma behind the name in double quotes")?,
         };
     }
 }
@@ -136,12 +138,17 @@ fn parse_quoted(text: &str) -> Result<(String, &str), String> {
 
 /// How many events, at the least one.
 pub(super) fn parse_limit(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|&limit| limit > 0).ok_or_else(|| "not a number of events, 1 or more".to_owned())
+    text.parse()
+        .ok()
+        .filter(|&limit| limit > 0)
+        .ok_or_else(|| "not a number of events, 1 or more".to_owned())
 }
 
 /// Seconds, perhaps with a fraction.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         // Beyond any life of a program, but within the clock's reach.
         Ok(duration) if seconds < 1e10 => Ok(duration),
@@ -149,11 +156,16 @@ pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A size as in postgresql.conf: a number, perhaps with a fraction, and `B`, `kB`, `MB`, `GB` or `TB` (powers of 1024).
+/// A size as in postgresql.conf: a number, perhaps with a fraction, and `B`, `kB`, `MB`, `GB` or
+/// `TB` (powers of 1024).
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| "not a size, as 512MB or 10GB".to_owned())?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "not a size, as 512MB or 10GB".to_owned())?;
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 0,
         "k" | "kb" => 10,
@@ -163,5 +175,9 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
         _ => return Err("the unit must be B, kB, MB, GB or TB".to_owned()),
     };
     let bytes = number * (1u64 << shift) as f64;
-    if bytes > i64::MAX as f64 { Err("the size is too large".to_owned()) } else { Ok(bytes as u64) }
+    if bytes > i64::MAX as f64 {
+        Err("the size is too large".to_owned())
+    } else {
+        Ok(bytes as u64)
+    }
 }

@@ -1,4 +1,5 @@
-//! What the slot, publication and check commands print on stdout: lines, tables made to be read, and JSON.
+//! What the slot, publication and check commands print on stdout: lines, tables made to be read,
+//! and JSON.
 
 use crate::error::{Error, Result, printable};
 use serde::Serialize;
@@ -7,19 +8,28 @@ use std::io::{self, ErrorKind, Write};
 /// Prints a text. A reader that went away has what it wanted.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(reason) if reason.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new(format!("could not write to standard output: {reason}")))
-        }
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(reason) if reason.kind() != ErrorKind::BrokenPipe => Err(Error::new(format!(
+            "could not write to standard output: {reason}"
+        ))),
         _ => Ok(()),
     }
 }
 
 /// A JSON array, one element a line.
 pub fn json<T: Serialize>(elements: &[T]) -> Result<String> {
-    let lines: std::result::Result<Vec<String>, _> = elements.iter().map(serde_json::to_string).collect();
-    let lines = lines.map_err(|reason| Error::new(format!("could not print the list: {reason}")))?;
-    Ok(if lines.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", lines.join(",\n")) })
+    let lines: std::result::Result<Vec<String>, _> =
+        elements.iter().map(serde_json::to_string).collect();
+    let lines =
+        lines.map_err(|reason| Error::new(format!("could not print the list: {reason}")))?;
+    Ok(if lines.is_empty() {
+        "[]\n".to_owned()
+    } else {
+        format!("[\n{}\n]\n", lines.join(",\n"))
+    })
 }
 
 /// Aligned columns under their headings, two spaces between them.
@@ -27,21 +37,36 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let headings: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&headings)
         .chain(rows)
-        .map(|row| row.iter().map(|cell| printable(cell).replace(['\n', '\t'], " ")).collect())
+        .map(|row| {
+            row.iter()
+                .map(|cell| printable(cell).replace(['\n', '\t'], " "))
+                .collect()
+        })
         .collect();
-    let width =
-        |index: usize| rows.iter().filter_map(|row| row.get(index)).map(|cell: &String| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..headings.len()).map(|index| width(index).unwrap_or(0)).collect();
+    let width = |index: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(index))
+            .map(|cell: &String| cell.chars().count())
+            .max()
+    };
+    let widths: Vec<usize> = (0..headings.len())
+        .map(|index| width(index).unwrap_or(0))
+        .collect();
     let mut text = String::new();
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:<width$}"))
+            .collect();
         text += cells.join("  ").trim_end();
         text.push('\n');
     }
     text
 }
 
-/// Bytes as PostgreSQL's `pg_size_pretty` would put them, with one decimal where that tells more: `1.5 MB`.
+/// Bytes as PostgreSQL's `pg_size_pretty` would put them, with one decimal where that tells more:
+/// `1.5 MB`.
 pub fn human_size(bytes: i64) -> String {
     let mut size = bytes as f64;
     let mut units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"].iter();
@@ -50,7 +75,11 @@ pub fn human_size(bytes: i64) -> String {
         let Some(larger) = units.next() else { break };
         (size, unit) = (size / 1024.0, larger);
     }
-    if *unit == "bytes" || size >= 100.0 { format!("{size:.0} {unit}") } else { format!("{size:.1} {unit}") }
+    if *unit == "bytes" || size >= 100.0 {
+        format!("{size:.0} {unit}")
+    } else {
+        format!("{size:.1} {unit}")
+    }
 }
 
 #[cfg(test)]
@@ -59,8 +88,14 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = [vec!["a".to_owned(), "é\u{1b}".to_owned(), String::new()], vec!["long".to_owned(), String::new()]];
-        assert_eq!(table(&["X", "YY", "Z"], &rows), "X     YY       Z\na     é\\u{1b}\nlong\n");
+        let rows = [
+            vec!["a".to_owned(), "é\u{1b}".to_owned(), String::new()],
+            vec!["long".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(&["X", "YY", "Z"], &rows),
+            "X     YY       Z\na     é\\u{1b}\nlong\n"
+        );
     }
 
     #[test]
@@ -71,9 +106,13 @@ mod tests {
 
     #[test]
     fn sizes_are_human() {
-        for (bytes, text) in
-            [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 kB"), (100 << 20, "100 MB"), (i64::MAX, "8.0 EB")]
-        {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1536, "1.5 kB"),
+            (100 << 20, "100 MB"),
+            (i64::MAX, "8.0 EB"),
+        ] {
             assert_eq!(human_size(bytes), text);
         }
     }

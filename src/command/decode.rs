@@ -1,4 +1,5 @@
-//! `walcat decode`: prints what `pg_recvlogical` or `stream --format raw` captured, without a server.
+//! `walcat decode`: prints what `pg_recvlogical` or `stream --format raw` captured, without a
+//! server.
 
 use super::{Talk, is_colored, print_settings};
 use crate::cli::{DecodeArgs, TalkOptions};
@@ -18,11 +19,16 @@ pub fn run(args: &DecodeArgs, talk: &TalkOptions) -> Result<()> {
     let stdout = io::stdout();
     let colored = is_colored(talk, stdout.is_terminal());
     let Some(settings) = print_settings(&args.print, true, colored)? else {
-        return Err(Error::usage("--format raw makes no sense here: the capture is what it would print"));
+        return Err(Error::usage(
+            "--format raw makes no sense here: the capture is what it would print",
+        ));
     };
     let input = open(args.file.as_deref())?;
     let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
-    let mut lines = Lines { waiting: Vec::with_capacity(BLOCK), stdout: stdout.lock() };
+    let mut lines = Lines {
+        waiting: Vec::with_capacity(BLOCK),
+        stdout: stdout.lock(),
+    };
     match print_all(input, printer, &mut lines, Talk::new(talk)) {
         Err(Ended::Error(error)) => {
             lines.write().or_else(Ended::into_result)?;
@@ -59,11 +65,16 @@ impl<W: Write> Lines<W> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let result = self.stdout.write_all(&self.waiting).and_then(|()| self.stdout.flush());
+        let result = self
+            .stdout
+            .write_all(&self.waiting)
+            .and_then(|()| self.stdout.flush());
         self.waiting.clear();
         result.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Ended::ReaderGone,
-            _ => Ended::Error(Error::new(format!("could not write to standard output: {error}"))),
+            _ => Ended::Error(Error::new(format!(
+                "could not write to standard output: {error}"
+            ))),
         })
     }
 }
@@ -74,7 +85,10 @@ fn open(path: Option<&Path>) -> Result<Box<dyn Read>> {
         Some(path) if path == Path::new("-") => Ok(Box::new(io::stdin().lock())),
         Some(path) => match File::open(path) {
             Ok(file) => Ok(Box::new(file)),
-            Err(error) => Err(Error::new(format!("could not open file \"{}\": {error}", path.display()))),
+            Err(error) => Err(Error::new(format!(
+                "could not open file \"{}\": {error}",
+                path.display()
+            ))),
         },
     }
 }
@@ -91,7 +105,10 @@ fn print_all<W: Write>(
             printer.print(event, &mut lines.waiting);
         });
         // Only the first rows of a type and what cannot be decoded have warnings.
-        printer.take_warnings().iter().for_each(|warning| talk.warning(warning));
+        printer
+            .take_warnings()
+            .iter()
+            .for_each(|warning| talk.warning(warning));
         match step? {
             Step::Message if lines.waiting.len() < BLOCK => {}
             Step::Message => lines.write()?,
@@ -124,10 +141,15 @@ mod tests {
     /// What `walcat decode` with these options prints of the capture, and the error that ends it.
     fn decode(capture: &[u8], options: &[&str]) -> (String, Option<String>) {
         let cli = Cli::try_parse_from(["walcat", "-q", "decode"].iter().chain(options)).unwrap();
-        let Command::Decode(args) = cli.command else { unreachable!("decode was asked for") };
+        let Command::Decode(args) = cli.command else {
+            unreachable!("decode was asked for")
+        };
         let settings = print_settings(&args.print, true, false).unwrap().unwrap();
         let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
-        let mut lines = Lines { waiting: Vec::new(), stdout: Vec::new() };
+        let mut lines = Lines {
+            waiting: Vec::new(),
+            stdout: Vec::new(),
+        };
         let error = match print_all(capture, printer, &mut lines, Talk::new(&cli.talk)) {
             Err(Ended::Error(error)) => Some(error.to_string()),
             _ => None,
@@ -139,12 +161,16 @@ mod tests {
     fn events(capture: &[u8], options: &[&str]) -> Vec<Value> {
         let (lines, error) = decode(capture, options);
         assert_eq!(error, None);
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     #[test]
     fn both_plugins_tell_the_same() {
-        // What wal2json does not say is in the README: truncate's flags, NaN, TOASTed values left alone; and one row it spoils.
+        // What wal2json does not say is in the README: truncate's flags, NaN, TOASTed values left
+        // alone; and one row it spoils.
         let comparable = |event: &Value| {
             let text = event.to_string();
             let spoilt = event["table"] == "a \"quoted\" table" || event["op"] == "undecodable";
@@ -157,7 +183,9 @@ mod tests {
             let mut events = events(capture, &[]);
             events.retain(|event| comparable(event) && event["after"]["full_name"] != "longest");
             // Only the connection knows where a change of pgoutput lies.
-            events.iter_mut().for_each(|event| drop(event.as_object_mut().unwrap().remove("lsn")));
+            events
+                .iter_mut()
+                .for_each(|event| drop(event.as_object_mut().unwrap().remove("lsn")));
             events
         };
         let of_pgoutput = changes(PGOUTPUT);
@@ -167,12 +195,29 @@ mod tests {
 
     #[test]
     fn filters_choose() {
-        let chosen =
-            events(PGOUTPUT, &["--table", "public.users:update,delete", "--table", "by_*", "--op", "delete,insert"]);
-        let chosen: Vec<String> = chosen.iter().map(|event| format!("{} {}", event["op"], event["table"])).collect();
+        let chosen = events(
+            PGOUTPUT,
+            &[
+                "--table",
+                "public.users:update,delete",
+                "--table",
+                "by_*",
+                "--op",
+                "delete,insert",
+            ],
+        );
+        let chosen: Vec<String> = chosen
+            .iter()
+            .map(|event| format!("{} {}", event["op"], event["table"]))
+            .collect();
         assert_eq!(
             chosen,
-            ["\"delete\" \"users\"", "\"insert\" \"by_index\"", "\"delete\" \"by_index\"", "\"delete\" \"users\""]
+            [
+                "\"delete\" \"users\"",
+                "\"insert\" \"by_index\"",
+                "\"delete\" \"by_index\"",
+                "\"delete\" \"users\""
+            ]
         );
         let messages = events(PGOUTPUT, &["--op", "message"]);
         let messages: Vec<&Value> = messages.iter().map(|event| &event["content"]).collect();
@@ -182,17 +227,29 @@ mod tests {
     #[test]
     fn damage_ends_what_was_good_until_then() {
         let (json, text) = (&["--include", "transactions"], &["--format", "text"]);
-        for (capture, options, step) in [(PGOUTPUT, json, 7), (STREAMED, text, 7), (WAL2JSON, json, 31)] {
+        for (capture, options, step) in [
+            (PGOUTPUT, json, 7),
+            (STREAMED, text, 7),
+            (WAL2JSON, json, 31),
+        ] {
             let (whole, error) = decode(capture, options);
             assert_eq!(error, None);
             for end in (0..capture.len()).step_by(step) {
                 let (lines, error) = decode(&capture[..end], options);
-                // Where the last message lacks no more than its end can be doubtful; only what is before it must be right.
+                // Where the last message lacks no more than its end can be doubtful; only what is
+                // before it must be right.
                 let last = lines.trim_end().rfind('\n').map_or(0, |end| end + 1);
                 let sure = if error.is_some() { lines.len() } else { last };
                 assert!(whole.starts_with(&lines[..sure]), "cut at {end}");
-                let offset =
-                    error.as_ref().and_then(|error| error.split("at byte ").nth(1)?.split(':').next()?.parse().ok());
+                let offset = error.as_ref().and_then(|error| {
+                    error
+                        .split("at byte ")
+                        .nth(1)?
+                        .split(':')
+                        .next()?
+                        .parse()
+                        .ok()
+                });
                 assert!(
                     error.is_none() || offset.is_some_and(|offset: usize| offset <= end),
                     "cut at {end}: {error:?}"
@@ -217,7 +274,10 @@ mod tests {
                 Ok(())
             }
         }
-        let mut lines = Lines { waiting: b"{}\n".to_vec(), stdout: Gone };
+        let mut lines = Lines {
+            waiting: b"{}\n".to_vec(),
+            stdout: Gone,
+        };
         assert!(lines.write().or_else(Ended::into_result).is_ok());
     }
 }

@@ -5,9 +5,14 @@ use crate::error::{Error, Result};
 use crate::filter::{Filter, Operation, Operations};
 use crate::render::{Format, Include, PrintSettings, Values};
 
-/// The settings of the printer; `None` for `--format raw`, which needs no printer. Options that would change nothing are usage
-/// errors. `messages`: are logical messages shown where `--op` says nothing? `colored` is for the text format.
-pub fn print_settings(options: &PrintOptions, messages: bool, colored: bool) -> Result<Option<PrintSettings>> {
+/// The settings of the printer; `None` for `--format raw`, which needs no printer. Options that
+/// would change nothing are usage errors. `messages`: are logical messages shown where `--op` says
+/// nothing? `colored` is for the text format.
+pub fn print_settings(
+    options: &PrintOptions,
+    messages: bool,
+    colored: bool,
+) -> Result<Option<PrintSettings>> {
     let include = |wanted| options.include.contains(&wanted);
     let include = Include {
         transactions: include(cli::Include::Transactions),
@@ -20,7 +25,14 @@ pub fn print_settings(options: &PrintOptions, messages: bool, colored: bool) -> 
     };
     let operations = match options.op.as_slice() {
         [] if messages => Operations::ALL,
-        [] => [Operation::Insert, Operation::Update, Operation::Delete, Operation::Truncate].into_iter().collect(),
+        [] => [
+            Operation::Insert,
+            Operation::Update,
+            Operation::Delete,
+            Operation::Truncate,
+        ]
+        .into_iter()
+        .collect(),
         chosen => chosen.iter().copied().map(operation).collect(),
     };
     let filter = Filter::new(&options.table, operations)?;
@@ -39,28 +51,44 @@ pub fn print_settings(options: &PrintOptions, messages: bool, colored: bool) -> 
             return Ok(None);
         }
     };
-    Ok(Some(PrintSettings { format, values, include, filter }))
+    Ok(Some(PrintSettings {
+        format,
+        values,
+        include,
+        filter,
+    }))
 }
 
-/// Is the text format coloured? `auto` means on a terminal that can, unless `NO_COLOR` is set to something (no-color.org).
+/// Is the text format coloured? `auto` means on a terminal that can, unless `NO_COLOR` is set to
+/// something (no-color.org).
 pub fn is_colored(options: &TalkOptions, to_terminal: bool) -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     match options.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => to_terminal && unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        Color::Auto => {
+            to_terminal
+                && unset("NO_COLOR")
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
     }
 }
 
 /// Text has a fixed form: it can only have more lines.
 fn refuse_json_options(options: &PrintOptions) -> Result<()> {
-    let fits = |include: &cli::Include| matches!(include, cli::Include::Transactions | cli::Include::Relations);
+    let fits = |include: &cli::Include| {
+        matches!(
+            include,
+            cli::Include::Transactions | cli::Include::Relations
+        )
+    };
     if options.values != cli::Values::Json {
         return Err(Error::usage("--values applies only to --format json"));
     }
     if !options.include.iter().all(fits) {
         return Err(Error::usage(
-            "with --format text, --include takes only transactions and relations; the others apply to --format json",
+            "with --format text, --include takes only transactions and relations; the others apply \
+             to --format json",
         ));
     }
     Ok(())
@@ -108,11 +136,32 @@ mod tests {
 
     #[test]
     fn options_become_settings() {
-        let json = settings(&["--op", "insert", "--include", "key,origin", "--values", "text"]).unwrap().unwrap();
+        let json = settings(&[
+            "--op",
+            "insert",
+            "--include",
+            "key,origin",
+            "--values",
+            "text",
+        ])
+        .unwrap()
+        .unwrap();
         assert_eq!((json.format, json.values), (Format::Json, Values::Text));
-        assert_eq!(json.include, Include { key: true, origin: true, ..Include::default() });
-        assert_eq!(json.filter.operations_of("public", "users"), [Operation::Insert].into_iter().collect());
-        let text = settings(&["--format", "text", "--include", "relations"]).unwrap().unwrap();
+        assert_eq!(
+            json.include,
+            Include {
+                key: true,
+                origin: true,
+                ..Include::default()
+            }
+        );
+        assert_eq!(
+            json.filter.operations_of("public", "users"),
+            [Operation::Insert].into_iter().collect()
+        );
+        let text = settings(&["--format", "text", "--include", "relations"])
+            .unwrap()
+            .unwrap();
         assert_eq!(text.format, Format::Text { color: true });
         assert!(settings(&["--format", "raw"]).unwrap().is_none());
     }
@@ -127,7 +176,11 @@ mod tests {
             ["--format", "raw", "--include", "transactions"],
             ["--format", "json", "--table", "a.b.c"],
         ] {
-            assert_eq!(settings(&arguments).unwrap_err().kind(), Kind::Usage, "{arguments:?}");
+            assert_eq!(
+                settings(&arguments).unwrap_err().kind(),
+                Kind::Usage,
+                "{arguments:?}"
+            );
         }
     }
 }

@@ -15,17 +15,31 @@ pub struct Talk {
 impl Talk {
     /// As `-q` and `-v` say.
     pub fn new(options: &TalkOptions) -> Talk {
-        Talk { quiet: options.quiet, verbose: options.verbose }
+        Talk {
+            quiet: options.quiet,
+            verbose: options.verbose,
+        }
     }
 
     /// Says what the user will want to know.
     pub fn info(&self, text: &str) {
-        self.line(!self.quiet, &format!("{} {}", "walcat:".bold(), printable(text)));
+        self.line(
+            !self.quiet,
+            &format!("{} {}", "walcat:".bold(), printable(text)),
+        );
     }
 
     /// Warns; `-q` silences it too.
     pub fn warning(&self, text: &str) {
-        self.line(!self.quiet, &format!("{} {} {}", "walcat:".bold(), "warning:".yellow().bold(), printable(text)));
+        self.line(
+            !self.quiet,
+            &format!(
+                "{} {} {}",
+                "walcat:".bold(),
+                "warning:".yellow().bold(),
+                printable(text)
+            ),
+        );
     }
 
     /// Warns, with the command or setting that mends it on a line of its own.
@@ -37,7 +51,10 @@ impl Talk {
 
     /// Says what only helps to find a fault; `-v` shows it.
     pub fn detail(&self, text: &str) {
-        self.line(self.verbose > 0, &format!("{} {}", "walcat:".bold(), printable(text)));
+        self.line(
+            self.verbose > 0,
+            &format!("{} {}", "walcat:".bold(), printable(text)),
+        );
     }
 
     /// Is everything but errors silenced?

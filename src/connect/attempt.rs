@@ -1,5 +1,5 @@
-//! The order in which servers, addresses and kinds of encryption are tried, for the SQL and for the replication connection. The
-//! caller's [`open`](first) opens one.
+//! The order in which servers, addresses and kinds of encryption are tried, for the SQL and for the
+//! replication connection. The caller's [`open`](first) opens one.
 
 use super::password;
 use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
@@ -8,7 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
-/// The SQLSTATE of a server whose pg_hba.conf does not let us in this way: with or without encryption it may.
+/// The SQLSTATE of a server whose pg_hba.conf does not let us in this way: with or without
+/// encryption it may.
 const INVALID_AUTHORIZATION: &str = "28000";
 /// The SQLSTATE of a wrong password.
 const INVALID_PASSWORD: &str = "28P01";
@@ -93,7 +94,9 @@ impl Attempt<'_> {
     /// The error for a connection that broke while it was being set up.
     pub fn lost(&self, reason: &std::io::Error) -> Error {
         match reason.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.transient("server closed the connection unexpectedly"),
+            std::io::ErrorKind::UnexpectedEof => {
+                self.transient("server closed the connection unexpectedly")
+            }
             _ => self.transient(plain(reason)),
         }
     }
@@ -102,18 +105,19 @@ impl Attempt<'_> {
     pub fn unreachable(&self, reason: &std::io::Error) -> Error {
         let error = self.transient(plain(reason));
         match &self.endpoint {
-            Endpoint::Unix(_) => {
-                error.with_detail("Is the server running locally and accepting connections on that socket?")
-            }
-            Endpoint::Tcp(_) => {
-                error.with_detail("Is the server running on that host and accepting TCP/IP connections?")
-            }
+            Endpoint::Unix(_) => error.with_detail(
+                "Is the server running locally and accepting connections on that socket?",
+            ),
+            Endpoint::Tcp(_) => error.with_detail(
+                "Is the server running on that host and accepting TCP/IP connections?",
+            ),
         }
     }
 }
 
-/// Opens the first connection that can be had: tries the servers and their addresses in order, each with and without TLS as `sslmode`
-/// says, asks the user for the password if need be, and passes over servers that are not what `target_session_attrs` wants.
+/// Opens the first connection that can be had: tries the servers and their addresses in order, each
+/// with and without TLS as `sslmode` says, asks the user for the password if need be, and passes
+/// over servers that are not what `target_session_attrs` wants.
 ///
 /// `open` makes one try; `ask` runs a query that gives one value on what it opened.
 pub fn first<S>(
@@ -149,14 +153,16 @@ fn first_of_kind<S>(
             }
         };
         for endpoint in endpoints {
-            let opened = encrypted_or_not(settings, host, &endpoint, open).and_then(|mut session| {
-                match unsuited(wanted, |query| ask(&mut session, query))? {
-                    None => Ok(session),
-                    Some(reason) => {
-                        Err(Error::transient(format!("could not {}: {reason}", act(host, Some(&endpoint)))))
+            let opened =
+                encrypted_or_not(settings, host, &endpoint, open).and_then(|mut session| {
+                    match unsuited(wanted, |query| ask(&mut session, query))? {
+                        None => Ok(session),
+                        Some(reason) => Err(Error::transient(format!(
+                            "could not {}: {reason}",
+                            act(host, Some(&endpoint))
+                        ))),
                     }
-                }
-            });
+                });
             match opened {
                 Ok(session) => return Ok(session),
                 Err(error) if error.kind() == Kind::Transient => failures.push(error),
@@ -164,7 +170,9 @@ fn first_of_kind<S>(
             }
         }
     }
-    let last = failures.pop().unwrap_or_else(|| Error::new("could not connect: no server is named"));
+    let last = failures
+        .pop()
+        .unwrap_or_else(|| Error::new("could not connect: no server is named"));
     Err(last.after(&failures))
 }
 
@@ -183,8 +191,13 @@ fn encrypted_or_not<S>(
     };
     let mut failures = Vec::new();
     for encryption in kinds {
-        let mut attempt =
-            Attempt { settings, host, endpoint: endpoint.clone(), encryption: *encryption, password: None };
+        let mut attempt = Attempt {
+            settings,
+            host,
+            endpoint: endpoint.clone(),
+            encryption: *encryption,
+            password: None,
+        };
         attempt.password = password::known(settings, host);
         let mut opened = open(&attempt);
         if let Err(Refusal::PasswordNeeded) = opened {
@@ -196,42 +209,61 @@ fn encrypted_or_not<S>(
             Err(Refusal::PasswordNeeded) => return Err(attempt.permanent("no password supplied")),
             Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => error,
             Err(Refusal::Other(error)) if error.sqlstate() == INVALID_AUTHORIZATION => error,
-            Err(Refusal::Tls(error) | Refusal::Other(error)) => return Err(explained(&attempt, error).after(&failures)),
+            Err(Refusal::Tls(error) | Refusal::Other(error)) => {
+                return Err(explained(&attempt, error).after(&failures));
+            }
         };
-        if failures.last().is_none_or(|last: &Error| last.to_string() != error.to_string()) {
+        if failures
+            .last()
+            .is_none_or(|last: &Error| last.to_string() != error.to_string())
+        {
             failures.push(error);
         }
     }
-    let last = failures.pop().unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
+    let last = failures
+        .pop()
+        .unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
     let remedy = authorization_remedy(settings, endpoint, &last);
     Err(last.with_remedy(remedy).after(&failures))
 }
 
 /// Adds what the user may not know about a refusal by the server.
 fn explained(attempt: &Attempt<'_>, error: Error) -> Error {
-    let Attempt { settings, host, password, .. } = attempt;
+    let Attempt {
+        settings,
+        host,
+        password,
+        ..
+    } = attempt;
     match error.sqlstate() {
         INVALID_PASSWORD if password.is_some() && *password == host.password.as_ref() => {
             error.with_detail("The password comes from the password file.")
         }
-        INVALID_PASSWORD if password.is_some() && *password == settings.password.as_ref() => {
-            error.with_detail(format!("The password comes from {}.", settings.password_source))
-        }
+        INVALID_PASSWORD if password.is_some() && *password == settings.password.as_ref() => error
+            .with_detail(format!(
+                "The password comes from {}.",
+                settings.password_source
+            )),
         UNKNOWN_DATABASE => error.with_remedy("-d with the name of a database that is there"),
         _ => error,
     }
 }
 
-/// What mends it that the server does not let the role in: either there is no such role that may log in, or pg_hba.conf bars it.
+/// What mends it that the server does not let the role in: either there is no such role that may
+/// log in, or pg_hba.conf bars it.
 fn authorization_remedy(settings: &Settings, endpoint: &Endpoint, error: &Error) -> String {
     match error.server().and_then(|server| server.routine.as_deref()) {
         Some("InitializeSessionUserId") => "-U with the name of a role that may log in".to_owned(),
         Some("ClientAuthentication" | "auth_failed") => hba_remedy(settings, endpoint),
-        _ => format!("-U with the name of a role that may log in, or {}", hba_remedy(settings, endpoint)),
+        _ => format!(
+            "-U with the name of a role that may log in, or {}",
+            hba_remedy(settings, endpoint)
+        ),
     }
 }
 
-/// Also replication connections of the logical kind go by the database's name: the keyword `replication` does not let them in.
+/// Also replication connections of the logical kind go by the database's name: the keyword
+/// `replication` does not let them in.
 fn hba_remedy(settings: &Settings, endpoint: &Endpoint) -> String {
     let (kind, from) = match endpoint {
         Endpoint::Unix(_) => ("local", ""),
@@ -242,15 +274,30 @@ fn hba_remedy(settings: &Settings, endpoint: &Endpoint) -> String {
 }
 
 /// Why the server is not of the kind that is wanted; `None` if it is.
-fn unsuited(wanted: TargetSessionAttrs, mut ask: impl FnMut(&str) -> Result<String>) -> Result<Option<&'static str>> {
+fn unsuited(
+    wanted: TargetSessionAttrs,
+    mut ask: impl FnMut(&str) -> Result<String>,
+) -> Result<Option<&'static str>> {
     let (query, suitable, reason) = match wanted {
         TargetSessionAttrs::Any | TargetSessionAttrs::PreferStandby => return Ok(None),
-        TargetSessionAttrs::ReadWrite => ("SHOW transaction_read_only", "off", "session is read-only"),
-        TargetSessionAttrs::ReadOnly => ("SHOW transaction_read_only", "on", "session is not read-only"),
-        TargetSessionAttrs::Primary => ("SELECT pg_catalog.pg_is_in_recovery()", "f", "server is in hot standby mode"),
-        TargetSessionAttrs::Standby => {
-            ("SELECT pg_catalog.pg_is_in_recovery()", "t", "server is not in hot standby mode")
+        TargetSessionAttrs::ReadWrite => {
+            ("SHOW transaction_read_only", "off", "session is read-only")
         }
+        TargetSessionAttrs::ReadOnly => (
+            "SHOW transaction_read_only",
+            "on",
+            "session is not read-only",
+        ),
+        TargetSessionAttrs::Primary => (
+            "SELECT pg_catalog.pg_is_in_recovery()",
+            "f",
+            "server is in hot standby mode",
+        ),
+        TargetSessionAttrs::Standby => (
+            "SELECT pg_catalog.pg_is_in_recovery()",
+            "t",
+            "server is not in hot standby mode",
+        ),
     };
     Ok((ask(query)? != suitable).then_some(reason))
 }
@@ -258,14 +305,28 @@ fn unsuited(wanted: TargetSessionAttrs, mut ask: impl FnMut(&str) -> Result<Stri
 /// All addresses of a server.
 fn endpoints(host: &Host) -> Result<Vec<Endpoint>> {
     match &host.address {
-        Address::Unix(directory) => Ok(vec![Endpoint::Unix(directory.join(format!(".s.PGSQL.{}", host.port)))]),
-        Address::Tcp { hostaddr: Some(address), .. } => Ok(vec![Endpoint::Tcp((*address, host.port).into())]),
-        Address::Tcp { name, hostaddr: None } => {
-            let found = (name.as_str(), host.port).to_socket_addrs().map_err(|error| {
-                let reason = plain(&error);
-                let reason = reason.strip_prefix("failed to lookup address information: ").unwrap_or(&reason);
-                Error::transient(format!("could not translate host name \"{name}\" to address: {reason}"))
-            })?;
+        Address::Unix(directory) => Ok(vec![Endpoint::Unix(
+            directory.join(format!(".s.PGSQL.{}", host.port)),
+        )]),
+        Address::Tcp {
+            hostaddr: Some(address),
+            ..
+        } => Ok(vec![Endpoint::Tcp((*address, host.port).into())]),
+        Address::Tcp {
+            name,
+            hostaddr: None,
+        } => {
+            let found = (name.as_str(), host.port)
+                .to_socket_addrs()
+                .map_err(|error| {
+                    let reason = plain(&error);
+                    let reason = reason
+                        .strip_prefix("failed to lookup address information: ")
+                        .unwrap_or(&reason);
+                    Error::transient(format!(
+                        "could not translate host name \"{name}\" to address: {reason}"
+                    ))
+                })?;
             Ok(found.map(Endpoint::Tcp).collect())
         }
     }
@@ -287,13 +348,27 @@ fn shuffled<T>(settings: &Settings, mut items: Vec<T>) -> Vec<T> {
 /// Names the server as libpq does, with the address where it says more than the name.
 fn act(host: &Host, endpoint: Option<&Endpoint>) -> String {
     match (&host.address, endpoint) {
-        (_, Some(Endpoint::Unix(path))) => format!("connect to server on socket \"{}\"", path.display()),
-        (Address::Tcp { name, .. }, Some(Endpoint::Tcp(address))) if address.ip().to_string() != *name => {
-            format!("connect to server at \"{name}\" ({}), port {}", address.ip(), host.port)
+        (_, Some(Endpoint::Unix(path))) => {
+            format!("connect to server on socket \"{}\"", path.display())
         }
-        (Address::Tcp { name, .. }, _) => format!("connect to server at \"{name}\", port {}", host.port),
+        (Address::Tcp { name, .. }, Some(Endpoint::Tcp(address)))
+            if address.ip().to_string() != *name =>
+        {
+            format!(
+                "connect to server at \"{name}\" ({}), port {}",
+                address.ip(),
+                host.port
+            )
+        }
+        (Address::Tcp { name, .. }, _) => {
+            format!("connect to server at \"{name}\", port {}", host.port)
+        }
         (Address::Unix(directory), _) => {
-            format!("connect to server in \"{}\", port {}", directory.display(), host.port)
+            format!(
+                "connect to server in \"{}\", port {}",
+                directory.display(),
+                host.port
+            )
         }
     }
 }
@@ -303,5 +378,8 @@ pub fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
 }

@@ -5,7 +5,8 @@ pub fn unsupported(method: &str) -> String {
     format!("the server asks for {method} authentication, which walcat does not have")
 }
 
-/// The name of an authentication request (manual section 55.7) other than those for a password and SASL.
+/// The name of an authentication request (manual section 55.7) other than those for a password and
+/// SASL.
 pub fn name(kind: u32) -> String {
     match kind {
         2 => "Kerberos V5".to_owned(),

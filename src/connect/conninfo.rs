@@ -1,6 +1,8 @@
-//! Connection strings: `key=value` and `postgresql://` URIs as libpq reads them (manual section 34.1.1).
+//! Connection strings: `key=value` and `postgresql://` URIs as libpq reads them (manual section
+//! 34.1.1).
 //!
-//! No error of this module shows a value: what a stray quote or an `@` makes of a password must not reach a terminal.
+//! No error of this module shows a value: what a stray quote or an `@` makes of a password must not
+//! reach a terminal.
 
 use super::parameter::{Parameters, unknown};
 use crate::error::{Error, Result};
@@ -19,7 +21,8 @@ pub fn parse(text: &str) -> Result<Parameters> {
 }
 
 fn uri_rest(text: &str) -> Option<&str> {
-    text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://"))
+    text.strip_prefix("postgresql://")
+        .or_else(|| text.strip_prefix("postgres://"))
 }
 
 fn invalid(reason: &str) -> Error {
@@ -32,7 +35,9 @@ fn parse_pairs(text: &str) -> Result<Parameters> {
     let mut password_seen = false;
     let mut rest = text.trim_start();
     while !rest.is_empty() {
-        let end = rest.find(|c: char| c == '=' || is_space(c)).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c == '=' || is_space(c))
+            .unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
         let Some(after) = after.trim_start().strip_prefix('=') else {
             return Err(match password_seen {
@@ -97,14 +102,20 @@ fn parse_uri(text: &str) -> Result<Parameters> {
     set_decoded(&mut parameters, "port", &ports)?;
 
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    set_decoded(&mut parameters, "dbname", path.strip_prefix('/').unwrap_or(path))?;
+    set_decoded(
+        &mut parameters,
+        "dbname",
+        path.strip_prefix('/').unwrap_or(path),
+    )?;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        set_from_query(&mut parameters, pair).map_err(|error| if stray { misplaced_at() } else { error })?;
+        set_from_query(&mut parameters, pair)
+            .map_err(|error| if stray { misplaced_at() } else { error })?;
     }
     Ok(parameters)
 }
 
-/// Takes the comma-separated hosts and ports off the front; what is left begins with `/` or `?` or is empty.
+/// Takes the comma-separated hosts and ports off the front; what is left begins with `/` or `?` or
+/// is empty.
 fn take_hosts(text: &str) -> Result<(String, String, &str)> {
     let (mut hosts, mut ports, mut rest) = (String::new(), String::new(), text);
     loop {
@@ -137,18 +148,24 @@ fn take_host(text: &str) -> Result<(&str, &str)> {
     match inner.split_once(']') {
         None => Err(invalid("\"[\" without \"]\" in the URI")),
         Some(("", _)) => Err(invalid("empty IPv6 address in the URI")),
-        Some((_, rest)) if !rest.is_empty() && !rest.starts_with([':', '/', '?', ',']) => {
-            Err(invalid("\"]\" in the URI is not followed by \":\", \"/\", \"?\" or \",\""))
-        }
+        Some((_, rest)) if !rest.is_empty() && !rest.starts_with([':', '/', '?', ',']) => Err(
+            invalid("\"]\" in the URI is not followed by \":\", \"/\", \"?\" or \",\""),
+        ),
         Some(split) => Ok(split),
     }
 }
 
 fn set_from_query(parameters: &mut Parameters, pair: &str) -> Result<()> {
     let (name, value) = match pair.split_once('=') {
-        None => return Err(invalid(&format!("missing \"=\" after \"{pair}\" in the URI"))),
+        None => {
+            return Err(invalid(&format!(
+                "missing \"=\" after \"{pair}\" in the URI"
+            )));
+        }
         Some((_, value)) if value.contains('=') => {
-            return Err(invalid("a second \"=\" in a parameter of the URI; write it as %3D"));
+            return Err(invalid(
+                "a second \"=\" in a parameter of the URI; write it as %3D",
+            ));
         }
         Some((name, value)) => (decode(name)?, decode(value)?),
     };
@@ -157,12 +174,17 @@ fn set_from_query(parameters: &mut Parameters, pair: &str) -> Result<()> {
         ("ssl", "true") => ("sslmode".to_owned(), "require".to_owned()),
         _ => (name, value),
     };
-    if parameters.set(&name, value) { Ok(()) } else { Err(unknown(&name, false)) }
+    if parameters.set(&name, value) {
+        Ok(())
+    } else {
+        Err(unknown(&name, false))
+    }
 }
 
 fn misplaced_at() -> Error {
     invalid("misplaced \"@\" in the URI").with_detail(
-        "Special characters of user name and password must be percent-encoded: %40 for @, %2F for /, %3F for ?.",
+        "Special characters of user name and password must be percent-encoded: %40 for @, %2F for \
+         /, %3F for ?.",
     )
 }
 
@@ -185,21 +207,28 @@ fn decode(text: &str) -> Result<String> {
             continue;
         }
         let digits = after.split_first_chunk::<2>();
-        let value = digits.and_then(|([high, low], _)| Some(hex_digit(*high)? * 16 + hex_digit(*low)?));
+        let value =
+            digits.and_then(|([high, low], _)| Some(hex_digit(*high)? * 16 + hex_digit(*low)?));
         match (value, digits) {
             (Some(0), _) => return Err(invalid("forbidden value %00 in the URI")),
             (Some(value), Some((_, after))) => {
                 bytes.push(value);
                 rest = after;
             }
-            _ => return Err(invalid("\"%\" in the URI is not followed by two hexadecimal digits; write it as %25")),
+            _ => {
+                return Err(invalid(
+                    "\"%\" in the URI is not followed by two hexadecimal digits; write it as %25",
+                ));
+            }
         }
     }
     String::from_utf8(bytes).map_err(|_| invalid("a percent-encoded value of the URI is not UTF-8"))
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -208,15 +237,27 @@ mod tests {
 
     fn shown(text: &str) -> Vec<(&'static str, String)> {
         let parameters = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        ["user", "password", "host", "port", "dbname", "sslmode", "options", "application_name"]
-            .into_iter()
-            .filter_map(|name| Some((name, parameters.get(name)?.to_owned())))
-            .collect()
+        [
+            "user",
+            "password",
+            "host",
+            "port",
+            "dbname",
+            "sslmode",
+            "options",
+            "application_name",
+        ]
+        .into_iter()
+        .filter_map(|name| Some((name, parameters.get(name)?.to_owned())))
+        .collect()
     }
 
     #[track_caller]
     fn reads(text: &str, expected: &[(&'static str, &str)]) {
-        let expected: Vec<_> = expected.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
         assert_eq!(shown(text), expected, "{text}");
     }
 
@@ -237,9 +278,18 @@ mod tests {
     fn reads_pairs() {
         reads("host=h port=1", &[("host", "h"), ("port", "1")]);
         reads("  host = h\n\tport= 1 ", &[("host", "h"), ("port", "1")]);
-        reads("dbname='my db' user=o\\'hara", &[("user", "o'hara"), ("dbname", "my db")]);
-        reads(r"password='it\'s a \\ slash'", &[("password", r"it's a \ slash")]);
-        reads(r"password=back\\slash\ space", &[("password", r"back\slash space")]);
+        reads(
+            "dbname='my db' user=o\\'hara",
+            &[("user", "o'hara"), ("dbname", "my db")],
+        );
+        reads(
+            r"password='it\'s a \\ slash'",
+            &[("password", r"it's a \ slash")],
+        );
+        reads(
+            r"password=back\\slash\ space",
+            &[("password", r"back\slash space")],
+        );
         reads("password=''", &[("password", "")]);
         reads("password= host=h", &[("password", "host=h")]);
         reads("dbname=a dbname=b", &[("dbname", "b")]);
@@ -247,13 +297,25 @@ mod tests {
         reads("options='-c geqo=off'", &[("options", "-c geqo=off")]);
         reads("dbname=ends\\", &[("dbname", "ends")]);
         reads("dbname=''user=u", &[("user", "u"), ("dbname", "")]);
-        reads("dbname=größe user='名'", &[("user", "名"), ("dbname", "größe")]);
+        reads(
+            "dbname=größe user='名'",
+            &[("user", "名"), ("dbname", "größe")],
+        );
         reads("", &[]);
     }
 
     #[test]
     fn refuses_bad_pairs() {
-        for text in ["host", "host=a b", "host='a", "=x", "host=a =x", "host='a' 'b'", "nonsense=1", "HOST=x"] {
+        for text in [
+            "host",
+            "host=a b",
+            "host='a",
+            "=x",
+            "host=a =x",
+            "host='a' 'b'",
+            "nonsense=1",
+            "HOST=x",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
@@ -277,22 +339,46 @@ mod tests {
         reads("postgresql:///d", &[("dbname", "d")]);
         reads("postgresql://?dbname=d", &[("dbname", "d")]);
         reads("postgresql://h?user=u", &[("user", "u"), ("host", "h")]);
-        reads("postgresql://[::1]:5/d", &[("host", "::1"), ("port", "5"), ("dbname", "d")]);
+        reads(
+            "postgresql://[::1]:5/d",
+            &[("host", "::1"), ("port", "5"), ("dbname", "d")],
+        );
         reads("postgresql://[::1]", &[("host", "::1")]);
-        reads("postgresql://a:1,b:2/d", &[("host", "a,b"), ("port", "1,2"), ("dbname", "d")]);
+        reads(
+            "postgresql://a:1,b:2/d",
+            &[("host", "a,b"), ("port", "1,2"), ("dbname", "d")],
+        );
         reads("postgresql://a,b:2", &[("host", "a,b"), ("port", ",2")]);
         reads("postgresql://a,[::2],c/", &[("host", "a,::2,c")]);
-        reads("postgresql://%2Fvar%2frun/d", &[("host", "/var/run"), ("dbname", "d")]);
-        reads("postgresql:///d?host=/tmp&port=5", &[("host", "/tmp"), ("port", "5"), ("dbname", "d")]);
-        reads("postgresql://u%40x:p%3a%2f@h", &[("user", "u@x"), ("password", "p:/"), ("host", "h")]);
-        reads("postgresql://u:a:b@h", &[("user", "u"), ("password", "a:b"), ("host", "h")]);
-        reads("postgresql://h/d?ssl=true", &[("host", "h"), ("dbname", "d"), ("sslmode", "require")]);
+        reads(
+            "postgresql://%2Fvar%2frun/d",
+            &[("host", "/var/run"), ("dbname", "d")],
+        );
+        reads(
+            "postgresql:///d?host=/tmp&port=5",
+            &[("host", "/tmp"), ("port", "5"), ("dbname", "d")],
+        );
+        reads(
+            "postgresql://u%40x:p%3a%2f@h",
+            &[("user", "u@x"), ("password", "p:/"), ("host", "h")],
+        );
+        reads(
+            "postgresql://u:a:b@h",
+            &[("user", "u"), ("password", "a:b"), ("host", "h")],
+        );
+        reads(
+            "postgresql://h/d?ssl=true",
+            &[("host", "h"), ("dbname", "d"), ("sslmode", "require")],
+        );
         reads(
             "postgresql://h/a%20b?options=-c%20geqo%3Doff",
             &[("host", "h"), ("dbname", "a b"), ("options", "-c geqo=off")],
         );
         reads("postgresql://h/d@e", &[("host", "h"), ("dbname", "d@e")]);
-        reads("postgresql://u:5?p@h", &[("user", "u"), ("password", "5?p"), ("host", "h")]);
+        reads(
+            "postgresql://u:5?p@h",
+            &[("user", "u"), ("password", "5?p"), ("host", "h")],
+        );
         reads("postgresql://:p@h", &[("password", "p"), ("host", "h")]);
     }
 
@@ -333,7 +419,10 @@ mod tests {
             "postgresql://u:s3cret%@h",
             "postgresql://u:s3cret%00@h",
         ] {
-            let report = parse(text).err().unwrap_or_else(|| panic!("{text}")).report();
+            let report = parse(text)
+                .err()
+                .unwrap_or_else(|| panic!("{text}"))
+                .report();
             assert!(
                 !report.contains("s3cret") && !report.contains("secret") && !report.contains("top"),
                 "{text}: {report}"

@@ -1,5 +1,6 @@
-//! What the process was started with: `PG*` variables, home directory, user name. Only [`Environment::of_process`] looks at
-//! the process itself, so that everything else can be tested with made-up surroundings.
+//! What the process was started with: `PG*` variables, home directory, user name. Only
+//! [`Environment::of_process`] looks at the process itself, so that everything else can be tested
+//! with made-up surroundings.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,13 +27,19 @@ impl Environment {
             .filter(|(name, _)| name.starts_with("PG"))
             .collect();
         let debian = Path::new("/var/run/postgresql");
-        let socket_directory = if debian.is_dir() { debian } else { Path::new("/tmp") };
+        let socket_directory = if debian.is_dir() {
+            debian
+        } else {
+            Path::new("/tmp")
+        };
         Environment {
             variables,
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             user_name: || whoami::username().ok(),
             socket_directory: socket_directory.to_owned(),
-            system_directories: ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/etc"].map(PathBuf::from).into(),
+            system_directories: ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/etc"]
+                .map(PathBuf::from)
+                .into(),
         }
     }
 
@@ -52,7 +59,10 @@ impl Environment {
     /// Made-up surroundings: these variables, nothing else.
     pub fn of(variables: &[(&str, &str)]) -> Environment {
         Environment {
-            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             home: None,
             user_name: || Some("ada".to_owned()),
             socket_directory: PathBuf::from("/run/sockets"),

@@ -1,5 +1,5 @@
-//! Where and how to connect: one [`Settings`] from which both connections are made, the SQL one here and the replication
-//! one in `walsender`.
+//! Where and how to connect: one [`Settings`] from which both connections are made, the SQL one
+//! here and the replication one in `walsender`.
 
 mod attempt;
 pub mod authentication;
@@ -26,8 +26,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Settings of a session that decide how names and values are printed. Sent with the startup packet they win over those of the
-/// role, the database and `PGOPTIONS`, so that the same change always prints the same.
+/// Settings of a session that decide how names and values are printed. Sent with the startup packet
+/// they win over those of the role, the database and `PGOPTIONS`, so that the same change always
+/// prints the same.
 pub const PINNED: [(&str, &str); 5] = [
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
@@ -36,7 +37,8 @@ pub const PINNED: [(&str, &str); 5] = [
     ("quote_all_identifiers", "off"),
 ];
 
-/// Everything needed to connect, from the command line, the environment, the service file and the defaults.
+/// Everything needed to connect, from the command line, the environment, the service file and the
+/// defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The servers to try, in order.
@@ -74,13 +76,23 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The same for a session that others wait for: no server may take longer than `limit` to let us in, and no statement either.
+    /// The same for a session that others wait for: no server may take longer than `limit` to let
+    /// us in, and no statement either.
     pub fn hurried(&self, limit: Duration) -> Settings {
         let mut hurried = self.clone();
-        hurried.connect_timeout = Some(self.connect_timeout.map_or(limit, |timeout| timeout.min(limit)));
+        hurried.connect_timeout = Some(
+            self.connect_timeout
+                .map_or(limit, |timeout| timeout.min(limit)),
+        );
         let timeout = format!("-c statement_timeout={}", limit.as_millis().max(1));
-        hurried.options =
-            Some(self.options.iter().map(String::as_str).chain([&*timeout]).collect::<Vec<_>>().join(" "));
+        hurried.options = Some(
+            self.options
+                .iter()
+                .map(String::as_str)
+                .chain([&*timeout])
+                .collect::<Vec<_>>()
+                .join(" "),
+        );
         hurried
     }
 }
@@ -151,7 +163,8 @@ impl fmt::Display for Host {
 pub enum Address {
     /// In this socket directory.
     Unix(PathBuf),
-    /// At this name; `hostaddr` spares the look-up while the name is still what certificates must bear.
+    /// At this name; `hostaddr` spares the look-up while the name is still what certificates must
+    /// bear.
     Tcp {
         /// Name or address as the user wrote it.
         name: String,
@@ -222,7 +235,8 @@ pub struct TlsSettings {
     pub direct: bool,
     /// `sslrootcert`
     pub roots: Roots,
-    /// The client's certificate and its key: `sslcert` and `sslkey`, or the files that libpq looks for.
+    /// The client's certificate and its key: `sslcert` and `sslkey`, or the files that libpq looks
+    /// for.
     pub client: Option<(PathBuf, PathBuf)>,
     /// `sslcrl`
     pub revoked: Option<PathBuf>,

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Each parameter with the environment variable that stands in for it (manual sections 34.1.2 and 34.15).
+/// Each parameter with the environment variable that stands in for it (manual sections 34.1.2 and
+/// 34.15).
 const KNOWN: &[(&str, Option<&str>)] = &[
     ("application_name", Some("PGAPPNAME")),
     ("channel_binding", Some("PGCHANNELBINDING")),
@@ -95,8 +96,13 @@ impl Parameters {
             format!("{name}='{value}'")
         });
         let pairs: Vec<_> = quoted.collect();
-        // Without any it must still not be taken for the name of a database; this one has no meaning here.
-        if pairs.is_empty() { "client_encoding=''".to_owned() } else { pairs.join(" ") }
+        // Without any it must still not be taken for the name of a database; this one has no
+        // meaning here.
+        if pairs.is_empty() {
+            "client_encoding=''".to_owned()
+        } else {
+            pairs.join(" ")
+        }
     }
 
     /// Sets what is not set yet from parameters of lower rank.
@@ -108,7 +114,10 @@ impl Parameters {
 
     /// Sets what is not set yet from the environment.
     pub fn complete_from_variables<'a>(&mut self, variable: impl Fn(&str) -> Option<&'a str>) {
-        for (name, value) in KNOWN.iter().filter_map(|(name, var)| Some((*name, variable((*var)?)?))) {
+        for (name, value) in KNOWN
+            .iter()
+            .filter_map(|(name, var)| Some((*name, variable((*var)?)?)))
+        {
             self.0.entry(name).or_insert_with(|| value.to_owned());
         }
     }
@@ -116,11 +125,14 @@ impl Parameters {
 
 /// The name as libpq has it, if it has it.
 fn known(name: &str) -> Option<&'static str> {
-    KNOWN.iter().map(|(known, _)| *known).find(|known| *known == name)
+    KNOWN
+        .iter()
+        .map(|(known, _)| *known)
+        .find(|known| *known == name)
 }
 
-/// The error for a name that libpq does not have, with the one that was probably meant. With `hide` the name is not
-/// shown: it may be a piece of a password that was not quoted.
+/// The error for a name that libpq does not have, with the one that was probably meant. With `hide`
+/// the name is not shown: it may be a piece of a password that was not quoted.
 pub fn unknown(name: &str, hide: bool) -> Error {
     let near = KNOWN
         .iter()
@@ -129,9 +141,18 @@ pub fn unknown(name: &str, hide: bool) -> Error {
         .filter(|(distance, known)| *distance <= 2.min(known.len() / 3 + 1))
         .map(|(_, known)| known);
     let error = match hide {
-        false => Error::usage(format!("could not read the connection string: there is no parameter \"{name}\"")),
-        true => Error::usage("could not read the connection string: what follows the password is no parameter")
-            .with_detail("A password with spaces, quotes or backslashes must be quoted, one in a URI percent-encoded."),
+        false => Error::usage(format!(
+            "could not read the connection string: there is no parameter \
+                                       \"{name}\""
+        )),
+        true => Error::usage(
+            "could not read the connection string: what follows the password is \
+                              no parameter",
+        )
+        .with_detail(
+            "A password with spaces, quotes or backslashes must be quoted, one in a \
+                          URI percent-encoded.",
+        ),
     };
     match near {
         Some(near) => error.with_remedy(format!("{near}=...")),
@@ -140,20 +161,38 @@ pub fn unknown(name: &str, hide: bool) -> Error {
 }
 
 /// Reads a parameter that has a fixed set of values.
-pub fn choose<T: Copy>(parameters: &Parameters, name: &str, default: T, choices: &[(&str, T)]) -> Result<T> {
-    let Some(value) = parameters.filled(name) else { return Ok(default) };
-    choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice).ok_or_else(|| {
-        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-        Error::usage(format!("could not use {name}: invalid value \"{value}\"; it may be {}", words.join(", ")))
-    })
+pub fn choose<T: Copy>(
+    parameters: &Parameters,
+    name: &str,
+    default: T,
+    choices: &[(&str, T)],
+) -> Result<T> {
+    let Some(value) = parameters.filled(name) else {
+        return Ok(default);
+    };
+    choices
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            Error::usage(format!(
+                "could not use {name}: invalid value \"{value}\"; it may be {}",
+                words.join(", ")
+            ))
+        })
 }
 
 /// Reads a parameter that is a whole number.
 pub fn number(parameters: &Parameters, name: &str) -> Result<Option<i32>> {
-    let Some(value) = parameters.filled(name) else { return Ok(None) };
+    let Some(value) = parameters.filled(name) else {
+        return Ok(None);
+    };
     match value.trim().parse() {
         Ok(number) => Ok(Some(number)),
-        Err(_) => Err(Error::usage(format!("could not use {name}: invalid integer value \"{value}\""))),
+        Err(_) => Err(Error::usage(format!(
+            "could not use {name}: invalid integer value \"{value}\""
+        ))),
     }
 }
 
@@ -182,12 +221,22 @@ mod tests {
     #[test]
     fn reads_choices_and_numbers() {
         let mut parameters = Parameters::default();
-        assert!(parameters.set("sslmode", "require".into()) && parameters.set("keepalives", "x".into()));
+        assert!(
+            parameters.set("sslmode", "require".into()) && parameters.set("keepalives", "x".into())
+        );
         assert!(!parameters.set("nonsense", String::new()));
-        assert_eq!(choose(&parameters, "sslmode", 0, &[("disable", 1), ("require", 2)]).unwrap(), 2);
+        assert_eq!(
+            choose(&parameters, "sslmode", 0, &[("disable", 1), ("require", 2)]).unwrap(),
+            2
+        );
         assert_eq!(choose(&parameters, "sslnegotiation", 7, &[]).unwrap(), 7);
-        let error = choose(&parameters, "sslmode", 0, &[("disable", 1), ("allow", 2)]).unwrap_err().to_string();
-        assert!(error.contains("\"require\"") && error.contains("disable, allow"), "{error}");
+        let error = choose(&parameters, "sslmode", 0, &[("disable", 1), ("allow", 2)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("\"require\"") && error.contains("disable, allow"),
+            "{error}"
+        );
         assert!(number(&parameters, "keepalives").is_err());
     }
 }

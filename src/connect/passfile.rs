@@ -10,15 +10,21 @@ use std::path::Path;
 pub struct PasswordFile(String);
 
 impl PasswordFile {
-    /// Reads the file; one that is not there or cannot be read has no passwords. `warn` is told why a file that is there is ignored.
+    /// Reads the file; one that is not there or cannot be read has no passwords. `warn` is told why
+    /// a file that is there is ignored.
     pub fn read(path: &Path, warn: impl FnOnce(&str)) -> PasswordFile {
-        let Ok(metadata) = fs::metadata(path) else { return PasswordFile::default() };
+        let Ok(metadata) = fs::metadata(path) else {
+            return PasswordFile::default();
+        };
         let shown = path.display();
         if !metadata.is_file() {
-            warn(&format!("password file \"{shown}\" is ignored: it is not a plain file"));
+            warn(&format!(
+                "password file \"{shown}\" is ignored: it is not a plain file"
+            ));
         } else if metadata.mode() & 0o077 != 0 {
             warn(&format!(
-                "password file \"{shown}\" is ignored: it has group or world access; permissions should be u=rw (0600) or less"
+                "password file \"{shown}\" is ignored: it has group or world access; permissions \
+                 should be u=rw (0600) or less"
             ));
         } else if let Ok(bytes) = fs::read(path) {
             return PasswordFile(String::from_utf8_lossy(&bytes).into_owned());
@@ -26,17 +32,21 @@ impl PasswordFile {
         PasswordFile::default()
     }
 
-    /// The password of the first line that fits. `host` is `localhost` for the default socket directory.
+    /// The password of the first line that fits. `host` is `localhost` for the default socket
+    /// directory.
     pub fn password(&self, host: &str, port: u16, dbname: &str, user: &str) -> Option<Secret> {
         let port = port.to_string();
-        self.0.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
-            let mut rest = line;
-            for wanted in [host, &port, dbname, user] {
-                rest = match_field(rest, wanted)?;
-            }
-            let password = unescape(rest);
-            (!password.is_empty()).then_some(Secret(password))
-        })
+        self.0
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .find_map(|line| {
+                let mut rest = line;
+                for wanted in [host, &port, dbname, user] {
+                    rest = match_field(rest, wanted)?;
+                }
+                let password = unescape(rest);
+                (!password.is_empty()).then_some(Secret(password))
+            })
     }
 }
 
@@ -71,7 +81,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn find(text: &str, host: &str, port: u16, dbname: &str, user: &str) -> Option<String> {
-        PasswordFile(text.to_owned()).password(host, port, dbname, user).map(|secret| secret.0)
+        PasswordFile(text.to_owned())
+            .password(host, port, dbname, user)
+            .map(|secret| secret.0)
     }
 
     #[test]
@@ -87,9 +99,18 @@ mod tests {
 
     #[test]
     fn backslashes_escape() {
-        assert_eq!(find(r"\:\:1:1:a\\b:u:p\:w\\d", "::1", 1, r"a\b", "u").as_deref(), Some(r"p:w\d"));
-        assert_eq!(find(r"h:1:d:u:a:b", "h", 1, "d", "u").as_deref(), Some("a:b"));
-        assert_eq!(find(r"h:1:d:u:ends\", "h", 1, "d", "u").as_deref(), Some("ends"));
+        assert_eq!(
+            find(r"\:\:1:1:a\\b:u:p\:w\\d", "::1", 1, r"a\b", "u").as_deref(),
+            Some(r"p:w\d")
+        );
+        assert_eq!(
+            find(r"h:1:d:u:a:b", "h", 1, "d", "u").as_deref(),
+            Some("a:b")
+        );
+        assert_eq!(
+            find(r"h:1:d:u:ends\", "h", 1, "d", "u").as_deref(),
+            Some("ends")
+        );
         assert_eq!(find(r"\*:1:d:u:p", "h", 1, "d", "u"), None);
     }
 
@@ -104,12 +125,26 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pgpass");
         fs::write(&path, "*:*:*:*:p").unwrap();
-        for (mode, trusted) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+        for (mode, trusted) in [
+            (0o600, true),
+            (0o400, true),
+            (0o640, false),
+            (0o604, false),
+            (0o620, false),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let mut warning = String::new();
             let file = PasswordFile::read(&path, |text| text.clone_into(&mut warning));
-            assert_eq!(file.password("h", 1, "d", "u").is_some(), trusted, "{mode:o}");
-            assert_eq!(warning.contains("group or world access"), !trusted, "{mode:o}: {warning}");
+            assert_eq!(
+                file.password("h", 1, "d", "u").is_some(),
+                trusted,
+                "{mode:o}"
+            );
+            assert_eq!(
+                warning.contains("group or world access"),
+                !trusted,
+                "{mode:o}: {warning}"
+            );
         }
     }
 

@@ -5,17 +5,26 @@ use super::{Host, Prompt, Secret, Settings};
 use crate::error::{Error, Result};
 use std::fs::OpenOptions;
 
-/// The password for this server, if one is known. With `-W` what the user typed wins over all others.
+/// The password for this server, if one is known. With `-W` what the user typed wins over all
+/// others.
 pub fn known<'a>(settings: &'a Settings, host: &'a Host) -> Option<&'a Secret> {
     let typed = settings.typed.get();
     let stored = settings.password.as_ref().or(host.password.as_ref());
-    if settings.prompt == Prompt::Always { typed.or(stored) } else { stored.or(typed) }
+    if settings.prompt == Prompt::Always {
+        typed.or(stored)
+    } else {
+        stored.or(typed)
+    }
 }
 
 /// The password for a server that asks for one while none is known.
 pub fn asked_for<'a>(attempt: &Attempt<'a>) -> Result<&'a Secret> {
-    let can_ask =
-        attempt.settings.prompt != Prompt::Never && OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok();
+    let can_ask = attempt.settings.prompt != Prompt::Never
+        && OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .is_ok();
     if !can_ask {
         return Err(attempt
             .permanent("the server asks for a password, and none is known")
@@ -30,6 +39,11 @@ pub fn typed(settings: &Settings) -> Result<&Secret> {
         return Ok(typed);
     }
     let typed = rpassword::prompt_password(format!("Password for user {}: ", settings.user))
-        .map_err(|error| Error::new(format!("could not read the password from the terminal: {}", plain(&error))))?;
+        .map_err(|error| {
+            Error::new(format!(
+                "could not read the password from the terminal: {}",
+                plain(&error)
+            ))
+        })?;
     Ok(settings.typed.get_or_init(|| Secret(typed)))
 }

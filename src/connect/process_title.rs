@@ -1,4 +1,5 @@
-//! Keeps a password on the command line out of the list of processes, where every user of the machine could read it.
+//! Keeps a password on the command line out of the list of processes, where every user of the
+//! machine could read it.
 
 use super::conninfo;
 use super::parameter::Parameters;
@@ -7,28 +8,43 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Carries the password of the conninfo string to the program that takes this one's place. Not `PGPASSWORD`, because that
-/// ranks below the service file, and the conninfo string above.
+/// Carries the password of the conninfo string to the program that takes this one's place. Not
+/// `PGPASSWORD`, because that ranks below the service file, and the conninfo string above.
 const CARRIER: &str = "PGWALCATPASSWORD";
 
-/// Starts the program again, in the same process, without the password that the value of `-d` holds; returns if there is none.
+/// Starts the program again, in the same process, without the password that the value of `-d`
+/// holds; returns if there is none.
 ///
 /// To be called before anything else is done.
 pub fn hide_password(dbname: &str) {
-    let Some((harmless, password)) = without_password(dbname) else { return };
+    let Some((harmless, password)) = without_password(dbname) else {
+        return;
+    };
     let mut arguments = std::env::args_os();
     let Some(name) = arguments.next() else { return };
     let given: Vec<_> = arguments.collect();
-    let cleaned: Vec<_> = given.iter().map(|argument| replace_end(argument, dbname, &harmless)).collect();
-    let Ok(program) = std::env::current_exe() else { return };
+    let cleaned: Vec<_> = given
+        .iter()
+        .map(|argument| replace_end(argument, dbname, &harmless))
+        .collect();
+    let Ok(program) = std::env::current_exe() else {
+        return;
+    };
     if given != cleaned && std::env::var_os(CARRIER).is_none() {
         // `exec` returns only if it fails: then the program runs on, with the password visible.
-        let _ = Command::new(program).arg0(name).args(cleaned).env(CARRIER, password).exec();
+        let _ = Command::new(program)
+            .arg0(name)
+            .args(cleaned)
+            .env(CARRIER, password)
+            .exec();
     }
 }
 
 /// Gives the password back to the parameters of the conninfo string that it was taken from.
-pub fn restore_password<'a>(parameters: &mut Parameters, variable: impl Fn(&str) -> Option<&'a str>) {
+pub fn restore_password<'a>(
+    parameters: &mut Parameters,
+    variable: impl Fn(&str) -> Option<&'a str>,
+) {
     if let (None, Some(password)) = (parameters.get("password"), variable(CARRIER)) {
         let _ = parameters.set("password", password.to_owned());
     }
@@ -40,7 +56,9 @@ fn without_password(dbname: &str) -> Option<(String, String)> {
         return None;
     }
     let mut parameters = conninfo::parse(dbname).ok()?;
-    let password = parameters.take("password").filter(|password| !password.is_empty())?;
+    let password = parameters
+        .take("password")
+        .filter(|password| !password.is_empty())?;
     Some((parameters.to_conninfo(), password))
 }
 
@@ -58,29 +76,46 @@ mod tests {
 
     #[test]
     fn takes_the_password_out_of_both_forms() {
-        for text in ["postgresql://u:a%20b@h:1/d", "host=h password='a b' port=1 user=u dbname=d"] {
+        for text in [
+            "postgresql://u:a%20b@h:1/d",
+            "host=h password='a b' port=1 user=u dbname=d",
+        ] {
             let (harmless, password) = without_password(text).unwrap();
             assert_eq!(harmless, "dbname='d' host='h' port='1' user='u'");
             assert_eq!(password, "a b");
         }
-        for text in ["shop", "host=h", "postgresql://u@h", "password=''", "nonsense=1 password=x"] {
+        for text in [
+            "shop",
+            "host=h",
+            "postgresql://u@h",
+            "password=''",
+            "nonsense=1 password=x",
+        ] {
             assert!(without_password(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn what_is_quoted_reads_the_same() {
-        let (harmless, _) = without_password(r"password=x dbname='it\'s \\ here' options=''").unwrap();
+        let (harmless, _) =
+            without_password(r"password=x dbname='it\'s \\ here' options=''").unwrap();
         let parameters = conninfo::parse(&harmless).ok().unwrap();
         assert_eq!(parameters.get("dbname"), Some(r"it's \ here"));
         assert_eq!(parameters.get("options"), Some(""));
         // A string without any parameter would be the name of a database.
-        assert!(conninfo::is_conninfo(&without_password("password=x").unwrap().0));
+        assert!(conninfo::is_conninfo(
+            &without_password("password=x").unwrap().0
+        ));
     }
 
     #[test]
     fn finds_the_value_however_it_is_written() {
-        for (argument, expected) in [("-dx=1", "-dy"), ("--dbname=x=1", "--dbname=y"), ("x=1", "y"), ("-d", "-d")] {
+        for (argument, expected) in [
+            ("-dx=1", "-dy"),
+            ("--dbname=x=1", "--dbname=y"),
+            ("x=1", "y"),
+            ("-d", "-d"),
+        ] {
             assert_eq!(replace_end(OsStr::new(argument), "x=1", "y"), expected);
         }
     }

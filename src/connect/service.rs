@@ -10,29 +10,45 @@ use std::path::{Path, PathBuf};
 ///
 /// The user's file is looked at first, then that of the system.
 pub fn look_up(named: &Parameters, environment: &Environment) -> Result<Parameters> {
-    let Some(service) = named.filled("service") else { return Ok(Parameters::default()) };
+    let Some(service) = named.filled("service") else {
+        return Ok(Parameters::default());
+    };
     let user_file = match named.filled("servicefile") {
         Some(path) => Some(PathBuf::from(path)),
-        None => environment.in_home(".pg_service.conf").filter(|path| path.exists()),
+        None => environment
+            .in_home(".pg_service.conf")
+            .filter(|path| path.exists()),
     };
     let system_file = match environment.variable("PGSYSCONFDIR") {
         Some(directory) => vec![Path::new(directory).join("pg_service.conf")],
-        None => environment.system_directories.iter().map(|directory| directory.join("pg_service.conf")).collect(),
+        None => environment
+            .system_directories
+            .iter()
+            .map(|directory| directory.join("pg_service.conf"))
+            .collect(),
     };
-    for path in user_file.into_iter().chain(system_file.into_iter().filter(|path| path.exists())) {
+    for path in user_file
+        .into_iter()
+        .chain(system_file.into_iter().filter(|path| path.exists()))
+    {
         let shown = path.display();
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Error::usage(format!("could not read service file \"{shown}\": {error}")))?;
-        let found = section(&text, service)
-            .map_err(|reason| Error::usage(format!("could not read service file \"{shown}\": {reason}")))?;
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Error::usage(format!("could not read service file \"{shown}\": {error}"))
+        })?;
+        let found = section(&text, service).map_err(|reason| {
+            Error::usage(format!("could not read service file \"{shown}\": {reason}"))
+        })?;
         if let Some(parameters) = found {
             return Ok(parameters);
         }
     }
-    Err(Error::usage(format!("could not find service \"{service}\" in any service file")))
+    Err(Error::usage(format!(
+        "could not find service \"{service}\" in any service file"
+    )))
 }
 
-/// The parameters below `[service]`, if the file has it. Like libpq it keeps the first of two values.
+/// The parameters below `[service]`, if the file has it. Like libpq it keeps the first of two
+/// values.
 fn section(text: &str, service: &str) -> std::result::Result<Option<Parameters>, String> {
     let mut found: Option<Parameters> = None;
     for (number, line) in (1..).zip(text.lines()) {
@@ -47,9 +63,13 @@ fn section(text: &str, service: &str) -> std::result::Result<Option<Parameters>,
             found = (name.strip_suffix(']') == Some(service)).then(Parameters::default);
             continue;
         }
-        let Some(parameters) = &mut found else { continue };
+        let Some(parameters) = &mut found else {
+            continue;
+        };
         if line.starts_with("ldap") {
-            return Err(format!("line {number} asks an LDAP server, which walcat does not support"));
+            return Err(format!(
+                "line {number} asks an LDAP server, which walcat does not support"
+            ));
         }
         let Some((name, value)) = line.split_once('=') else {
             return Err(format!("line {number} has no \"=\""));
@@ -58,7 +78,9 @@ fn section(text: &str, service: &str) -> std::result::Result<Option<Parameters>,
             return Err(format!("line {number} names a service within a service"));
         }
         if parameters.get(name).is_none() && !parameters.set(name, value.to_owned()) {
-            return Err(format!("line {number} has no parameter that PostgreSQL knows"));
+            return Err(format!(
+                "line {number} has no parameter that PostgreSQL knows"
+            ));
         }
     }
     Ok(found)
@@ -68,7 +90,8 @@ fn section(text: &str, service: &str) -> std::result::Result<Option<Parameters>,
 mod tests {
     use super::*;
 
-    const FILE: &str = "# comment\n[other]\nhost=other\nrubbish\n\n[shop]\n  host=h1 \nport=5\nhost=h2\n#x\npassword= a = b\n[shop]\nuser=u\n";
+    const FILE: &str = "# comment\n[other]\nhost=other\nrubbish\n\n[shop]\n  host=h1 \
+                        \nport=5\nhost=h2\n#x\npassword= a = b\n[shop]\nuser=u\n";
 
     #[test]
     fn reads_the_section_of_the_service() {
@@ -82,9 +105,12 @@ mod tests {
 
     #[test]
     fn says_which_line_is_wrong() {
-        for (line, reason) in
-            [("rubbish", "line 2"), ("service=x", "within"), ("hots=x", "line 2"), ("ldap://x", "LDAP")]
-        {
+        for (line, reason) in [
+            ("rubbish", "line 2"),
+            ("service=x", "within"),
+            ("hots=x", "line 2"),
+            ("ldap://x", "LDAP"),
+        ] {
             let error = section(&format!("[a]\n{line}\n"), "a").err().unwrap();
             assert!(error.contains(reason), "{error}");
         }
@@ -95,8 +121,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let system = directory.path().join("system");
         fs::create_dir(&system).unwrap();
-        fs::write(system.join("pg_service.conf"), "[a]\nhost=system\n[b]\nhost=system\n").unwrap();
-        fs::write(directory.path().join(".pg_service.conf"), "[a]\nhost=user\n").unwrap();
+        fs::write(
+            system.join("pg_service.conf"),
+            "[a]\nhost=system\n[b]\nhost=system\n",
+        )
+        .unwrap();
+        fs::write(
+            directory.path().join(".pg_service.conf"),
+            "[a]\nhost=user\n",
+        )
+        .unwrap();
         let mut environment = Environment::of(&[("PGSYSCONFDIR", system.to_str().unwrap())]);
         environment.home = Some(directory.path().to_owned());
         let find = |service: &str| {
@@ -113,8 +147,14 @@ mod tests {
     #[test]
     fn a_service_file_that_was_named_must_be_there() {
         let mut named = Parameters::default();
-        assert!(named.set("service", "a".into()) && named.set("servicefile", "/nonexistent/file".into()));
-        let error = look_up(&named, &Environment::of(&[])).err().unwrap().to_string();
+        assert!(
+            named.set("service", "a".into())
+                && named.set("servicefile", "/nonexistent/file".into())
+        );
+        let error = look_up(&named, &Environment::of(&[]))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("/nonexistent/file"), "{error}");
     }
 }

@@ -1,6 +1,8 @@
-//! Decodes a capture: what `pg_recvlogical` or `stream --format raw` wrote, each message with a line end behind it.
+//! Decodes a capture: what `pg_recvlogical` or `stream --format raw` wrote, each message with a
+//! line end behind it.
 //!
-//! Messages of pgoutput are binary and may contain line ends, so only decoding them tells where they end. Used by `walcat decode`.
+//! Messages of pgoutput are binary and may contain line ends, so only decoding them tells where
+//! they end. Used by `walcat decode`.
 
 use super::pgoutput::Pgoutput;
 use super::wal2json::{NoCatalog, Wal2json};
@@ -13,7 +15,8 @@ use std::ops::ControlFlow;
 /// How many bytes to ask the input for at the least.
 const CHUNK: usize = 64 * 1024;
 
-/// The messages of a capture, one after the other. It holds no more than the message at hand and what one read brought behind it.
+/// The messages of a capture, one after the other. It holds no more than the message at hand and
+/// what one read brought behind it.
 pub struct Capture<R> {
     input: R,
     input_ended: bool,
@@ -23,7 +26,8 @@ pub struct Capture<R> {
     end: usize,
     /// The offset of `start` in the input.
     offset: u64,
-    /// Which plugin wrote it: messages of wal2json begin with a brace. `None` before the first byte is here.
+    /// Which plugin wrote it: messages of wal2json begin with a brace. `None` before the first byte
+    /// is here.
     plugin: Option<Plugin>,
     /// At least so many bytes are needed from `start` on.
     needed: usize,
@@ -36,7 +40,8 @@ pub struct Capture<R> {
 pub enum Step {
     /// A message, whose events have reached the sink.
     Message,
-    /// No complete message: [`Capture::read`] is to fetch the rest of it, and may have to wait for that.
+    /// No complete message: [`Capture::read`] is to fetch the rest of it, and may have to wait for
+    /// that.
     MustRead,
     /// The end of the capture.
     End,
@@ -47,7 +52,8 @@ pub enum Step {
 pub enum CaptureError {
     /// The input could not be read.
     Read(io::Error),
-    /// What was read is no message, or makes no sense where it stands; the offset counts from the begin of the input.
+    /// What was read is no message, or makes no sense where it stands; the offset counts from the
+    /// begin of the input.
     Damaged(DecodeError),
 }
 
@@ -86,26 +92,38 @@ impl<R: Read> Capture<R> {
         }
     }
 
-    /// Decodes the next message if it is here, and hands each of its events to `sink`; none if there is something wrong with it.
+    /// Decodes the next message if it is here, and hands each of its events to `sink`; none if
+    /// there is something wrong with it.
     pub fn decode(&mut self, mut sink: impl FnMut(&Event<'_>)) -> Result<Step, CaptureError> {
         let pending = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some(first) = pending.first() else {
-            return Ok(if self.input_ended { Step::End } else { Step::MustRead });
+            return Ok(if self.input_ended {
+                Step::End
+            } else {
+                Step::MustRead
+            });
         };
         let mut sink = |event: &Event<'_>| {
             sink(event);
             ControlFlow::Continue(())
         };
         let found = match self.plugin.get_or_insert_with(|| plugin(*first)) {
-            Plugin::Pgoutput(pgoutput) => pgoutput.decode_first(pending, self.input_ended, &mut sink),
-            Plugin::Wal2json(wal2json) => match first_line(pending, self.input_ended, &mut self.scanned) {
-                Ok(First::Whole { length }) => {
-                    let _: ControlFlow<()> =
-                        wal2json.decode(None, pending.get(..length).unwrap_or_default(), &mut sink);
-                    Ok(First::Whole { length })
+            Plugin::Pgoutput(pgoutput) => {
+                pgoutput.decode_first(pending, self.input_ended, &mut sink)
+            }
+            Plugin::Wal2json(wal2json) => {
+                match first_line(pending, self.input_ended, &mut self.scanned) {
+                    Ok(First::Whole { length }) => {
+                        let _: ControlFlow<()> = wal2json.decode(
+                            None,
+                            pending.get(..length).unwrap_or_default(),
+                            &mut sink,
+                        );
+                        Ok(First::Whole { length })
+                    }
+                    other => other,
                 }
-                other => other,
-            },
+            }
         };
         match found.map_err(|error| CaptureError::Damaged(error.shifted(self.offset)))? {
             First::Whole { length } => {
@@ -167,21 +185,37 @@ fn plugin(first: u8) -> Plugin {
 }
 
 /// Finds the end of a line. The last one may lack its line end, if it is complete.
-fn first_line(pending: &[u8], input_ended: bool, scanned: &mut usize) -> Result<First, DecodeError> {
+fn first_line(
+    pending: &[u8],
+    input_ended: bool,
+    scanned: &mut usize,
+) -> Result<First, DecodeError> {
     if let Some(end) = memchr::memchr(b'\n', pending.get(*scanned..).unwrap_or_default()) {
-        return Ok(First::Whole { length: *scanned + end });
+        return Ok(First::Whole {
+            length: *scanned + end,
+        });
     }
     *scanned = pending.len();
     if !input_ended {
-        return Ok(First::Partial { needed: pending.len() + 1 });
+        return Ok(First::Partial {
+            needed: pending.len() + 1,
+        });
     }
     match is_closed(pending) {
-        true => Ok(First::Whole { length: pending.len() }),
-        false => Err(DecodeError::new("wal2json", "line", pending.len(), "the input ends in the middle of it")),
+        true => Ok(First::Whole {
+            length: pending.len(),
+        }),
+        false => Err(DecodeError::new(
+            "wal2json",
+            "line",
+            pending.len(),
+            "the input ends in the middle of it",
+        )),
     }
 }
 
-/// Is there a line, and every bracket of it closed? A JSON parser would take wal2json's own mistakes for a cut.
+/// Is there a line, and every bracket of it closed? A JSON parser would take wal2json's own
+/// mistakes for a cut.
 fn is_closed(line: &[u8]) -> bool {
     let (mut depth, mut quoted) = (0_usize, false);
     let mut bytes = line.iter();
@@ -203,12 +237,30 @@ mod tests {
 
     /// Captures from real servers: `tests/captures/record.sh` makes them.
     const CAPTURES: [(&str, &[u8]); 6] = [
-        ("pgoutput-1", include_bytes!("../../tests/captures/pgoutput-1.bin")),
-        ("pgoutput-2", include_bytes!("../../tests/captures/pgoutput-2.bin")),
-        ("pgoutput-3", include_bytes!("../../tests/captures/pgoutput-3.bin")),
-        ("pgoutput-4", include_bytes!("../../tests/captures/pgoutput-4.bin")),
-        ("wal2json", include_bytes!("../../tests/captures/wal2json.bin")),
-        ("wal2json-plain", include_bytes!("../../tests/captures/wal2json-plain.bin")),
+        (
+            "pgoutput-1",
+            include_bytes!("../../tests/captures/pgoutput-1.bin"),
+        ),
+        (
+            "pgoutput-2",
+            include_bytes!("../../tests/captures/pgoutput-2.bin"),
+        ),
+        (
+            "pgoutput-3",
+            include_bytes!("../../tests/captures/pgoutput-3.bin"),
+        ),
+        (
+            "pgoutput-4",
+            include_bytes!("../../tests/captures/pgoutput-4.bin"),
+        ),
+        (
+            "wal2json",
+            include_bytes!("../../tests/captures/wal2json.bin"),
+        ),
+        (
+            "wal2json-plain",
+            include_bytes!("../../tests/captures/wal2json-plain.bin"),
+        ),
     ];
 
     /// Hands out at most so many bytes at a time.
@@ -264,7 +316,10 @@ mod tests {
             assert_eq!(error, None, "{name}");
             assert_eq!(found.concat(), capture, "{name}");
             assert!(found.len() > 50, "{name}");
-            assert!(found.iter().all(|message| message.ends_with(b"\n")), "{name}");
+            assert!(
+                found.iter().all(|message| message.ends_with(b"\n")),
+                "{name}"
+            );
             for step in [1, 7, 1000] {
                 assert_eq!(messages_in_steps(capture, step).0, found, "{name}");
             }
@@ -284,13 +339,21 @@ mod tests {
                 let (found, error) = messages(&capture[..length]);
                 if let Some((last, before)) = found.split_last() {
                     assert_eq!(before, &whole[..before.len()], "{name} cut at {length}");
-                    // Only the last line end may be missing. A Stream Abort cut where its other form ends is one of that form.
+                    // Only the last line end may be missing. A Stream Abort cut where its other
+                    // form ends is one of that form.
                     let (message, line_end) = whole[before.len()].split_at(last.len());
                     assert_eq!(*last, message, "{name} cut at {length}");
                     let form = last.len() == 9 && last[0] == b'A';
-                    assert!(line_end.is_empty() || line_end == b"\n" || form, "{name} cut at {length}");
+                    assert!(
+                        line_end.is_empty() || line_end == b"\n" || form,
+                        "{name} cut at {length}"
+                    );
                 }
-                assert_eq!(error.is_none(), length == found.concat().len(), "{name} cut at {length}: {error:?}");
+                assert_eq!(
+                    error.is_none(),
+                    length == found.concat().len(),
+                    "{name} cut at {length}: {error:?}"
+                );
             }
         }
     }
@@ -303,7 +366,9 @@ mod tests {
         damaged[offset] = b'?';
         let (before, error) = messages(&damaged);
         assert_eq!(before.concat(), CAPTURES[0].1[..offset]);
-        let expected = format!("could not decode unknown message: field \"tag\" at byte {offset}: '?' is unknown");
+        let expected = format!(
+            "could not decode unknown message: field \"tag\" at byte {offset}: '?' is unknown"
+        );
         assert_eq!(error, Some(expected));
     }
 
@@ -313,8 +378,8 @@ mod tests {
         let damaged = [&message, &message, TYPE, TYPE].concat();
         let (found, error) = messages(&damaged);
         assert_eq!(found, [&message, &message]);
-        let expected =
-            "could not decode Type message: field \"end\" at byte 29: a line end expected behind the message";
+        let expected = "could not decode Type message: field \"end\" at byte 29: a line end \
+                        expected behind the message";
         assert_eq!(error.as_deref(), Some(expected));
     }
 
@@ -322,7 +387,9 @@ mod tests {
     fn both_forms_of_stream_abort_are_told_apart() {
         let short = [b"A".as_slice(), &[0, 0, 0, 10, 0, 0, 0, 11]].concat();
         let long = [short.as_slice(), &[0, 0, 0, 0, 10, 10, 10, 10], &[10; 8]].concat();
-        let capture = [&short, &long, &short, &long].map(|message| [message, &b"\n"[..]].concat()).concat();
+        let capture = [&short, &long, &short, &long]
+            .map(|message| [message, &b"\n"[..]].concat())
+            .concat();
         for step in [1, usize::MAX] {
             let (found, error) = messages_in_steps(&capture, step);
             let lengths: Vec<usize> = found.iter().map(|message| message.len()).collect();
@@ -335,7 +402,10 @@ mod tests {
     #[test]
     fn line_ends_in_values_end_no_message() {
         let message = b"M\0\0\0\0\0\0\0\x0a\x0aa\nb\0\0\0\0\x03\n\n\n\n";
-        assert_eq!(messages(&message.repeat(2)), (vec![&message[..], message], None));
+        assert_eq!(
+            messages(&message.repeat(2)),
+            (vec![&message[..], message], None)
+        );
     }
 
     #[test]
@@ -344,8 +414,8 @@ mod tests {
         assert_eq!((found.len(), error), (2, None));
         let (found, error) = messages(b"{\"action\":\"B\"}\n{\"action\":\"C\"");
         assert_eq!(found.len(), 1);
-        let expected =
-            "could not decode wal2json message: field \"line\" at byte 28: the input ends in the middle of it";
+        let expected = "could not decode wal2json message: field \"line\" at byte 28: the input \
+                        ends in the middle of it";
         assert_eq!(error.as_deref(), Some(expected));
         // What is wrong within a line is the decoder's business.
         assert_eq!(messages(b"{\n\n}x\n{]").0.len(), 4);
@@ -356,16 +426,30 @@ mod tests {
         let claim = b"I\0\0\0\x01N\0\x01t\xff\xff\xff\xff".chain(io::repeat(7).take(3 << 20));
         let mut capture = Capture::new(claim);
         let error = lengths(&mut capture).1.unwrap();
-        assert!(error.contains("4294967295 bytes expected, 3145728 left"), "{error}");
-        assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20), "{}", capture.buffer.capacity());
+        assert!(
+            error.contains("4294967295 bytes expected, 3145728 left"),
+            "{error}"
+        );
+        assert!(
+            capture.buffer.capacity() <= CHUNK + 2 * (3 << 20),
+            "{}",
+            capture.buffer.capacity()
+        );
         let mut capture = Capture::new(b"{".chain(io::repeat(b'x').take(3 << 20)));
         let error = lengths(&mut capture).1.unwrap();
-        assert!(error.contains("the input ends in the middle of it"), "{error}");
+        assert!(
+            error.contains("the input ends in the middle of it"),
+            "{error}"
+        );
         assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20));
         let many = [TYPE, b"\n"].concat().repeat(1 << 18);
         let mut capture = Capture::new(&many[..]);
         assert_eq!(lengths(&mut capture).1, None);
-        assert!(capture.buffer.capacity() <= CHUNK + TYPE.len(), "{}", capture.buffer.capacity());
+        assert!(
+            capture.buffer.capacity() <= CHUNK + TYPE.len(),
+            "{}",
+            capture.buffer.capacity()
+        );
     }
 
     #[test]
@@ -376,7 +460,10 @@ mod tests {
         assert_eq!(step(), Step::MustRead);
         capture.read().unwrap();
         let mut step = || capture.decode(|_| ()).unwrap();
-        assert_eq!((step(), step(), step()), (Step::Message, Step::MustRead, Step::MustRead));
+        assert_eq!(
+            (step(), step(), step()),
+            (Step::Message, Step::MustRead, Step::MustRead)
+        );
         capture.read().unwrap();
         let mut step = || capture.decode(|_| ()).unwrap();
         assert_eq!((step(), step()), (Step::Message, Step::MustRead));
@@ -395,6 +482,9 @@ mod tests {
         let message = [TYPE, b"\n"].concat();
         let (found, error) = lengths(&mut Capture::new(message.chain(Broken)));
         assert_eq!(found, [TYPE.len() + 1]);
-        assert_eq!(error.as_deref(), Some("could not read the capture: the disk is gone"));
+        assert_eq!(
+            error.as_deref(),
+            Some("could not read the capture: the disk is gone")
+        );
     }
 }

@@ -22,8 +22,8 @@ use wal2json::Wal2json;
 
 /// Turns the messages of one stream into events.
 ///
-/// It keeps the tables that the stream announced and where in which transaction the stream is. Once it knows the tables, it
-/// allocates nothing for a row.
+/// It keeps the tables that the stream announced and where in which transaction the stream is. Once
+/// it knows the tables, it allocates nothing for a row.
 pub struct Decoder {
     plugin: Plugin,
 }
@@ -36,16 +36,22 @@ enum Plugin {
 impl Decoder {
     /// A decoder for pgoutput. The protocol need not be told: what differs shows in the messages.
     pub fn pgoutput() -> Decoder {
-        Decoder { plugin: Plugin::Pgoutput(Box::default()) }
+        Decoder {
+            plugin: Plugin::Pgoutput(Box::default()),
+        }
     }
 
-    /// A decoder for wal2json of format version 2. `relations` tells which TOASTed columns a row lacks; [`NoCatalog`] knows none.
+    /// A decoder for wal2json of format version 2. `relations` tells which TOASTed columns a row
+    /// lacks; [`NoCatalog`] knows none.
     pub fn wal2json(relations: Box<dyn RelationCatalog>) -> Decoder {
-        Decoder { plugin: Plugin::Wal2json(Box::new(Wal2json::new(relations))) }
+        Decoder {
+            plugin: Plugin::Wal2json(Box::new(Wal2json::new(relations))),
+        }
     }
 
-    /// A new session begins, in which the server announces all tables again and sends unfinished transactions from their begin.
-    /// [`Relation::index`](crate::event::Relation::index) stays what it was.
+    /// A new session begins, in which the server announces all tables again and sends unfinished
+    /// transactions from their begin. [`Relation::index`](crate::event::Relation::index) stays what
+    /// it was.
     pub fn reset(&mut self) {
         match &mut self.plugin {
             Plugin::Pgoutput(pgoutput) => pgoutput.reset(),
@@ -53,12 +59,17 @@ impl Decoder {
         }
     }
 
-    /// Decodes one message, which lies at `lsn` (the start of its XLogData), and hands each event in it to `sink`.
-    /// Stops, and says so, as soon as `sink` breaks off.
+    /// Decodes one message, which lies at `lsn` (the start of its XLogData), and hands each event
+    /// in it to `sink`. Stops, and says so, as soon as `sink` breaks off.
     ///
-    /// On an error nothing of the message has reached `sink`. Messages of wal2json that are wrong are no errors but
-    /// [`Body::Undecodable`](crate::event::Body::Undecodable).
-    pub fn decode<F>(&mut self, lsn: Option<Lsn>, message: &[u8], mut sink: F) -> Result<ControlFlow<()>, DecodeError>
+    /// On an error nothing of the message has reached `sink`. Messages of wal2json that are wrong
+    /// are no errors but [`Body::Undecodable`](crate::event::Body::Undecodable).
+    pub fn decode<F>(
+        &mut self,
+        lsn: Option<Lsn>,
+        message: &[u8],
+        mut sink: F,
+    ) -> Result<ControlFlow<()>, DecodeError>
     where
         F: FnMut(&Event<'_>) -> ControlFlow<()>,
     {

@@ -1,8 +1,8 @@
 //! A cursor over one message that cannot be read beyond its end, nor left before it.
 //!
 //! [`whole`] and [`prefix`] are the only ways to a [`Reader`]; the first fails on bytes that are left over. Every failure names
-//! the message, the field and the offset. A length on the wire is a claim: it is compared with the bytes at hand before
-//! anything is done with it. Used by [`pgoutput`](super::pgoutput).
+//! the message, the field and the offset. A length on the wire is a claim: it is compared with the
+//! bytes at hand before anything is done with it. Used by [`pgoutput`](super::pgoutput).
 
 use crate::lsn::Lsn;
 use crate::time::PgTime;
@@ -24,11 +24,23 @@ struct Parts {
 
 impl DecodeError {
     /// The `field` of the `message`, at byte `offset`, is wrong.
-    pub(super) fn new(message: &'static str, field: &'static str, offset: usize, reason: impl Into<String>) -> Self {
-        DecodeError(Box::new(Parts { message, field, offset: offset as u64, needed: None, reason: reason.into() }))
+    pub(super) fn new(
+        message: &'static str,
+        field: &'static str,
+        offset: usize,
+        reason: impl Into<String>,
+    ) -> Self {
+        DecodeError(Box::new(Parts {
+            message,
+            field,
+            offset: offset as u64,
+            needed: None,
+            reason: reason.into(),
+        }))
     }
 
-    /// The byte offset of the field: in the message, or where [`shifted`](Self::shifted) says so in the whole input.
+    /// The byte offset of the field: in the message, or where [`shifted`](Self::shifted) says so in
+    /// the whole input.
     pub fn offset(&self) -> u64 {
         self.0.offset
     }
@@ -48,8 +60,17 @@ impl DecodeError {
 /// `could not decode Insert message: field "value" at byte 17: 9 bytes expected, 3 left`
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { message, field, offset, reason, .. } = &*self.0;
-        write!(f, "could not decode {message} message: field \"{field}\" at byte {offset}: {reason}")
+        let Parts {
+            message,
+            field,
+            offset,
+            reason,
+            ..
+        } = &*self.0;
+        write!(
+            f,
+            "could not decode {message} message: field \"{field}\" at byte {offset}: {reason}"
+        )
     }
 }
 
@@ -66,8 +87,15 @@ pub(super) struct Reader<'a> {
 }
 
 /// Reads a message that must take up all of `bytes`.
-pub(super) fn whole<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Result<T>) -> Result<T> {
-    let mut reader = Reader { message: "unknown", bytes, rest: bytes };
+pub(super) fn whole<'a, T>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T>,
+) -> Result<T> {
+    let mut reader = Reader {
+        message: "unknown",
+        bytes,
+        rest: bytes,
+    };
     let value = read(&mut reader)?;
     match reader.rest.len() {
         0 => Ok(value),
@@ -77,8 +105,15 @@ pub(super) fn whole<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -
 }
 
 /// Reads a message from the front of `bytes` and says how many bytes it takes up.
-pub(super) fn prefix<'a, T>(bytes: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> Result<T>) -> Result<(T, usize)> {
-    let mut reader = Reader { message: "unknown", bytes, rest: bytes };
+pub(super) fn prefix<'a, T>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T>,
+) -> Result<(T, usize)> {
+    let mut reader = Reader {
+        message: "unknown",
+        bytes,
+        rest: bytes,
+    };
     let value = read(&mut reader)?;
     Ok((value, reader.offset()))
 }
@@ -116,11 +151,13 @@ impl<'a> Reader<'a> {
     }
 
     pub fn lsn(&mut self, field: &'static str) -> Result<Lsn> {
-        self.array(field).map(|bytes| Lsn(u64::from_be_bytes(bytes)))
+        self.array(field)
+            .map(|bytes| Lsn(u64::from_be_bytes(bytes)))
     }
 
     pub fn time(&mut self, field: &'static str) -> Result<PgTime> {
-        self.array(field).map(|bytes| PgTime(i64::from_be_bytes(bytes)))
+        self.array(field)
+            .map(|bytes| PgTime(i64::from_be_bytes(bytes)))
     }
 
     /// As many bytes as another field claims.
@@ -177,7 +214,10 @@ impl<'a> Reader<'a> {
     #[cold]
     fn too_short(&self, field: &'static str, length: usize) -> DecodeError {
         let bytes = if length == 1 { "byte" } else { "bytes" };
-        let mut error = self.error(field, format!("{length} {bytes} expected, {} left", self.rest.len()));
+        let mut error = self.error(
+            field,
+            format!("{length} {bytes} expected, {} left", self.rest.len()),
+        );
         error.0.needed = Some(self.offset().saturating_add(length));
         error
     }
@@ -197,7 +237,8 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "could not decode Insert message: field \"relation\" at byte 1: 4 bytes expected, 2 left"
+            "could not decode Insert message: field \"relation\" at byte 1: 4 bytes expected, 2 \
+             left"
         );
         assert_eq!((error.offset(), error.needed()), (1, Some(5)));
         assert_eq!(error.shifted(1000).offset(), 1001);
@@ -206,23 +247,39 @@ mod tests {
     #[test]
     fn what_is_left_over_is_an_error_unless_a_prefix_is_asked_for() {
         let error = whole(b"\x01\x02\x03", |reader| reader.u8("tag")).unwrap_err();
-        assert_eq!(error.to_string(), "could not decode unknown message: field \"end\" at byte 1: 2 bytes too many");
+        assert_eq!(
+            error.to_string(),
+            "could not decode unknown message: field \"end\" at byte 1: 2 bytes too many"
+        );
         assert_eq!(error.needed(), None);
-        assert_eq!(prefix(b"\x01\x02\x03", |reader| reader.u16("x")), Ok((0x0102, 2)));
+        assert_eq!(
+            prefix(b"\x01\x02\x03", |reader| reader.u16("x")),
+            Ok((0x0102, 2))
+        );
     }
 
     #[test]
     fn a_claimed_length_is_compared_with_what_is_there() {
-        let claim = |length| move |reader: &mut Reader<'_>| reader.bytes("value", length).map(<[u8]>::len);
+        let claim =
+            |length| move |reader: &mut Reader<'_>| reader.bytes("value", length).map(<[u8]>::len);
         assert_eq!(whole(b"abc", claim(3)), Ok(3));
         assert_eq!(whole(b"abc", claim(4)).unwrap_err().needed(), Some(4));
-        assert_eq!(whole(b"abc", claim(usize::MAX)).unwrap_err().needed(), Some(usize::MAX));
+        assert_eq!(
+            whole(b"abc", claim(usize::MAX)).unwrap_err().needed(),
+            Some(usize::MAX)
+        );
     }
 
     #[test]
     fn strings_end_with_a_zero_byte() {
-        assert_eq!(prefix(b"ab\0c", |reader| reader.string("name")), Ok((&b"ab"[..], 3)));
-        assert_eq!(prefix(b"\0", |reader| reader.string("name")), Ok((&b""[..], 1)));
+        assert_eq!(
+            prefix(b"ab\0c", |reader| reader.string("name")),
+            Ok((&b"ab"[..], 3))
+        );
+        assert_eq!(
+            prefix(b"\0", |reader| reader.string("name")),
+            Ok((&b""[..], 1))
+        );
         let error = prefix(b"abc", |reader| reader.string("name")).unwrap_err();
         assert_eq!((error.offset(), error.needed()), (0, Some(4)));
     }

@@ -1,10 +1,11 @@
 //! Which transaction the stream is in, and the number that the next change of each has.
 //!
-//! Changes of a transaction come between its Begin and its Commit or, while it still runs, in several stream blocks, between which
-//! there may be blocks of other transactions and whole transactions. Each keeps its own count.
+//! Changes of a transaction come between its Begin and its Commit or, while it still runs, in
+//! several stream blocks, between which there may be blocks of other transactions and whole
+//! transactions. Each keeps its own count.
 //!
-//! What begins something may come at any time: `pg_recvlogical` appends to the same file after a lost connection, and the server
-//! sends what it had not finished once more from its begin.
+//! What begins something may come at any time: `pg_recvlogical` appends to the same file after a
+//! lost connection, and the server sends what it had not finished once more from its begin.
 
 use crate::event::{Body, End, Event, Transaction};
 use crate::lsn::Lsn;
@@ -53,18 +54,37 @@ impl Transactions {
 
     /// What happens in the transaction at hand, but is no change.
     pub fn event<'a>(&'a self, lsn: Option<Lsn>, body: Body<'a>) -> Event<'a> {
-        Event { lsn, transaction: self.current(), subxid: None, seq: None, body }
+        Event {
+            lsn,
+            transaction: self.current(),
+            subxid: None,
+            seq: None,
+            body,
+        }
     }
 
-    /// The change at hand, which gets its number. `xid` is that of its (sub)transaction, if it is known.
-    pub fn change<'a>(&'a mut self, lsn: Option<Lsn>, xid: Option<u32>, body: Body<'a>) -> Event<'a> {
+    /// The change at hand, which gets its number. `xid` is that of its (sub)transaction, if it is
+    /// known.
+    pub fn change<'a>(
+        &'a mut self,
+        lsn: Option<Lsn>,
+        xid: Option<u32>,
+        body: Body<'a>,
+    ) -> Event<'a> {
         let seq = self.next_seq();
-        Event { seq, subxid: self.subtransaction(xid), ..self.event(lsn, body) }
+        Event {
+            seq,
+            subxid: self.subtransaction(xid),
+            ..self.event(lsn, body)
+        }
     }
 
     /// The number that a change bears, where it is not that of the transaction itself.
     pub fn subtransaction(&self, xid: Option<u32>) -> Option<u32> {
-        xid.filter(|_| self.current().is_some_and(|transaction| transaction.xid != xid))
+        xid.filter(|_| {
+            self.current()
+                .is_some_and(|transaction| transaction.xid != xid)
+        })
     }
 
     /// The number of the change at hand, and counts it. `None` outside of any transaction.
@@ -123,6 +143,9 @@ impl Transactions {
     /// The streamed transaction `xid`, which is over and no longer kept.
     pub fn end_streamed(&mut self, xid: u32) -> Transaction {
         let open = self.streamed.remove(&xid).unwrap_or_default();
-        Transaction { xid: Some(xid), ..open.transaction }
+        Transaction {
+            xid: Some(xid),
+            ..open.transaction
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The checkpoint that a JSON file is: its last whole line says where to go on.
 //!
-//! Only the end of the file is read, however long it is. Lines that name no position (`relation` events, which every run repeats, and
-//! what could not be decoded of a transaction's bounds) are passed over backwards.
+//! Only the end of the file is read, however long it is. Lines that name no position (`relation`
+//! events, which every run repeats, and what could not be decoded of a transaction's bounds) are
+//! passed over backwards.
 
 use crate::event::{Place, Position};
 use crate::lsn::Lsn;
@@ -57,7 +58,11 @@ pub fn read(file: &File) -> Result<Checkpoint, Unusable> {
         position = read_line(file, start, end)?;
         end = start;
     }
-    Ok(Checkpoint { length, whole, position })
+    Ok(Checkpoint {
+        length,
+        whole,
+        position,
+    })
 }
 
 /// The offset behind the last line end before `limit`; 0 if there is none.
@@ -76,9 +81,19 @@ fn line_end_before(file: &File, limit: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Are there only NULs between these offsets? That is what a file system may leave of unsynced bytes when the power fails.
+/// Are there only NULs between these offsets? That is what a file system may leave of unsynced
+/// bytes when the power fails.
 fn is_blank(file: &File, start: u64, end: u64) -> io::Result<bool> {
-    for byte in BufReader::with_capacity(BLOCK as usize, Section { file, offset: start, end }).bytes() {
+    for byte in BufReader::with_capacity(
+        BLOCK as usize,
+        Section {
+            file,
+            offset: start,
+            end,
+        },
+    )
+    .bytes()
+    {
         if byte? != 0 {
             return Ok(false);
         }
@@ -95,10 +110,13 @@ fn check_line_start(file: &File, start: u64, end: u64) -> Result<(), Unusable> {
     if LINE_START.starts_with(bytes) {
         return Ok(());
     }
-    Err(Unusable::Foreign(format!("its last line, at offset {start}, is no event of walcat's")))
+    Err(Unusable::Foreign(format!(
+        "its last line, at offset {start}, is no event of walcat's"
+    )))
 }
 
-/// The fields that name a position; serde_json skips all others without recursion and without keeping them.
+/// The fields that name a position; serde_json skips all others without recursion and without
+/// keeping them.
 #[derive(Deserialize)]
 struct Line {
     op: String,
@@ -111,17 +129,29 @@ struct Line {
 /// Reads the line between these offsets; `None` if it names no position.
 fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unusable> {
     let foreign = |reason: String| {
-        Unusable::Foreign(format!("its last line, at offset {start}, is no event of walcat's: {reason}"))
+        Unusable::Foreign(format!(
+            "its last line, at offset {start}, is no event of walcat's: {reason}"
+        ))
     };
     check_line_start(file, start, end)?;
-    let reader = BufReader::with_capacity(BLOCK as usize, Section { file, offset: start, end });
+    let reader = BufReader::with_capacity(
+        BLOCK as usize,
+        Section {
+            file,
+            offset: start,
+            end,
+        },
+    );
     let line: Line = serde_json::from_reader(reader).map_err(|error| match error.is_io() {
         true => Unusable::Io(error.into()),
         false => foreign(error.to_string()),
     })?;
     let lsn = |text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => text.parse::<Lsn>().map(Some).map_err(|error| foreign(error.to_string())),
+        Some(text) => text
+            .parse::<Lsn>()
+            .map(Some)
+            .map_err(|error| foreign(error.to_string())),
     };
     let end = lsn(&line.commit_lsn)?.or(lsn(&line.prepare_lsn)?);
     let position = |lsn, place| Some(Position { lsn, place });
@@ -130,7 +160,9 @@ fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unus
         ("begin" | "begin_prepare", Some(end), _) => position(end, Place::Begin),
         ("commit" | "prepare" | "commit_prepared", Some(end), _) => position(end, Place::End),
         (_, Some(end), Some(seq)) => position(end, Place::Change(seq)),
-        ("message" | "undecodable" | "rollback_prepared", None, _) => lsn(&line.lsn)?.map(Position::outside),
+        ("message" | "undecodable" | "rollback_prepared", None, _) => {
+            lsn(&line.lsn)?.map(Position::outside)
+        }
         _ => return Err(foreign("it names no position".to_owned())),
     })
 }
@@ -146,7 +178,9 @@ impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
         let length = buffer.len().min(left);
-        let n = self.file.read_at(buffer.get_mut(..length).unwrap_or_default(), self.offset)?;
+        let n = self
+            .file
+            .read_at(buffer.get_mut(..length).unwrap_or_default(), self.offset)?;
         self.offset += n as u64;
         Ok(n)
     }
@@ -171,14 +205,26 @@ mod tests {
 
     #[test]
     fn an_empty_file_says_nothing() {
-        assert_eq!(checkpoint(b""), Ok(Checkpoint { length: 0, whole: 0, position: None }));
+        assert_eq!(
+            checkpoint(b""),
+            Ok(Checkpoint {
+                length: 0,
+                whole: 0,
+                position: None
+            })
+        );
     }
 
     #[test]
     fn the_last_whole_line_counts_at_every_cut() {
         let second = INSERT.replace("\"seq\":3", "\"seq\":4");
         let text = format!("{INSERT}\n{second}\n");
-        let at = |seq| Some(Position { lsn: Lsn(0x20), place: Place::Change(seq) });
+        let at = |seq| {
+            Some(Position {
+                lsn: Lsn(0x20),
+                place: Place::Change(seq),
+            })
+        };
         for cut in 0..=text.len() {
             let expected = match cut {
                 cut if cut == text.len() => (cut, at(4)),
@@ -186,16 +232,28 @@ mod tests {
                 _ => (0, None),
             };
             let found = checkpoint(&text.as_bytes()[..cut]).unwrap();
-            assert_eq!((found.whole as usize, found.position), expected, "cut at {cut}");
+            assert_eq!(
+                (found.whole as usize, found.position),
+                expected,
+                "cut at {cut}"
+            );
             assert_eq!(found.length as usize, cut);
         }
     }
 
     #[test]
     fn what_a_power_failure_left_blank_is_incomplete() {
-        for (tail, whole) in [("\0\0\0", true), ("{\"op\":\"ins\0\0", true), ("\0x", false)] {
+        for (tail, whole) in [
+            ("\0\0\0", true),
+            ("{\"op\":\"ins\0\0", true),
+            ("\0x", false),
+        ] {
             let found = checkpoint(format!("{INSERT}\n{tail}").as_bytes());
-            assert_eq!(found.is_ok_and(|found| found.whole as usize == INSERT.len() + 1), whole, "{tail:?}");
+            assert_eq!(
+                found.is_ok_and(|found| found.whole as usize == INSERT.len() + 1),
+                whole,
+                "{tail:?}"
+            );
         }
     }
 
@@ -207,47 +265,107 @@ mod tests {
         file.write_all(format!("\n{INSERT}\n").as_bytes()).unwrap();
         let start = Instant::now();
         assert!(read(&file).unwrap().position.is_some());
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[test]
     fn what_names_no_position_is_passed_over() {
-        let passed_over =
-            "{\"op\":\"relation\",\"schema\":\"public\"}\n{\"op\":\"undecodable\",\"commit_lsn\":\"0/30\"}\n";
+        let passed_over = "{\"op\":\"relation\",\"schema\":\"public\"}\n{\"op\":\"undecodable\",\"commit_lsn\":\"0/30\"}\n";
         let text = format!("{INSERT}\n{}", passed_over.repeat(2500));
         let found = checkpoint(text.as_bytes()).unwrap();
-        assert_eq!(found.position, Some(Position { lsn: Lsn(0x20), place: Place::Change(3) }));
+        assert_eq!(
+            found.position,
+            Some(Position {
+                lsn: Lsn(0x20),
+                place: Place::Change(3)
+            })
+        );
         assert_eq!(found.whole, text.len() as u64);
     }
 
     #[test]
     fn each_kind_of_event_has_its_place() {
         let cases = [
-            (r#"{"op":"begin","xid":1,"commit_lsn":"1/A"}"#, 0x1_0000_000A, Place::Begin),
-            (r#"{"op":"commit","xid":1,"commit_lsn":"0/A"}"#, 0xA, Place::End),
-            (r#"{"op":"delete","xid":1,"prepare_lsn":"0/B","seq":0}"#, 0xB, Place::Change(0)),
-            (r#"{"op":"message","lsn":"0/C","transactional":false}"#, 0xB, Place::End),
-            (r#"{"op":"undecodable","lsn":"0/C","reason":"","content":""}"#, 0xB, Place::End),
-            (r#"{"op":"undecodable","lsn":"0/C","commit_lsn":"0/D","seq":7}"#, 0xD, Place::Change(7)),
-            (r#"{"op":"rollback_prepared","xid":1,"lsn":"0/C","end_lsn":"0/C"}"#, 0xB, Place::End),
-            (r#"{"op":"message","lsn":"0/C","commit_lsn":"0/D","seq":7,"transactional":true}"#, 0xD, Place::Change(7)),
+            (
+                r#"{"op":"begin","xid":1,"commit_lsn":"1/A"}"#,
+                0x1_0000_000A,
+                Place::Begin,
+            ),
+            (
+                r#"{"op":"commit","xid":1,"commit_lsn":"0/A"}"#,
+                0xA,
+                Place::End,
+            ),
+            (
+                r#"{"op":"delete","xid":1,"prepare_lsn":"0/B","seq":0}"#,
+                0xB,
+                Place::Change(0),
+            ),
+            (
+                r#"{"op":"message","lsn":"0/C","transactional":false}"#,
+                0xB,
+                Place::End,
+            ),
+            (
+                r#"{"op":"undecodable","lsn":"0/C","reason":"","content":""}"#,
+                0xB,
+                Place::End,
+            ),
+            (
+                r#"{"op":"undecodable","lsn":"0/C","commit_lsn":"0/D","seq":7}"#,
+                0xD,
+                Place::Change(7),
+            ),
+            (
+                r#"{"op":"rollback_prepared","xid":1,"lsn":"0/C","end_lsn":"0/C"}"#,
+                0xB,
+                Place::End,
+            ),
+            (
+                r#"{"op":"message","lsn":"0/C","commit_lsn":"0/D","seq":7,"transactional":true}"#,
+                0xD,
+                Place::Change(7),
+            ),
         ];
         for (line, lsn, place) in cases {
             let found = checkpoint(format!("{line}\n").as_bytes()).unwrap();
-            assert_eq!(found.position, Some(Position { lsn: Lsn(lsn), place }), "{line}");
+            assert_eq!(
+                found.position,
+                Some(Position {
+                    lsn: Lsn(lsn),
+                    place
+                }),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn deep_values_are_skipped() {
-        let deep = INSERT.replace("\"seq\":9", &format!("\"v\":{}{}", "[".repeat(100_000), "]".repeat(100_000)));
+        let deep = INSERT.replace(
+            "\"seq\":9",
+            &format!("\"v\":{}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        );
         let found = checkpoint(format!("{deep}\n").as_bytes()).unwrap();
-        assert_eq!(found.position, Some(Position { lsn: Lsn(0x20), place: Place::Change(3) }));
+        assert_eq!(
+            found.position,
+            Some(Position {
+                lsn: Lsn(0x20),
+                place: Place::Change(3)
+            })
+        );
     }
 
     #[test]
     fn long_lines_are_found_across_blocks() {
-        let long = INSERT.replace("\"seq\":9", &format!("\"v\":\"{}\"", "x".repeat(3 * BLOCK as usize)));
+        let long = INSERT.replace(
+            "\"seq\":9",
+            &format!("\"v\":\"{}\"", "x".repeat(3 * BLOCK as usize)),
+        );
         let text = format!("{INSERT}\n{long}\n{}", &long[..long.len() - 1]);
         let found = checkpoint(text.as_bytes()).unwrap();
         assert_eq!(found.whole as usize, INSERT.len() + long.len() + 2);

@@ -1,8 +1,9 @@
-//! Bytes out: one buffer in front of stdout, a pipe or a file, that knows how many of its bytes are safe.
+//! Bytes out: one buffer in front of stdout, a pipe or a file, that knows how many of its bytes are
+//! safe.
 //!
-//! The stream command appends whole lines to [`Output::buffer`], lets [`Output::write`] hand on what is taken without blocking,
-//! and confirms to the server what [`Output::durable`] counts. Offsets count all bytes of the process's life, whatever file
-//! they went to.
+//! The stream command appends whole lines to [`Output::buffer`], lets [`Output::write`] hand on
+//! what is taken without blocking, and confirms to the server what [`Output::durable`] counts.
+//! Offsets count all bytes of the process's life, whatever file they went to.
 
 pub mod checkpoint;
 mod file;
@@ -71,8 +72,10 @@ impl Output {
             .map_err(|error| Error::new(format!("could not use standard output: {error}")))?;
         let name = "standard output";
         if was_closed(&stdout) {
-            return Err(Error::new(format!("could not write to {name}: it is closed"))
-                .with_remedy("--file /dev/null, if nobody is to have the changes"));
+            return Err(
+                Error::new(format!("could not write to {name}: it is closed"))
+                    .with_remedy("--file /dev/null, if nobody is to have the changes"),
+            );
         }
         Ok(Output::new(match file::is_regular(&stdout) {
             true => Sink::File(OutputFile::from_stdout(stdout, name)),
@@ -80,8 +83,9 @@ impl Output {
         }))
     }
 
-    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device behaves like a pipe; a FIFO
-    /// is waited for until it has a reader: `interrupted` waits for the time it is given and says whether to give up.
+    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device
+    /// behaves like a pipe; a FIFO is waited for until it has a reader: `interrupted` waits for the
+    /// time it is given and says whether to give up.
     pub fn open(
         path: &Path,
         existing: Existing,
@@ -94,12 +98,15 @@ impl Output {
         let opened = file::open(path, existing, interrupted)?;
         Ok(match opened {
             file::Opened::File(file, position) => (Output::new(Sink::File(file)), position),
-            file::Opened::Pipe(fd) => (Output::new(Sink::Pipe(Pipe::new(fd, path.to_string_lossy()))), None),
+            file::Opened::Pipe(fd) => (
+                Output::new(Sink::Pipe(Pipe::new(fd, path.to_string_lossy()))),
+                None,
+            ),
         })
     }
 
-    /// Prepares the file, which was only read so far, for appending: cuts off an incomplete last line, and syncs what a killed
-    /// process may have left unsynced.
+    /// Prepares the file, which was only read so far, for appending: cuts off an incomplete last
+    /// line, and syncs what a killed process may have left unsynced.
     pub fn begin(&mut self) -> Result<()> {
         match &mut self.sink {
             Sink::File(file) => file.begin(),
@@ -108,7 +115,13 @@ impl Output {
     }
 
     fn new(sink: Sink) -> Output {
-        Output { sink, buffer: Vec::new(), written: 0, base: 0, durable: 0 }
+        Output {
+            sink,
+            buffer: Vec::new(),
+            written: 0,
+            base: 0,
+            durable: 0,
+        }
     }
 
     /// Where to append whole lines.
@@ -121,7 +134,8 @@ impl Output {
         self.base + self.buffer.len() as u64
     }
 
-    /// The offset behind the last durable byte: synced to the disk for a file, taken by the reader for a pipe.
+    /// The offset behind the last durable byte: synced to the disk for a file, taken by the reader
+    /// for a pipe.
     pub fn durable(&self) -> u64 {
         self.durable
     }
@@ -170,10 +184,15 @@ impl Output {
 
     /// How many bytes are written that are not durable.
     pub fn unsynced(&self) -> u64 {
-        if self.is_file() { self.base + self.written as u64 - self.durable } else { 0 }
+        if self.is_file() {
+            self.base + self.written as u64 - self.durable
+        } else {
+            0
+        }
     }
 
-    /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a time.
+    /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a
+    /// time.
     pub fn begin_sync(&mut self) -> Result<()> {
         let offset = self.base + self.written as u64;
         if let Sink::File(file) = &mut self.sink {
@@ -224,8 +243,9 @@ impl Output {
         Ok(())
     }
 
-    /// Opens the file by its name again, after the log rotation that moved the old one away, which ends at `last`. Everything must
-    /// be durable. Does nothing for an output without a name of its own. Returns whether there is a new file.
+    /// Opens the file by its name again, after the log rotation that moved the old one away, which
+    /// ends at `last`. Everything must be durable. Does nothing for an output without a name of its
+    /// own. Returns whether there is a new file.
     pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {
         match &mut self.sink {
             Sink::File(file) => file.reopen(last),
@@ -247,11 +267,14 @@ impl Output {
     }
 }
 
-/// Was standard output closed when the program began? Rust's runtime opens the null device, for reading and writing, in the place of a
-/// standard descriptor that is closed: whatever is written there would count as delivered. A shell opens it for writing only.
+/// Was standard output closed when the program began? Rust's runtime opens the null device, for
+/// reading and writing, in the place of a standard descriptor that is closed: whatever is written
+/// there would count as delivered. A shell opens it for writing only.
 fn was_closed(stdout: &impl AsFd) -> bool {
-    let (Ok(opened), Ok(null)) = (fstat(stdout), stat("/dev/null")) else { return false };
-    let is_null =
-        FileType::from_raw_mode(opened.st_mode) == FileType::CharacterDevice && opened.st_rdev == null.st_rdev;
+    let (Ok(opened), Ok(null)) = (fstat(stdout), stat("/dev/null")) else {
+        return false;
+    };
+    let is_null = FileType::from_raw_mode(opened.st_mode) == FileType::CharacterDevice
+        && opened.st_rdev == null.st_rdev;
     is_null && fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }

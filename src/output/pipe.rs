@@ -7,8 +7,8 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 
-/// How much is written at a time to what would block. A pipe that `poll` finds ready takes PIPE_BUF bytes, 4096 on Linux, without
-/// blocking.
+/// How much is written at a time to what would block. A pipe that `poll` finds ready takes PIPE_BUF
+/// bytes, 4096 on Linux, without blocking.
 pub const CHUNK: usize = 4096;
 
 /// The write end of a pipe or the like.
@@ -24,8 +24,16 @@ impl Pipe {
     pub fn new(fd: OwnedFd, name: impl Into<String>) -> Pipe {
         let name = name.into();
         match open_anew(&fd) {
-            Some(fd) => Pipe { fd, nonblocking: true, name },
-            None => Pipe { fd, nonblocking: false, name },
+            Some(fd) => Pipe {
+                fd,
+                nonblocking: true,
+                name,
+            },
+            None => Pipe {
+                fd,
+                nonblocking: false,
+                name,
+            },
         }
     }
 
@@ -54,26 +62,41 @@ impl Pipe {
             return rustix::io::write(&self.fd, rest);
         }
         let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
-        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
+        match poll(
+            &mut fds,
+            Some(&Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            }),
+        )? {
             0 => Err(Errno::AGAIN),
             _ => rustix::io::write(&self.fd, rest.get(..CHUNK).unwrap_or(rest)),
         }
     }
 
     fn failed(&self, error: Errno) -> Error {
-        Error::new(format!("could not write to {}: {}", self.name, std::io::Error::from(error)))
+        Error::new(format!(
+            "could not write to {}: {}",
+            self.name,
+            std::io::Error::from(error)
+        ))
     }
 }
 
-/// The same pipe or terminal, opened once more without blocking: stdout, which other processes may share, stays as it is. Where that
-/// cannot be had, as for sockets, `None`.
+/// The same pipe or terminal, opened once more without blocking: stdout, which other processes may
+/// share, stays as it is. Where that cannot be had, as for sockets, `None`.
 fn open_anew(fd: &OwnedFd) -> Option<OwnedFd> {
     let kind = FileType::from_raw_mode(fstat(fd).ok()?.st_mode);
     if !matches!(kind, FileType::Fifo | FileType::CharacterDevice) {
         return None;
     }
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty()).ok()
+    rustix::fs::open(
+        format!("/proc/self/fd/{}", fd.as_raw_fd()),
+        flags,
+        Mode::empty(),
+    )
+    .ok()
 }
 
 #[cfg(test)]

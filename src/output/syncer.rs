@@ -1,4 +1,5 @@
-//! fsync on a thread of its own: a disk may take seconds, and meanwhile the stream goes on and the server hears from us.
+//! fsync on a thread of its own: a disk may take seconds, and meanwhile the stream goes on and the
+//! server hears from us.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::fdatasync;
@@ -31,17 +32,24 @@ impl Syncer {
         let (bell, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
         let (requests, wanted) = channel();
         let (done, results) = channel();
-        thread::Builder::new().name("fsync".to_owned()).spawn(move || {
-            for offset in wanted {
-                let result = rustix::io::retry_on_intr(|| fdatasync(&file));
-                if done.send(Synced { offset, result }).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("fsync".to_owned())
+            .spawn(move || {
+                for offset in wanted {
+                    let result = rustix::io::retry_on_intr(|| fdatasync(&file));
+                    if done.send(Synced { offset, result }).is_err() {
+                        return;
+                    }
+                    // A full pipe wakes the reader just as well.
+                    let _ = rustix::io::write(&ring, b"!");
                 }
-                // A full pipe wakes the reader just as well.
-                let _ = rustix::io::write(&ring, b"!");
-            }
-        })?;
-        Ok(Syncer { requests, results, bell, under_way: false })
+            })?;
+        Ok(Syncer {
+            requests,
+            results,
+            bell,
+            under_way: false,
+        })
     }
 
     /// Has a request been made and its result not been taken?

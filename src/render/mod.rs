@@ -23,7 +23,9 @@ fn type_name(column: &Column, types: &Types) -> String {
     if !column.type_name.is_empty() {
         return column.type_name.clone();
     }
-    types.name(column.type_oid, column.type_modifier).unwrap_or_else(|| column.type_oid.to_string())
+    types
+        .name(column.type_oid, column.type_modifier)
+        .unwrap_or_else(|| column.type_oid.to_string())
 }
 
 #[cfg(test)]
@@ -89,7 +91,9 @@ mod tests {
         }
 
         fn relation(&mut self) -> Relation {
-            const TYPES: [u32; 12] = [0, BOOL, INT4, TEXT, JSONB, 114, 1184, 1114, 1007, 1009, 1700, 99_999];
+            const TYPES: [u32; 12] = [
+                0, BOOL, INT4, TEXT, JSONB, 114, 1184, 1114, 1007, 1009, 1700, 99_999,
+            ];
             let mut relation = relation("", &[]);
             (relation.schema, relation.table) = (self.string(), self.string());
             for number in 0..self.below(8) {
@@ -116,7 +120,13 @@ mod tests {
                 2 => Sent::Absent,
                 _ => Sent::Text(value),
             };
-            cells_of(&values.iter().map(Vec::as_slice).map(cell).collect::<Vec<_>>())
+            cells_of(
+                &values
+                    .iter()
+                    .map(Vec::as_slice)
+                    .map(cell)
+                    .collect::<Vec<_>>(),
+            )
         }
 
         fn transaction(&mut self) -> Transaction {
@@ -131,30 +141,60 @@ mod tests {
         }
     }
 
-    /// Feeds both formats every kind of event with random bytes in all places, and hands on each line.
+    /// Feeds both formats every kind of event with random bytes in all places, and hands on each
+    /// line.
     fn for_each_line(mut check: impl FnMut(&str, bool)) {
         let mut random = Random(20_261_120);
         for _ in 0..3000 {
             let (relation, transaction) = (random.relation(), random.transaction());
             let columns = random.below(10) as usize;
             let old = (random.below(2) == 0).then(|| random.row(columns));
-            let (new, gid, content, reason) = (random.row(columns), random.bytes(), random.bytes(), random.string());
+            let (new, gid, content, reason) = (
+                random.row(columns),
+                random.bytes(),
+                random.bytes(),
+                random.string(),
+            );
             let (relation, gid, end_lsn) = (&relation, gid.as_slice(), Lsn(random.below(u64::MAX)));
-            let (time, other) = (PgTime(random.below(u64::MAX) as i64), Some(random.below(2) == 0));
+            let (time, other) = (
+                PgTime(random.below(u64::MAX) as i64),
+                Some(random.below(2) == 0),
+            );
             let bodies = [
-                Body::Relation { relation, changed: true },
+                Body::Relation {
+                    relation,
+                    changed: true,
+                },
                 Body::Begin,
                 Body::Insert { relation, new },
                 Body::Update { relation, old, new },
                 Body::Delete { relation, old: new },
-                Body::Truncate { relation, cascade: other, restart_identity: None },
-                Body::Message { transactional: true, prefix: gid, content: &content },
-                Body::Undecodable { reason: &reason, content: &content },
-                Body::Commit { end_lsn: Some(end_lsn) },
+                Body::Truncate {
+                    relation,
+                    cascade: other,
+                    restart_identity: None,
+                },
+                Body::Message {
+                    transactional: true,
+                    prefix: gid,
+                    content: &content,
+                },
+                Body::Undecodable {
+                    reason: &reason,
+                    content: &content,
+                },
+                Body::Commit {
+                    end_lsn: Some(end_lsn),
+                },
                 Body::BeginPrepare { gid },
                 Body::Delete { relation, old: new },
                 Body::Prepare { gid, end_lsn },
-                Body::CommitPrepared { gid, commit_lsn: end_lsn, end_lsn, commit_time: time },
+                Body::CommitPrepared {
+                    gid,
+                    commit_lsn: end_lsn,
+                    end_lsn,
+                    commit_time: time,
+                },
                 Body::RollbackPrepared {
                     gid,
                     prepare_end_lsn: end_lsn,
@@ -165,21 +205,38 @@ mod tests {
                 Body::StreamStart { first: true },
                 Body::Insert { relation, new },
                 Body::StreamStop,
-                Body::StreamAbort { abort_lsn: Some(end_lsn), abort_time: Some(time) },
+                Body::StreamAbort {
+                    abort_lsn: Some(end_lsn),
+                    abort_time: Some(time),
+                },
                 Body::StreamStart { first: false },
                 Body::Insert { relation, new },
                 Body::StreamStop,
                 Body::StreamPrepare { gid, end_lsn },
             ];
-            let values = if random.below(2) == 0 { Values::Json } else { Values::Text };
-            for (format, values) in [(Format::Json, values), (Format::Text { color: false }, Values::Json)] {
+            let values = if random.below(2) == 0 {
+                Values::Json
+            } else {
+                Values::Text
+            };
+            for (format, values) in [
+                (Format::Json, values),
+                (Format::Text { color: false }, Values::Json),
+            ] {
                 let mut test = Test::new(format, values, Include::EVERYTHING, &[]);
                 let mut lines = String::new();
                 for body in bodies {
-                    lines += &test.print(&Event { subxid: Some(1), ..event(&transaction, 0, body) }).1;
+                    lines += &test
+                        .print(&Event {
+                            subxid: Some(1),
+                            ..event(&transaction, 0, body)
+                        })
+                        .1;
                 }
                 assert_eq!(lines.matches('\n').count(), bodies.len(), "{lines}");
-                lines.lines().for_each(|line| check(line, format == Format::Json));
+                lines
+                    .lines()
+                    .for_each(|line| check(line, format == Format::Json));
             }
         }
     }
@@ -188,7 +245,8 @@ mod tests {
     fn whatever_comes_every_line_is_json_and_no_text_forges_another() {
         for_each_line(|line, json| {
             if json {
-                let object: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+                let object: serde_json::Value =
+                    serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
                 assert!(object["op"].is_string(), "{line}");
             } else {
                 let harmful = |c: char| c.is_control() || "\u{202e}\u{2028}".contains(c);

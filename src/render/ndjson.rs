@@ -34,10 +34,11 @@
 //! | `stream_abort` | `abort_lsn`, `abort_time` (from protocol 4 on) |
 //! | `stream_prepare` | `end_lsn`, `gid` |
 //!
-//! `content`, `prefix` and `gid` become `content_base64` and so on where they are not UTF-8. A `relation` bears no positions: it says
-//! what the changes behind it look like, and every run says it anew. The objects of `columns` have `name`, `type`, `oid`, `modifier`
-//! (`atttypmod`, absent if the type has none) and `key` (is the column part of the replica identity?).
-//! `changed` is there when the whole old row is known.
+//! `content`, `prefix` and `gid` become `content_base64` and so on where they are not UTF-8. A
+//! `relation` bears no positions: it says what the changes behind it look like, and every run says
+//! it anew. The objects of `columns` have `name`, `type`, `oid`, `modifier` (`atttypmod`, absent if
+//! the type has none) and `key` (is the column part of the replica identity?). `changed` is there
+//! when the whole old row is known.
 
 mod member;
 
@@ -46,9 +47,12 @@ use super::printer::{Include, Values};
 use super::type_name;
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
 use crate::value::{Kind, Types, Writer, write_string};
-use member::{open_with, write_bytes, write_flag, write_lsn, write_names, write_number, write_time};
+use member::{
+    open_with, write_bytes, write_flag, write_lsn, write_names, write_number, write_time,
+};
 
-/// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and copied from then on.
+/// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and
+/// copied from then on.
 pub(super) struct Ndjson {
     values: ValueWriter,
     include: Include,
@@ -97,8 +101,18 @@ struct TransactionFields {
 
 impl Ndjson {
     pub(super) fn new(form: Values, include: Include, types: Types) -> Ndjson {
-        let values = ValueWriter { form, types, writer: Writer::default(), warnings: Vec::new() };
-        Ndjson { values, include, tables: Vec::new(), transaction: TransactionFields::default() }
+        let values = ValueWriter {
+            form,
+            types,
+            writer: Writer::default(),
+            warnings: Vec::new(),
+        };
+        Ndjson {
+            values,
+            include,
+            tables: Vec::new(),
+            transaction: TransactionFields::default(),
+        }
     }
 
     /// What the user must be told since the last call.
@@ -112,7 +126,8 @@ impl Ndjson {
             self.tables.push(Table::default());
         }
         if let Some(table) = self.tables.get_mut(relation.index) {
-            // A table is announced again when a type may have changed while its number stayed the same.
+            // A table is announced again when a type may have changed while its number stayed the
+            // same.
             let again = !table.name.is_empty();
             let names = self.include.types || self.include.columns || self.include.relations;
             self.values.resolve(&relation.columns, again, names);
@@ -169,14 +184,26 @@ impl Ndjson {
                 out.extend_from_slice(b",\"before\":");
                 table.write_row(&old, &mut self.values, out);
             }
-            Body::Truncate { cascade, restart_identity, .. } => {
+            Body::Truncate {
+                cascade,
+                restart_identity,
+                ..
+            } => {
                 write_flag(",\"cascade\":", cascade, out);
                 write_flag(",\"restart_identity\":", restart_identity, out);
             }
             _ => (),
         }
         out.extend_from_slice(&table.extras);
-        if let (true, Body::Update { old: Some(old), new, .. }) = (self.include.changed, event.body) {
+        if let (
+            true,
+            Body::Update {
+                old: Some(old),
+                new,
+                ..
+            },
+        ) = (self.include.changed, event.body)
+        {
             table.write_changed(&old, &new, out);
         }
         self.write_origin(out);
@@ -190,7 +217,11 @@ impl Ndjson {
             self.transaction.write_place(event, out);
         }
         match event.body {
-            Body::Message { transactional, prefix, content } => {
+            Body::Message {
+                transactional,
+                prefix,
+                content,
+            } => {
                 write_flag(",\"transactional\":", Some(transactional), out);
                 write_bytes("prefix", prefix, out);
                 write_bytes("content", content, out);
@@ -220,12 +251,21 @@ impl Table {
             write_string(column.name.as_bytes(), &mut name);
             let kind = values.kind(column.type_oid);
             let key = Piece::from([b",", name.as_slice(), b":"].concat().as_slice());
-            TableColumn { key, name, type_oid: column.type_oid, kind }
+            TableColumn {
+                key,
+                name,
+                type_oid: column.type_oid,
+                kind,
+            }
         };
         let mut extras = Vec::new();
         let key = relation.columns.iter().filter(|column| column.key);
         if include.key && key.clone().next().is_some() {
-            write_names(",\"key\":", key.map(|column| column.name.as_str()), &mut extras);
+            write_names(
+                ",\"key\":",
+                key.map(|column| column.name.as_str()),
+                &mut extras,
+            );
         }
         if include.types {
             write_types(relation, &values.types, &mut extras);
@@ -233,7 +273,11 @@ impl Table {
         if include.columns {
             write_columns(relation, &values.types, &mut extras);
         }
-        Table { name, columns: relation.columns.iter().map(column).collect(), extras }
+        Table {
+            name,
+            columns: relation.columns.iter().map(column).collect(),
+            extras,
+        }
     }
 
     /// Appends the row as an object, without the values that were not sent.
@@ -257,9 +301,18 @@ impl Table {
     }
 
     fn write_unchanged(&self, new: &Tuple<'_>, out: &mut Vec<u8>) {
-        let unchanged = || self.columns.iter().zip(new.cells()).filter(|(_, cell)| *cell == Cell::Unchanged);
+        let unchanged = || {
+            self.columns
+                .iter()
+                .zip(new.cells())
+                .filter(|(_, cell)| *cell == Cell::Unchanged)
+        };
         if unchanged().next().is_some() {
-            write_prepared_names(",\"unchanged\":", unchanged().map(|(column, _)| column), out);
+            write_prepared_names(
+                ",\"unchanged\":",
+                unchanged().map(|(column, _)| column),
+                out,
+            );
         }
     }
 
@@ -277,7 +330,8 @@ impl ValueWriter {
     fn resolve(&mut self, columns: &[Column], again: bool, names: bool) {
         if self.form == Values::Json || names {
             let oids = columns.iter().map(|column| column.type_oid);
-            self.types.resolve(oids, again, &mut |warning| self.warnings.push(warning));
+            self.types
+                .resolve(oids, again, &mut |warning| self.warnings.push(warning));
         }
     }
 
@@ -298,7 +352,10 @@ impl ValueWriter {
     #[cold]
     fn write_misfit(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
         let mut warn = |warning| self.warnings.push(warning);
-        if let Some(kind) = self.types.kind_after_misfit(column.type_oid, &column.kind, &mut warn) {
+        if let Some(kind) = self
+            .types
+            .kind_after_misfit(column.type_oid, &column.kind, &mut warn)
+        {
             column.kind = kind;
             if self.writer.write(&column.kind, text, out).is_ok() {
                 return;
@@ -384,7 +441,8 @@ fn name(body: &Body<'_>) -> &'static str {
     }
 }
 
-/// The bounds of a transaction have positions of their own, and what the two plugins call theirs differs.
+/// The bounds of a transaction have positions of their own, and what the two plugins call theirs
+/// differs.
 fn has_lsn(body: &Body<'_>) -> bool {
     body.is_change() || matches!(body, Body::RollbackPrepared { .. })
 }
@@ -398,13 +456,24 @@ fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
             write_lsn(",\"end_lsn\":", Some(end_lsn), out);
             write_bytes("gid", gid, out);
         }
-        Body::CommitPrepared { gid, commit_lsn, end_lsn, commit_time } => {
+        Body::CommitPrepared {
+            gid,
+            commit_lsn,
+            end_lsn,
+            commit_time,
+        } => {
             write_lsn(",\"commit_lsn\":", Some(commit_lsn), out);
             write_time(",\"commit_time\":", Some(commit_time), out);
             write_lsn(",\"end_lsn\":", Some(end_lsn), out);
             write_bytes("gid", gid, out);
         }
-        Body::RollbackPrepared { gid, prepare_end_lsn, end_lsn, prepare_time, rollback_time } => {
+        Body::RollbackPrepared {
+            gid,
+            prepare_end_lsn,
+            end_lsn,
+            prepare_time,
+            rollback_time,
+        } => {
             write_lsn(",\"prepare_end_lsn\":", Some(prepare_end_lsn), out);
             write_time(",\"prepare_time\":", Some(prepare_time), out);
             write_time(",\"rollback_time\":", Some(rollback_time), out);
@@ -412,7 +481,10 @@ fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
             write_bytes("gid", gid, out);
         }
         Body::StreamStart { first } => write_flag(",\"first\":", Some(first), out),
-        Body::StreamAbort { abort_lsn, abort_time } => {
+        Body::StreamAbort {
+            abort_lsn,
+            abort_time,
+        } => {
             write_lsn(",\"abort_lsn\":", abort_lsn, out);
             write_time(",\"abort_time\":", abort_time, out);
         }
@@ -466,7 +538,11 @@ fn write_columns(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
             write_number(",\"oid\":", column.type_oid.into(), out);
         }
         if column.type_modifier >= 0 {
-            write_number(",\"modifier\":", column.type_modifier.unsigned_abs().into(), out);
+            write_number(
+                ",\"modifier\":",
+                column.type_modifier.unsigned_abs().into(),
+                out,
+            );
         }
         write_flag(",\"key\":", Some(column.key), out);
         out.push(b'}');
@@ -475,7 +551,11 @@ fn write_columns(relation: &Relation, types: &Types, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn write_prepared_names<'a>(key: &str, columns: impl Iterator<Item = &'a TableColumn>, out: &mut Vec<u8>) {
+fn write_prepared_names<'a>(
+    key: &str,
+    columns: impl Iterator<Item = &'a TableColumn>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(key.as_bytes());
     let start = out.len();
     for column in columns {
@@ -495,7 +575,14 @@ mod tests {
     use crate::time::PgTime;
 
     fn users() -> Relation {
-        relation("users", &[("id", INT4, true), ("name", TEXT, false), ("bio", TEXT, false)])
+        relation(
+            "users",
+            &[
+                ("id", INT4, true),
+                ("name", TEXT, false),
+                ("bio", TEXT, false),
+            ],
+        )
     }
 
     fn old_key(id: &str) -> Tuple<'static> {
@@ -508,7 +595,12 @@ mod tests {
         let mut test = Test::json(Include::default(), &[]);
         test.feed(&[announce(&users)]);
         assert_eq!(
-            test.feed(&[insert(&transaction, 0, &users, &[Some("1"), Some("Ada"), None])]),
+            test.feed(&[insert(
+                &transaction,
+                0,
+                &users,
+                &[Some("1"), Some("Ada"), None]
+            )]),
             "{\"op\":\"insert\",\"schema\":\"public\",\"table\":\"users\",\"xid\":742,\"lsn\":\"0/64\",\
              \"commit_lsn\":\"0/16B37A0\",\"commit_time\":\"2026-11-20T09:23:34.946212+00:00\",\"seq\":0,\
              \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":null}}\n"
@@ -520,11 +612,21 @@ mod tests {
         let (users, transaction) = (users(), open(7));
         let new = cells_of(&[Sent::Text(b"1"), Sent::Text(b"Grace"), Sent::Unchanged]);
         let old = row(&[Some("1"), Some("Ada"), Some("long")]);
-        let mut test = Test::json(Include { changed: true, ..Include::default() }, &[]);
+        let mut test = Test::json(
+            Include {
+                changed: true,
+                ..Include::default()
+            },
+            &[],
+        );
         test.feed(&[announce(&users)]);
         let head = "{\"op\":\"update\",\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":12";
         for (old, new, expected) in [
-            (None, new, ",\"after\":{\"id\":1,\"name\":\"Grace\"},\"unchanged\":[\"bio\"]}\n"),
+            (
+                None,
+                new,
+                ",\"after\":{\"id\":1,\"name\":\"Grace\"},\"unchanged\":[\"bio\"]}\n",
+            ),
             (
                 Some(old_key("2")),
                 row(&[Some("1"), None, None]),
@@ -543,7 +645,15 @@ mod tests {
                   \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":\"long\"},\"changed\":[]}\n",
             ),
         ] {
-            let update = event(&transaction, 12, Body::Update { relation: &users, old, new });
+            let update = event(
+                &transaction,
+                12,
+                Body::Update {
+                    relation: &users,
+                    old,
+                    new,
+                },
+            );
             assert_eq!(test.feed(&[update]), format!("{head}{expected}"));
         }
     }
@@ -556,16 +666,45 @@ mod tests {
                      \"prepare_lsn\":\"1/0\",\"prepare_time\":\"2026-11-20T09:23:34.946212+00:00\"";
         let relation = &users;
         for (body, op, rest) in [
-            (Body::Delete { relation, old: old_key("1") }, "delete", ",\"before\":{\"id\":1}}\n"),
-            (Body::Delete { relation, old: cells_of(&[]) }, "delete", ",\"before\":{}}\n"),
             (
-                Body::Truncate { relation, cascade: Some(false), restart_identity: Some(true) },
+                Body::Delete {
+                    relation,
+                    old: old_key("1"),
+                },
+                "delete",
+                ",\"before\":{\"id\":1}}\n",
+            ),
+            (
+                Body::Delete {
+                    relation,
+                    old: cells_of(&[]),
+                },
+                "delete",
+                ",\"before\":{}}\n",
+            ),
+            (
+                Body::Truncate {
+                    relation,
+                    cascade: Some(false),
+                    restart_identity: Some(true),
+                },
                 "truncate",
                 ",\"cascade\":false,\"restart_identity\":true}\n",
             ),
-            (Body::Truncate { relation, cascade: None, restart_identity: None }, "truncate", "}\n"),
+            (
+                Body::Truncate {
+                    relation,
+                    cascade: None,
+                    restart_identity: None,
+                },
+                "truncate",
+                "}\n",
+            ),
         ] {
-            let change = Event { subxid: Some(9), ..event(&transaction, u64::MAX, body) };
+            let change = Event {
+                subxid: Some(9),
+                ..event(&transaction, u64::MAX, body)
+            };
             let expected = format!("{{\"op\":\"{op}\",{place},\"seq\":18446744073709551615{rest}");
             assert_eq!(test.feed(&[change]), expected);
         }
@@ -574,11 +713,19 @@ mod tests {
     #[test]
     fn what_is_included() {
         let mut users = users();
-        let types = [("", INT4, -1), ("character varying(20)", 0, 24), ("", TEXT, -1)];
+        let types = [
+            ("", INT4, -1),
+            ("character varying(20)", 0, 24),
+            ("", TEXT, -1),
+        ];
         for (column, (name, oid, modifier)) in users.columns.iter_mut().zip(types) {
-            (column.type_name, column.type_oid, column.type_modifier) = (name.to_owned(), oid, modifier);
+            (column.type_name, column.type_oid, column.type_modifier) =
+                (name.to_owned(), oid, modifier);
         }
-        let transaction = Transaction { origin: Some("no\"de".to_owned()), ..open(7) };
+        let transaction = Transaction {
+            origin: Some("no\"de".to_owned()),
+            ..open(7)
+        };
         let mut test = Test::json(Include::EVERYTHING, &[]);
         let columns = "\"columns\":[{\"name\":\"id\",\"type\":\"integer\",\"oid\":23,\"key\":true},\
              {\"name\":\"name\",\"type\":\"character varying(20)\",\"modifier\":24,\"key\":false},\
@@ -589,7 +736,11 @@ mod tests {
             new: row(&[Some("1"), Some("Ada"), None]),
         };
         assert_eq!(
-            test.feed(&[announce(&users), begin(&transaction), event(&transaction, 0, update)]),
+            test.feed(&[
+                announce(&users),
+                begin(&transaction),
+                event(&transaction, 0, update)
+            ]),
             format!(
                 "{{\"op\":\"begin\",\"xid\":7,\"origin\":\"no\\\"de\"}}\n\
                  {{\"op\":\"relation\",\"schema\":\"public\",\"table\":\"users\",\"oid\":16385,\
@@ -622,24 +773,49 @@ mod tests {
         let mut test = Test::json(Include::default(), &[]);
         for (body, expected) in [
             (
-                Body::Message { transactional: true, prefix: b"app", content: b"a \"text\"\n" },
+                Body::Message {
+                    transactional: true,
+                    prefix: b"app",
+                    content: b"a \"text\"\n",
+                },
                 "\"op\":\"message\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"transactional\":true,\"prefix\":\"app\",\
                  \"content\":\"a \\\"text\\\"\\n\"",
             ),
             (
-                Body::Message { transactional: true, prefix: b"\xff", content: b"\xfe\xff\x00" },
+                Body::Message {
+                    transactional: true,
+                    prefix: b"\xff",
+                    content: b"\xfe\xff\x00",
+                },
                 "\"op\":\"message\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"transactional\":true,\
                  \"prefix_base64\":\"/w==\",\"content_base64\":\"/v8A\"",
             ),
             (
-                Body::Undecodable { reason: "no object", content: b"[" },
-                "\"op\":\"undecodable\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"reason\":\"no object\",\"content\":\"[\"",
+                Body::Undecodable {
+                    reason: "no object",
+                    content: b"[",
+                },
+                "\"op\":\"undecodable\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":3,\"reason\":\"no \
+                 object\",\"content\":\"[\"",
             ),
         ] {
-            assert_eq!(test.feed(&[event(&transaction, 3, body)]), format!("{{{expected}}}\n"));
+            assert_eq!(
+                test.feed(&[event(&transaction, 3, body)]),
+                format!("{{{expected}}}\n")
+            );
         }
-        let body = Body::Message { transactional: false, prefix: b"", content: b"" };
-        let outside = Event { lsn: Some(Lsn(5)), transaction: None, subxid: None, seq: None, body };
+        let body = Body::Message {
+            transactional: false,
+            prefix: b"",
+            content: b"",
+        };
+        let outside = Event {
+            lsn: Some(Lsn(5)),
+            transaction: None,
+            subxid: None,
+            seq: None,
+            body,
+        };
         assert_eq!(
             test.feed(&[outside]),
             "{\"op\":\"message\",\"lsn\":\"0/5\",\"transactional\":false,\"prefix\":\"\",\"content\":\"\"}\n"
@@ -651,7 +827,11 @@ mod tests {
         let (committed, prepared, open) = (committed(7, 0x200), prepared(7, 0x200), open(7));
         let (gid, end_lsn) = (b"gid".as_slice(), Lsn(0x210));
         let time = "2026-11-20T09:23:34.946212+00:00";
-        let mut ndjson = Ndjson::new(Values::Json, Include::default(), Types::new(Box::new(crate::value::NoCatalog)));
+        let mut ndjson = Ndjson::new(
+            Values::Json,
+            Include::default(),
+            Types::new(Box::new(crate::value::NoCatalog)),
+        );
         for (transaction, body, expected) in [
             (
                 &committed,
@@ -660,7 +840,9 @@ mod tests {
             ),
             (
                 &committed,
-                Body::Commit { end_lsn: Some(end_lsn) },
+                Body::Commit {
+                    end_lsn: Some(end_lsn),
+                },
                 format!(
                     "\"commit\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\",\"end_lsn\":\"0/210\""
                 ),
@@ -682,7 +864,12 @@ mod tests {
             ),
             (
                 &committed,
-                Body::CommitPrepared { gid: b"\xff", commit_lsn: Lsn(0x200), end_lsn, commit_time: TIME },
+                Body::CommitPrepared {
+                    gid: b"\xff",
+                    commit_lsn: Lsn(0x200),
+                    end_lsn,
+                    commit_time: TIME,
+                },
                 format!(
                     "\"commit_prepared\",\"xid\":7,\"commit_lsn\":\"0/200\",\"commit_time\":\"{time}\",\
                      \"end_lsn\":\"0/210\",\"gid_base64\":\"/w==\""
@@ -703,8 +890,16 @@ mod tests {
                      \"end_lsn\":\"0/210\",\"gid\":\"gid\""
                 ),
             ),
-            (&open, Body::StreamStart { first: true }, "\"stream_start\",\"xid\":7,\"first\":true".to_owned()),
-            (&open, Body::StreamStop, "\"stream_stop\",\"xid\":7".to_owned()),
+            (
+                &open,
+                Body::StreamStart { first: true },
+                "\"stream_start\",\"xid\":7,\"first\":true".to_owned(),
+            ),
+            (
+                &open,
+                Body::StreamStop,
+                "\"stream_stop\",\"xid\":7".to_owned(),
+            ),
             (
                 &committed,
                 Body::StreamCommit { end_lsn },
@@ -715,8 +910,13 @@ mod tests {
             ),
             (
                 &open,
-                Body::StreamAbort { abort_lsn: Some(Lsn(0x20)), abort_time: Some(TIME) },
-                format!("\"stream_abort\",\"xid\":7,\"abort_lsn\":\"0/20\",\"abort_time\":\"{time}\""),
+                Body::StreamAbort {
+                    abort_lsn: Some(Lsn(0x20)),
+                    abort_time: Some(TIME),
+                },
+                format!(
+                    "\"stream_abort\",\"xid\":7,\"abort_lsn\":\"0/20\",\"abort_time\":\"{time}\""
+                ),
             ),
             (
                 &prepared,
@@ -728,22 +928,57 @@ mod tests {
             ),
         ] {
             let mut out = Vec::new();
-            ndjson.write(&Event { seq: None, ..event(transaction, 0, body) }, &mut out);
-            assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"op\":{expected}}}\n"));
+            ndjson.write(
+                &Event {
+                    seq: None,
+                    ..event(transaction, 0, body)
+                },
+                &mut out,
+            );
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                format!("{{\"op\":{expected}}}\n")
+            );
         }
     }
 
     #[test]
     fn values_as_the_text_that_the_server_sent() {
-        let table = relation("t", &[("b", BOOL, false), ("j", JSONB, false), ("n", INT4, false), ("x", TEXT, false)]);
+        let table = relation(
+            "t",
+            &[
+                ("b", BOOL, false),
+                ("j", JSONB, false),
+                ("n", INT4, false),
+                ("x", TEXT, false),
+            ],
+        );
         let transaction = open(7);
         let mut json = Test::json(Include::default(), &[]);
         let mut text = Test::new(Format::Json, Values::Text, Include::default(), &[]);
-        let new = cells_of(&[Sent::Text(b"t"), Sent::Text(b"{\"a\": 1}"), Sent::Null, Sent::Text(b"\xff")]);
-        let insert = event(&transaction, 0, Body::Insert { relation: &table, new });
+        let new = cells_of(&[
+            Sent::Text(b"t"),
+            Sent::Text(b"{\"a\": 1}"),
+            Sent::Null,
+            Sent::Text(b"\xff"),
+        ]);
+        let insert = event(
+            &transaction,
+            0,
+            Body::Insert {
+                relation: &table,
+                new,
+            },
+        );
         for (test, expected) in [
-            (&mut json, "{\"b\":true,\"j\":{\"a\": 1},\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n"),
-            (&mut text, "{\"b\":\"t\",\"j\":\"{\\\"a\\\": 1}\",\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n"),
+            (
+                &mut json,
+                "{\"b\":true,\"j\":{\"a\": 1},\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n",
+            ),
+            (
+                &mut text,
+                "{\"b\":\"t\",\"j\":\"{\\\"a\\\": 1}\",\"n\":null,\"x\":{\"base64\":\"/w==\"}}}\n",
+            ),
         ] {
             let line = test.feed(&[insert]);
             assert!(line.ends_with(&format!("\"after\":{expected}")), "{line}");
@@ -761,7 +996,10 @@ mod tests {
             insert(&transaction, 2, &table, &[Some("never")]),
         ]);
         for (line, value) in lines.lines().zip(["\"perhaps\"", "true", "\"never\""]) {
-            assert!(line.ends_with(&format!("\"after\":{{\"b\":{value}}}}}")), "{line}");
+            assert!(
+                line.ends_with(&format!("\"after\":{{\"b\":{value}}}}}")),
+                "{line}"
+            );
         }
         assert_eq!(test.printer.take_warnings().len(), 1);
     }

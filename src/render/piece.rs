@@ -1,10 +1,12 @@
-//! Short byte strings that are made once and copied for each row: names, keys, the fields of a transaction.
+//! Short byte strings that are made once and copied for each row: names, keys, the fields of a
+//! transaction.
 
 /// Most names with their punctuation are no longer than this.
 const SHORT: usize = 32;
 
-/// Bytes made once and copied often. Where they are short, a copy has a fixed length, which the compiler turns into
-/// one or two instructions; a copy of any length is a call that costs more than the bytes.
+/// Bytes made once and copied often. Where they are short, a copy has a fixed length, which the
+/// compiler turns into one or two instructions; a copy of any length is a call that costs more than
+/// the bytes.
 #[derive(Default)]
 pub(super) struct Piece {
     short: [u8; SHORT],
@@ -33,9 +35,17 @@ impl From<&[u8]> for Piece {
         match short.get_mut(..bytes.len()) {
             Some(start) => {
                 start.copy_from_slice(bytes);
-                Piece { short, length: bytes.len(), long: None }
+                Piece {
+                    short,
+                    length: bytes.len(),
+                    long: None,
+                }
             }
-            None => Piece { short, length: 0, long: Some(bytes.into()) },
+            None => Piece {
+                short,
+                length: 0,
+                long: Some(bytes.into()),
+            },
         }
     }
 }

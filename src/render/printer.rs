@@ -1,4 +1,5 @@
-//! Decides which events are printed and when; the streaming loop and `walcat decode` hand it every event.
+//! Decides which events are printed and when; the streaming loop and `walcat decode` hand it every
+//! event.
 
 use super::ndjson::Ndjson;
 use super::repeats::Repeats;
@@ -86,11 +87,13 @@ pub enum Printed {
     Change,
 }
 
-/// Prints events: chooses by the filter, drops those that an earlier run had printed, and holds the begin of a transaction back
-/// until the first of its changes that is shown, so that empty transactions print nothing.
+/// Prints events: chooses by the filter, drops those that an earlier run had printed, and holds the
+/// begin of a transaction back until the first of its changes that is shown, so that empty
+/// transactions print nothing.
 ///
-/// A table is announced (`--include relations`) before its first change that is shown, for the same reason.
-/// Streamed and two-phase transactions are framed whatever `--include` says: their changes mean nothing without their end.
+/// A table is announced (`--include relations`) before its first change that is shown, for the same
+/// reason. Streamed and two-phase transactions are framed whatever `--include` says: their changes
+/// mean nothing without their end.
 pub struct Printer {
     format: Renderer,
     filter: Filter,
@@ -105,7 +108,8 @@ pub struct Printer {
     streamed: BTreeSet<Option<u32>>,
     /// The streamed transaction whose block has begun and not ended.
     block: Option<Transaction>,
-    /// Prepared transactions, by `gid`, of which nothing was shown, so that their end is not either.
+    /// Prepared transactions, by `gid`, of which nothing was shown, so that their end is not
+    /// either.
     unshown: HashSet<Vec<u8>>,
     repeats: Repeats,
     warnings: Vec<String>,
@@ -141,7 +145,12 @@ enum Renderer {
 impl Printer {
     /// A printer that asks `types` what type numbers mean.
     pub fn new(settings: PrintSettings, types: Types) -> Printer {
-        let PrintSettings { format, values, mut include, filter } = settings;
+        let PrintSettings {
+            format,
+            values,
+            mut include,
+            filter,
+        } = settings;
         let format = match format {
             Format::Json => Renderer::Json(Box::new(Ndjson::new(values, include, types))),
             Format::Text { color } => {
@@ -165,14 +174,15 @@ impl Printer {
         }
     }
 
-    /// From now on drops events at or before this position. Call it before the first event with the position where the output
-    /// ends.
+    /// From now on drops events at or before this position. Call it before the first event with the
+    /// position where the output ends.
     pub fn resume_after(&mut self, position: Option<Position>) {
         self.repeats.resume_after(position);
     }
 
-    /// After a lost connection: drops what comes once more. The server knows nothing of the streamed transactions that are still
-    /// open; whichever of them commits comes once more as a whole, so an abort is printed for what was shown of them.
+    /// After a lost connection: drops what comes once more. The server knows nothing of the
+    /// streamed transactions that are still open; whichever of them commits comes once more as a
+    /// whole, so an abort is printed for what was shown of them.
     pub fn reconnected(&mut self, out: &mut Vec<u8>) {
         self.resume_after(self.last());
         if let Some(block) = self.block.take() {
@@ -182,8 +192,14 @@ impl Printer {
             self.frame = Frame::Outside;
         }
         for xid in std::mem::take(&mut self.streamed) {
-            let transaction = Transaction { xid, ..Transaction::default() };
-            let body = Body::StreamAbort { abort_lsn: None, abort_time: None };
+            let transaction = Transaction {
+                xid,
+                ..Transaction::default()
+            };
+            let body = Body::StreamAbort {
+                abort_lsn: None,
+                abort_time: None,
+            };
             self.render(&bound_of(&transaction, body), out);
         }
     }
@@ -203,7 +219,8 @@ impl Printer {
         warnings
     }
 
-    /// Appends the lines that `event` makes to `out`: none, one, or several if others had waited for it.
+    /// Appends the lines that `event` makes to `out`: none, one, or several if others had waited
+    /// for it.
     pub fn print(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Printed {
         if let Some(after) = self.repeats.take(event) {
             self.skip(event, after);
@@ -213,7 +230,9 @@ impl Printer {
             Body::Insert { relation, .. } => self.change(event, relation, Operation::Insert, out),
             Body::Update { relation, .. } => self.change(event, relation, Operation::Update, out),
             Body::Delete { relation, .. } => self.change(event, relation, Operation::Delete, out),
-            Body::Truncate { relation, .. } => self.change(event, relation, Operation::Truncate, out),
+            Body::Truncate { relation, .. } => {
+                self.change(event, relation, Operation::Truncate, out)
+            }
             Body::Message { .. } => self.message(event, out),
             Body::Undecodable { .. } => self.undecodable(event, out),
             Body::Relation { relation, changed } => {
@@ -224,7 +243,13 @@ impl Printer {
         }
     }
 
-    fn change(&mut self, event: &Event<'_>, relation: &Relation, operation: Operation, out: &mut Vec<u8>) -> Printed {
+    fn change(
+        &mut self,
+        event: &Event<'_>,
+        relation: &Relation,
+        operation: Operation,
+        out: &mut Vec<u8>,
+    ) -> Printed {
         let table = match self.tables.get(relation.index) {
             Some(table) if table.announced => *table,
             _ => self.announce(relation, true),
@@ -255,7 +280,8 @@ impl Printer {
     fn undecodable(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Printed {
         if let Body::Undecodable { reason, .. } = event.body {
             let place = event.lsn.map_or(String::new(), |lsn| format!(" at {lsn}"));
-            self.warnings.push(format!("could not decode the change{place}: {reason}"));
+            self.warnings
+                .push(format!("could not decode the change{place}: {reason}"));
         }
         self.open(event, out);
         self.render(event, out);
@@ -263,7 +289,11 @@ impl Printer {
     }
 
     fn announce(&mut self, relation: &Relation, changed: bool) -> Table {
-        const UNKNOWN: Table = Table { announced: false, operations: Operations::NONE, relation_pending: false };
+        const UNKNOWN: Table = Table {
+            announced: false,
+            operations: Operations::NONE,
+            relation_pending: false,
+        };
         while self.tables.len() <= relation.index {
             self.tables.push(UNKNOWN);
         }
@@ -274,21 +304,43 @@ impl Printer {
                 Renderer::Text(text) => text.prepare(relation, self.include.relations),
             }
         }
-        let pending = self.tables.get(relation.index).is_some_and(|table| table.relation_pending);
-        let table =
-            Table { announced: true, operations, relation_pending: pending || changed && self.include.relations };
+        let pending = self
+            .tables
+            .get(relation.index)
+            .is_some_and(|table| table.relation_pending);
+        let table = Table {
+            announced: true,
+            operations,
+            relation_pending: pending || changed && self.include.relations,
+        };
         if let Some(place) = self.tables.get_mut(relation.index) {
             *place = table;
         }
         table
     }
 
-    fn write_pending_relation(&mut self, change: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
+    fn write_pending_relation(
+        &mut self,
+        change: &Event<'_>,
+        relation: &Relation,
+        out: &mut Vec<u8>,
+    ) {
         if let Some(table) = self.tables.get_mut(relation.index) {
             table.relation_pending = false;
         }
-        let body = Body::Relation { relation, changed: true };
-        self.render(&Event { subxid: None, seq: None, body, ..*change }, out);
+        let body = Body::Relation {
+            relation,
+            changed: true,
+        };
+        self.render(
+            &Event {
+                subxid: None,
+                seq: None,
+                body,
+                ..*change
+            },
+            out,
+        );
     }
 
     /// Prints the begin that has been held back.
@@ -323,13 +375,19 @@ impl Printer {
                 self.frame = Frame::Outside;
                 was == Frame::Shown
             }
-            Body::StreamAbort { .. } if event.subxid.is_some() => self.streamed.contains(&xid(event)),
-            Body::StreamCommit { .. } | Body::StreamAbort { .. } => self.streamed.remove(&xid(event)),
+            Body::StreamAbort { .. } if event.subxid.is_some() => {
+                self.streamed.contains(&xid(event))
+            }
+            Body::StreamCommit { .. } | Body::StreamAbort { .. } => {
+                self.streamed.remove(&xid(event))
+            }
             Body::StreamPrepare { gid, .. } => {
                 let shown = self.streamed.remove(&xid(event));
                 self.ends_prepared(shown, gid)
             }
-            Body::CommitPrepared { gid, .. } | Body::RollbackPrepared { gid, .. } => !self.unshown.remove(gid),
+            Body::CommitPrepared { gid, .. } | Body::RollbackPrepared { gid, .. } => {
+                !self.unshown.remove(gid)
+            }
             _ => false,
         };
         if !show {
@@ -340,8 +398,15 @@ impl Printer {
     }
 
     fn hold(&mut self, event: &Event<'_>) {
-        self.block = event.transaction.filter(|_| matches!(event.body, Body::StreamStart { .. })).cloned();
-        self.frame = if self.block.is_some() { Frame::HeldBlock } else { Frame::Held };
+        self.block = event
+            .transaction
+            .filter(|_| matches!(event.body, Body::StreamStart { .. }))
+            .cloned();
+        self.frame = if self.block.is_some() {
+            Frame::HeldBlock
+        } else {
+            Frame::Held
+        };
         self.frame_end = event.position().map(|position| position.lsn);
         let mut held = std::mem::take(&mut self.held);
         held.clear();
@@ -358,9 +423,12 @@ impl Printer {
         shown
     }
 
-    /// Where the output ends within a transaction, its begin has been printed, unless it is known here to be still held.
+    /// Where the output ends within a transaction, its begin has been printed, unless it is known
+    /// here to be still held.
     fn skip(&mut self, event: &Event<'_>, after: Position) {
-        let (Body::Begin | Body::BeginPrepare { .. }) = event.body else { return };
+        let (Body::Begin | Body::BeginPrepare { .. }) = event.body else {
+            return;
+        };
         let end = event.position().map(|position| position.lsn);
         if end == Some(after.lsn) && after.place != Place::End && self.frame_end != end {
             self.frame = Frame::Shown;
@@ -377,7 +445,13 @@ impl Printer {
 }
 
 fn bound_of<'a>(transaction: &'a Transaction, body: Body<'a>) -> Event<'a> {
-    Event { lsn: None, transaction: Some(transaction), subxid: None, seq: None, body }
+    Event {
+        lsn: None,
+        transaction: Some(transaction),
+        subxid: None,
+        seq: None,
+        body,
+    }
 }
 
 fn xid(event: &Event<'_>) -> Option<u32> {
@@ -393,32 +467,58 @@ mod tests {
     fn ops(lines: &str) -> Vec<String> {
         let op = |line: &str| {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
-            let after = event.pointer("/after/id").map_or(String::new(), |id| format!(" {id}"));
+            let after = event
+                .pointer("/after/id")
+                .map_or(String::new(), |id| format!(" {id}"));
             format!("{}{after}", event["op"].as_str().unwrap())
         };
         lines.lines().map(op).collect()
     }
 
     fn transactions() -> Include {
-        Include { transactions: true, ..Include::default() }
+        Include {
+            transactions: true,
+            ..Include::default()
+        }
     }
 
     #[test]
     fn an_empty_transaction_prints_nothing() {
         let mut test = Test::json(transactions(), &["!public.hidden"]);
         let users = relation("users", &[("id", INT4, true)]);
-        let hidden = Relation { index: 1, ..relation("hidden", &[("id", INT4, true)]) };
+        let hidden = Relation {
+            index: 1,
+            ..relation("hidden", &[("id", INT4, true)])
+        };
         let first = committed(1, 0x100);
         assert_eq!(test.feed(&[begin(&first), announce(&hidden)]), "");
-        assert_eq!(test.print(&insert(&first, 0, &hidden, &[Some("1")])), (Printed::Nothing, String::new()));
+        assert_eq!(
+            test.print(&insert(&first, 0, &hidden, &[Some("1")])),
+            (Printed::Nothing, String::new())
+        );
         assert_eq!(test.feed(&[commit(&first)]), "");
         let second = committed(2, 0x200);
         assert_eq!(test.feed(&[begin(&second), announce(&users)]), "");
         let (printed, lines) = test.print(&insert(&second, 1, &users, &[Some("7")]));
-        assert_eq!((printed, ops(&lines)), (Printed::Change, vec!["begin".to_owned(), "insert 7".to_owned()]));
+        assert_eq!(
+            (printed, ops(&lines)),
+            (
+                Printed::Change,
+                vec!["begin".to_owned(), "insert 7".to_owned()]
+            )
+        );
         let (printed, lines) = test.print(&commit(&second));
-        assert_eq!((printed, ops(&lines)), (Printed::Frame, vec!["commit".to_owned()]));
-        assert_eq!(test.printer.last(), Some(Position { lsn: Lsn(0x200), place: Place::End }));
+        assert_eq!(
+            (printed, ops(&lines)),
+            (Printed::Frame, vec!["commit".to_owned()])
+        );
+        assert_eq!(
+            test.printer.last(),
+            Some(Position {
+                lsn: Lsn(0x200),
+                place: Place::End
+            })
+        );
     }
 
     #[test]
@@ -426,7 +526,10 @@ mod tests {
         let users = relation("users", &[("id", INT4, true)]);
         let (first, second) = (committed(1, 0x100), committed(2, 0x200));
         let mut test = Test::json(transactions(), &[]);
-        test.printer.resume_after(Some(Position { lsn: Lsn(0x200), place: Place::Change(0) }));
+        test.printer.resume_after(Some(Position {
+            lsn: Lsn(0x200),
+            place: Place::Change(0),
+        }));
         let lines = test.feed(&[
             begin(&first),
             announce(&users),
@@ -437,7 +540,11 @@ mod tests {
             insert(&second, 1, &users, &[Some("3")]),
             commit(&second),
         ]);
-        assert_eq!(ops(&lines), ["insert 3", "commit"], "the begin of the second transaction was printed before");
+        assert_eq!(
+            ops(&lines),
+            ["insert 3", "commit"],
+            "the begin of the second transaction was printed before"
+        );
     }
 
     #[test]
@@ -445,8 +552,21 @@ mod tests {
         let users = relation("users", &[("id", INT4, true)]);
         let (first, second) = (committed(1, 0x100), committed(2, 0x200));
         let mut test = Test::json(transactions(), &["users:insert"]);
-        let delete = event(&second, 0, Body::Delete { relation: &users, old: row(&[Some("1")]) });
-        test.feed(&[begin(&first), announce(&users), commit(&first), begin(&second), delete]);
+        let delete = event(
+            &second,
+            0,
+            Body::Delete {
+                relation: &users,
+                old: row(&[Some("1")]),
+            },
+        );
+        test.feed(&[
+            begin(&first),
+            announce(&users),
+            commit(&first),
+            begin(&second),
+            delete,
+        ]);
         test.printer.reconnected(&mut Vec::new());
         let lines = test.feed(&[
             begin(&first),
@@ -464,19 +584,45 @@ mod tests {
         let users = relation("users", &[("id", INT4, true)]);
         let (first, second) = (committed(1, 0x100), committed(2, 0x200));
         let mut test = Test::json(Include::default(), &[]);
-        test.feed(&[announce(&users), begin(&second), insert(&second, 0, &users, &[Some("1")]), begin(&first)]);
-        assert_eq!(test.printer.last(), Some(Position { lsn: Lsn(0x200), place: Place::Change(0) }));
+        test.feed(&[
+            announce(&users),
+            begin(&second),
+            insert(&second, 0, &users, &[Some("1")]),
+            begin(&first),
+        ]);
+        assert_eq!(
+            test.printer.last(),
+            Some(Position {
+                lsn: Lsn(0x200),
+                place: Place::Change(0)
+            })
+        );
     }
 
     #[test]
     fn a_table_is_announced_before_its_first_change_that_is_shown() {
-        let include = Include { relations: true, ..Include::default() };
+        let include = Include {
+            relations: true,
+            ..Include::default()
+        };
         let users = relation("users", &[("id", INT4, true)]);
-        let other = Relation { index: 1, ..relation("other", &[("id", INT4, true)]) };
-        let again = Event { body: Body::Relation { relation: &users, changed: false }, ..announce(&users) };
+        let other = Relation {
+            index: 1,
+            ..relation("other", &[("id", INT4, true)])
+        };
+        let again = Event {
+            body: Body::Relation {
+                relation: &users,
+                changed: false,
+            },
+            ..announce(&users)
+        };
         let transaction = committed(1, 0x100);
         let mut test = Test::json(include, &["users:insert"]);
-        assert_eq!(test.feed(&[begin(&transaction), announce(&users), announce(&other)]), "");
+        assert_eq!(
+            test.feed(&[begin(&transaction), announce(&users), announce(&other)]),
+            ""
+        );
         let lines = test.feed(&[
             insert(&transaction, 0, &other, &[Some("1")]),
             insert(&transaction, 1, &users, &[Some("2")]),
@@ -490,9 +636,18 @@ mod tests {
     fn streamed_transactions_end_only_if_they_began() {
         let users = relation("users", &[("id", INT4, true)]);
         let (shown, empty) = (open(1), open(2));
-        let start = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStart { first: true }) };
-        let stop = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStop) };
-        let abort = Body::StreamAbort { abort_lsn: None, abort_time: None };
+        let start = |transaction| Event {
+            seq: None,
+            ..event(transaction, 0, Body::StreamStart { first: true })
+        };
+        let stop = |transaction| Event {
+            seq: None,
+            ..event(transaction, 0, Body::StreamStop)
+        };
+        let abort = Body::StreamAbort {
+            abort_lsn: None,
+            abort_time: None,
+        };
         let mut test = Test::json(Include::default(), &["users"]);
         let lines = test.feed(&[
             announce(&users),
@@ -505,19 +660,59 @@ mod tests {
             start(&shown),
             stop(&shown),
         ]);
-        assert_eq!(ops(&lines), ["stream_start", "insert 1", "insert 2", "stream_stop"]);
-        let subxid = Event { subxid: Some(5), seq: None, ..event(&shown, 0, abort) };
-        assert_eq!(ops(&test.feed(&[subxid, Event { subxid: None, ..subxid }])), ["stream_abort", "stream_abort"]);
-        let end = Event { seq: None, ..event(&empty, 0, Body::StreamCommit { end_lsn: Lsn(0x300) }) };
-        assert_eq!(test.feed(&[end, Event { transaction: Some(&shown), ..end }]), "");
+        assert_eq!(
+            ops(&lines),
+            ["stream_start", "insert 1", "insert 2", "stream_stop"]
+        );
+        let subxid = Event {
+            subxid: Some(5),
+            seq: None,
+            ..event(&shown, 0, abort)
+        };
+        assert_eq!(
+            ops(&test.feed(&[
+                subxid,
+                Event {
+                    subxid: None,
+                    ..subxid
+                }
+            ])),
+            ["stream_abort", "stream_abort"]
+        );
+        let end = Event {
+            seq: None,
+            ..event(
+                &empty,
+                0,
+                Body::StreamCommit {
+                    end_lsn: Lsn(0x300),
+                },
+            )
+        };
+        assert_eq!(
+            test.feed(&[
+                end,
+                Event {
+                    transaction: Some(&shown),
+                    ..end
+                }
+            ]),
+            ""
+        );
     }
 
     #[test]
     fn a_lost_connection_voids_what_was_streamed() {
         let users = relation("users", &[("id", INT4, true)]);
         let (first, second, unshown) = (open(1), open(2), open(3));
-        let start = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStart { first: true }) };
-        let stop = |transaction| Event { seq: None, ..event(transaction, 0, Body::StreamStop) };
+        let start = |transaction| Event {
+            seq: None,
+            ..event(transaction, 0, Body::StreamStart { first: true })
+        };
+        let stop = |transaction| Event {
+            seq: None,
+            ..event(transaction, 0, Body::StreamStop)
+        };
         let mut test = Test::json(Include::default(), &[]);
         test.feed(&[
             announce(&users),
@@ -539,7 +734,11 @@ mod tests {
         test.printer.reconnected(&mut lines);
         assert!(lines.is_empty());
         let whole = committed(2, 0x200);
-        let again = [begin(&whole), insert(&whole, 0, &users, &[Some("1")]), commit(&whole)];
+        let again = [
+            begin(&whole),
+            insert(&whole, 0, &users, &[Some("1")]),
+            commit(&whole),
+        ];
         assert_eq!(ops(&test.feed(&again)), ["insert 1"]);
     }
 
@@ -547,20 +746,35 @@ mod tests {
     fn a_streamed_transaction_that_was_committed_is_not_repeated() {
         let users = relation("users", &[("id", INT4, true)]);
         let (streamed, whole) = (open(1), committed(1, 0x200));
-        let frame = |body| Event { seq: None, ..event(&streamed, 0, body) };
-        let end = Body::StreamCommit { end_lsn: Lsn(0x210) };
+        let frame = |body| Event {
+            seq: None,
+            ..event(&streamed, 0, body)
+        };
+        let end = Body::StreamCommit {
+            end_lsn: Lsn(0x210),
+        };
         let mut test = Test::json(Include::default(), &[]);
         let lines = test.feed(&[
             announce(&users),
             frame(Body::StreamStart { first: true }),
             insert(&streamed, 0, &users, &[Some("1")]),
             frame(Body::StreamStop),
-            Event { seq: None, ..event(&whole, 0, end) },
+            Event {
+                seq: None,
+                ..event(&whole, 0, end)
+            },
         ]);
-        assert_eq!(ops(&lines), ["stream_start", "insert 1", "stream_stop", "stream_commit"]);
+        assert_eq!(
+            ops(&lines),
+            ["stream_start", "insert 1", "stream_stop", "stream_commit"]
+        );
         let mut lines = Vec::new();
         test.printer.reconnected(&mut lines);
-        let again = [begin(&whole), insert(&whole, 0, &users, &[Some("1")]), commit(&whole)];
+        let again = [
+            begin(&whole),
+            insert(&whole, 0, &users, &[Some("1")]),
+            commit(&whole),
+        ];
         assert_eq!((lines, test.feed(&again)), (Vec::new(), String::new()));
     }
 
@@ -569,18 +783,36 @@ mod tests {
         let users = relation("users", &[("id", INT4, true)]);
         let (shown, empty) = (prepared(1, 0x100), prepared(2, 0x200));
         let bounds = |transaction, gid: &'static [u8]| {
-            let begin = Event { seq: None, ..event(transaction, 0, Body::BeginPrepare { gid }) };
-            (begin, Event { body: Body::Prepare { gid, end_lsn: Lsn(0x999) }, ..begin })
+            let begin = Event {
+                seq: None,
+                ..event(transaction, 0, Body::BeginPrepare { gid })
+            };
+            (
+                begin,
+                Event {
+                    body: Body::Prepare {
+                        gid,
+                        end_lsn: Lsn(0x999),
+                    },
+                    ..begin
+                },
+            )
         };
         let commit = |gid: &'static [u8]| Event {
             lsn: Some(Lsn(0x500)),
             transaction: None,
             subxid: None,
             seq: None,
-            body: Body::CommitPrepared { gid, commit_lsn: Lsn(0x500), end_lsn: Lsn(0x510), commit_time: TIME },
+            body: Body::CommitPrepared {
+                gid,
+                commit_lsn: Lsn(0x500),
+                end_lsn: Lsn(0x510),
+                commit_time: TIME,
+            },
         };
         let mut test = Test::json(Include::default(), &[]);
-        let ((begin, prepare), (begin_empty, prepare_empty)) = (bounds(&shown, b"one"), bounds(&empty, b"two"));
+        let ((begin, prepare), (begin_empty, prepare_empty)) =
+            (bounds(&shown, b"one"), bounds(&empty, b"two"));
         let lines = test.feed(&[
             announce(&users),
             begin,
@@ -592,27 +824,65 @@ mod tests {
             commit(b"one"),
             commit(b"of an earlier run"),
         ]);
-        assert_eq!(ops(&lines), ["begin_prepare", "insert 1", "prepare", "commit_prepared", "commit_prepared"]);
+        assert_eq!(
+            ops(&lines),
+            [
+                "begin_prepare",
+                "insert 1",
+                "prepare",
+                "commit_prepared",
+                "commit_prepared"
+            ]
+        );
     }
 
     #[test]
     fn messages_and_what_cannot_be_decoded() {
         let transaction = committed(1, 0x100);
-        let message = Body::Message { transactional: true, prefix: b"app", content: b"hello" };
-        let outside = Event { transaction: None, seq: None, ..event(&transaction, 0, message) };
-        let undecodable = event(&transaction, 1, Body::Undecodable { reason: "it ends too early", content: b"{" });
+        let message = Body::Message {
+            transactional: true,
+            prefix: b"app",
+            content: b"hello",
+        };
+        let outside = Event {
+            transaction: None,
+            seq: None,
+            ..event(&transaction, 0, message)
+        };
+        let undecodable = event(
+            &transaction,
+            1,
+            Body::Undecodable {
+                reason: "it ends too early",
+                content: b"{",
+            },
+        );
         let mut test = Test::json(transactions(), &["!*"]);
-        let lines = test.feed(&[begin(&transaction), outside, event(&transaction, 0, message), undecodable]);
+        let lines = test.feed(&[
+            begin(&transaction),
+            outside,
+            event(&transaction, 0, message),
+            undecodable,
+        ]);
         assert_eq!(ops(&lines), ["message", "begin", "message", "undecodable"]);
-        assert_eq!(test.printer.take_warnings(), ["could not decode the change at 0/64: it ends too early"]);
+        assert_eq!(
+            test.printer.take_warnings(),
+            ["could not decode the change at 0/64: it ends too early"]
+        );
         assert!(test.printer.take_warnings().is_empty());
     }
 
     #[test]
     fn a_row_of_a_table_that_was_never_announced_is_printed_all_the_same() {
-        let users = Relation { index: 5, ..relation("users", &[("id", INT4, true)]) };
+        let users = Relation {
+            index: 5,
+            ..relation("users", &[("id", INT4, true)])
+        };
         let transaction = committed(1, 0x100);
         let mut test = Test::json(Include::default(), &[]);
-        assert_eq!(ops(&test.feed(&[insert(&transaction, 0, &users, &[Some("1")])])), ["insert 1"]);
+        assert_eq!(
+            ops(&test.feed(&[insert(&transaction, 0, &users, &[Some("1")])])),
+            ["insert 1"]
+        );
     }
 }

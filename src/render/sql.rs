@@ -1,9 +1,10 @@
-//! Names and values as SQL writes them, with all that could move the cursor or forge a line in escapes.
+//! Names and values as SQL writes them, with all that could move the cursor or forge a line in
+//! escapes.
 
 use crate::error::is_harmful;
 
-/// The words that PostgreSQL takes as names only in double quotes: those that `pg_get_keywords()` says are reserved, also where
-/// only functions and types may have them (categories R and T).
+/// The words that PostgreSQL takes as names only in double quotes: those that `pg_get_keywords()`
+/// says are reserved, also where only functions and types may have them (categories R and T).
 const RESERVED: &str = "\
     all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation \
     column concurrently constraint create cross current_catalog current_date current_role current_schema \
@@ -31,7 +32,10 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
             }
         }
         // No SQL has a form for these: names are text in the database's encoding.
-        chunk.invalid().iter().for_each(|byte| write_byte(*byte, out));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| write_byte(*byte, out));
     }
     out.push(b'"');
 }
@@ -39,7 +43,11 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
 /// Appends what is SQL already, as the name of a type.
 pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
-        if is_harmful(c) { write_unicode("\\", "\\+", 4, 6, c, out) } else { write_char(c, out) }
+        if is_harmful(c) {
+            write_unicode("\\", "\\+", 4, 6, c, out)
+        } else {
+            write_char(c, out)
+        }
     }
 }
 
@@ -59,7 +67,10 @@ pub(super) fn write_literal(text: &[u8], out: &mut Vec<u8>) {
         None => {
             for chunk in text.utf8_chunks() {
                 write_inside_literal(chunk.valid(), escapes, out);
-                chunk.invalid().iter().for_each(|byte| write_byte(*byte, out));
+                chunk
+                    .invalid()
+                    .iter()
+                    .for_each(|byte| write_byte(*byte, out));
             }
         }
     }
@@ -110,10 +121,16 @@ const STEP: usize = 16;
 #[inline]
 fn special_position(bytes: &[u8]) -> Option<usize> {
     let (steps, _) = bytes.as_chunks::<STEP>();
-    let plain = |step: &&[u8; STEP]| !step.iter().fold(false, |any, byte| any | may_be_special(*byte));
+    let plain = |step: &&[u8; STEP]| {
+        !step
+            .iter()
+            .fold(false, |any, byte| any | may_be_special(*byte))
+    };
     let passed = steps.iter().take_while(plain).count() * STEP;
     let rest = bytes.get(passed..)?;
-    rest.iter().position(|byte| may_be_special(*byte)).map(|position| passed + position)
+    rest.iter()
+        .position(|byte| may_be_special(*byte))
+        .map(|position| passed + position)
 }
 
 /// Is it ASCII that stands in a literal for itself?
@@ -121,10 +138,14 @@ fn special_position(bytes: &[u8]) -> Option<usize> {
 fn is_plain(text: &[u8]) -> bool {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' if *byte != b'\'');
     let (steps, rest) = text.as_chunks::<STEP>();
-    steps.iter().all(|step| step.iter().fold(true, |all, byte| all & plain(byte))) && rest.iter().all(plain)
+    steps
+        .iter()
+        .all(|step| step.iter().fold(true, |all, byte| all & plain(byte)))
+        && rest.iter().all(plain)
 }
 
-/// Is it a quote, a backslash or the first byte of a harmful character? It is never another byte of a character.
+/// Is it a quote, a backslash or the first byte of a harmful character? It is never another byte of
+/// a character.
 #[inline]
 fn may_be_special(byte: u8) -> bool {
     // Without branches, so that the compiler can compare many bytes at once.
@@ -139,7 +160,9 @@ fn may_be_special(byte: u8) -> bool {
 }
 
 fn is_plain_identifier(name: &[u8]) -> bool {
-    let starts = name.first().is_some_and(|first| first.is_ascii_lowercase() || *first == b'_');
+    let starts = name
+        .first()
+        .is_some_and(|first| first.is_ascii_lowercase() || *first == b'_');
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
     starts && name.iter().all(plain) && RESERVED.split(' ').all(|word| word.as_bytes() != name)
 }
@@ -148,10 +171,22 @@ fn write_char(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Appends the escape of a character: `short` and that many digits, or `long` for those that need more.
-fn write_unicode(short: &str, long: &str, short_digits: u32, long_digits: u32, c: char, out: &mut Vec<u8>) {
+/// Appends the escape of a character: `short` and that many digits, or `long` for those that need
+/// more.
+fn write_unicode(
+    short: &str,
+    long: &str,
+    short_digits: u32,
+    long_digits: u32,
+    c: char,
+    out: &mut Vec<u8>,
+) {
     let code = u32::from(c);
-    let (prefix, digits) = if code < 0x1_0000 { (short, short_digits) } else { (long, long_digits) };
+    let (prefix, digits) = if code < 0x1_0000 {
+        (short, short_digits)
+    } else {
+        (long, long_digits)
+    };
     out.extend_from_slice(prefix.as_bytes());
     for digit in (0..digits).rev() {
         write_digit(code >> (4 * digit), out);
@@ -220,7 +255,10 @@ mod tests {
             for length in [0, 1, 15, 16, 17, 40] {
                 let padding = "é".repeat(length / 2) + &"a".repeat(length % 2);
                 let padded = format!("{padding}{c}{padding}");
-                assert_eq!(split_at_special(&padded), Some((&padding[..], c, &padding[..])));
+                assert_eq!(
+                    split_at_special(&padded),
+                    Some((&padding[..], c, &padding[..]))
+                );
             }
         }
     }

@@ -26,10 +26,20 @@ impl Test {
     }
 
     pub fn new(format: Format, values: Values, include: Include, patterns: &[&str]) -> Test {
-        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .collect();
         let filter = Filter::new(&patterns, Operations::ALL).unwrap();
-        let settings = PrintSettings { format, values, include, filter };
-        Test { printer: Printer::new(settings, Types::new(Box::new(NoCatalog))) }
+        let settings = PrintSettings {
+            format,
+            values,
+            include,
+            filter,
+        };
+        Test {
+            printer: Printer::new(settings, Types::new(Box::new(NoCatalog))),
+        }
     }
 
     pub fn print(&mut self, event: &Event<'_>) -> (Printed, String) {
@@ -63,41 +73,100 @@ pub fn relation(table: &str, columns: &[(&str, u32, bool)]) -> Relation {
 }
 
 pub fn committed(xid: u32, commit_lsn: u64) -> Transaction {
-    Transaction { xid: Some(xid), end: End::Commit { lsn: Some(Lsn(commit_lsn)), time: Some(TIME) }, origin: None }
+    Transaction {
+        xid: Some(xid),
+        end: End::Commit {
+            lsn: Some(Lsn(commit_lsn)),
+            time: Some(TIME),
+        },
+        origin: None,
+    }
 }
 
 pub fn prepared(xid: u32, prepare_lsn: u64) -> Transaction {
-    Transaction { xid: Some(xid), end: End::Prepare { lsn: Lsn(prepare_lsn), time: TIME }, origin: None }
+    Transaction {
+        xid: Some(xid),
+        end: End::Prepare {
+            lsn: Lsn(prepare_lsn),
+            time: TIME,
+        },
+        origin: None,
+    }
 }
 
 pub fn open(xid: u32) -> Transaction {
-    Transaction { xid: Some(xid), end: End::Open, origin: None }
+    Transaction {
+        xid: Some(xid),
+        end: End::Open,
+        origin: None,
+    }
 }
 
 pub fn event<'a>(transaction: &'a Transaction, seq: u64, body: Body<'a>) -> Event<'a> {
-    Event { lsn: Some(Lsn(100)), transaction: Some(transaction), subxid: None, seq: Some(seq), body }
+    Event {
+        lsn: Some(Lsn(100)),
+        transaction: Some(transaction),
+        subxid: None,
+        seq: Some(seq),
+        body,
+    }
 }
 
 pub fn begin(transaction: &Transaction) -> Event<'_> {
-    Event { seq: None, ..event(transaction, 0, Body::Begin) }
+    Event {
+        seq: None,
+        ..event(transaction, 0, Body::Begin)
+    }
 }
 
 pub fn commit(transaction: &Transaction) -> Event<'_> {
-    Event { seq: None, ..event(transaction, 0, Body::Commit { end_lsn: Some(Lsn(0xABC)) }) }
+    Event {
+        seq: None,
+        ..event(
+            transaction,
+            0,
+            Body::Commit {
+                end_lsn: Some(Lsn(0xABC)),
+            },
+        )
+    }
 }
 
 pub fn announce(relation: &Relation) -> Event<'_> {
-    Event { lsn: None, transaction: None, subxid: None, seq: None, body: Body::Relation { relation, changed: true } }
+    Event {
+        lsn: None,
+        transaction: None,
+        subxid: None,
+        seq: None,
+        body: Body::Relation {
+            relation,
+            changed: true,
+        },
+    }
 }
 
-pub fn insert<'a>(transaction: &'a Transaction, seq: u64, relation: &'a Relation, row: &[Option<&str>]) -> Event<'a> {
-    event(transaction, seq, Body::Insert { relation, new: self::row(row) })
+pub fn insert<'a>(
+    transaction: &'a Transaction,
+    seq: u64,
+    relation: &'a Relation,
+    row: &[Option<&str>],
+) -> Event<'a> {
+    event(
+        transaction,
+        seq,
+        Body::Insert {
+            relation,
+            new: self::row(row),
+        },
+    )
 }
 
 /// A row of texts and NULLs. It is leaked: tests are short.
 pub fn row(values: &[Option<&str>]) -> Tuple<'static> {
-    let cells: Vec<Sent> =
-        values.iter().map(|value| value.map_or(Sent::Null, |text| Sent::Text(text.as_bytes()))).collect();
+    let cells: Vec<Sent> = values
+        .iter()
+        .map(|value| value.map_or(Sent::Null, |text| Sent::Text(text.as_bytes())))
+        .collect();
     cells_of(&cells)
 }
 
@@ -120,7 +189,10 @@ pub fn cells_of(cells: &[Sent<'_>]) -> Tuple<'static> {
         Sent::Text(text) => {
             let start = data.len();
             data.extend_from_slice(text);
-            Span::Text { start, end: data.len() }
+            Span::Text {
+                start,
+                end: data.len(),
+            }
         }
     };
     let spans: Vec<Span> = cells.iter().map(span).collect();

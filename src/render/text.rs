@@ -10,18 +10,21 @@
 //! COMMIT 742  0/16B37A0
 //! ```
 //!
-//! An update shows the key, then what changed as `old→new`. Where the old row is not known it shows all values that were sent, and
-//! `(unchanged)` for a TOASTed value that was not. Where there is no key, or the plugin does not tell it (pgoutput under REPLICA
-//! IDENTITY FULL), the first column stands in for it. A message outside transactions ends in `NON-TRANSACTIONAL`.
+//! An update shows the key, then what changed as `old→new`. Where the old row is not known it shows
+//! all values that were sent, and `(unchanged)` for a TOASTed value that was not. Where there is no
+//! key, or the plugin does not tell it (pgoutput under REPLICA IDENTITY FULL), the first column
+//! stands in for it. A message outside transactions ends in `NON-TRANSACTIONAL`.
 //!
-//! Prepared transactions: `BEGIN PREPARE 742 'gid'  time`, `PREPARE 742 'gid'  lsn`, `COMMIT PREPARED`, `ROLLBACK PREPARED`; streamed
-//! ones: `STREAM START 742`, `STREAM STOP 742`, `STREAM COMMIT 742  lsn`, `STREAM ABORT 742  lsn`, `STREAM PREPARE 742 'gid'  lsn`, with
-//! `SUBTRANSACTION 745` where just that one is aborted. `RELATION public.users  id integer KEY, name text` is there with
-//! `--include relations`, `UNDECODABLE  'reason' 'content'` where it must.
+//! Prepared transactions: `BEGIN PREPARE 742 'gid'  time`, `PREPARE 742 'gid'  lsn`, `COMMIT
+//! PREPARED`, `ROLLBACK PREPARED`; streamed ones: `STREAM START 742`, `STREAM STOP 742`, `STREAM
+//! COMMIT 742  lsn`, `STREAM ABORT 742  lsn`, `STREAM PREPARE 742 'gid'  lsn`, with `SUBTRANSACTION
+//! 745` where just that one is aborted. `RELATION public.users  id integer KEY, name text` is there
+//! with `--include relations`, `UNDECODABLE  'reason' 'content'` where it must.
 //!
-//! Numbers and booleans are bare, other values are SQL literals and names are quoted where SQL needs it, so that a line cannot be
-//! misread: characters that would move the cursor, forge a line or turn the direction of writing appear as escapes in `E'...'`
-//! and `U&"..."`, and so do bytes that are not UTF-8.
+//! Numbers and booleans are bare, other values are SQL literals and names are quoted where SQL
+//! needs it, so that a line cannot be misread: characters that would move the cursor, forge a line
+//! or turn the direction of writing appear as escapes in `E'...'` and `U&"..."`, and so do bytes
+//! that are not UTF-8.
 
 use super::sql::{write_identifier, write_literal, write_sql};
 use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Tuple};
@@ -75,8 +78,17 @@ struct Paint {
 
 impl Text {
     pub(super) fn new(color: bool, types: Types) -> Text {
-        let paint = if color { Paint::colored() } else { Paint::default() };
-        Text { types, paint, tables: Vec::new(), warnings: Vec::new() }
+        let paint = if color {
+            Paint::colored()
+        } else {
+            Paint::default()
+        };
+        Text {
+            types,
+            paint,
+            tables: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// What the user must be told since the last call.
@@ -84,11 +96,13 @@ impl Text {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Makes what the rows of this table and shape have in common. Their types matter only if they are to be `named`.
+    /// Makes what the rows of this table and shape have in common. Their types matter only if they
+    /// are to be `named`.
     pub(super) fn prepare(&mut self, relation: &Relation, named: bool) {
         if named {
             let oids = relation.columns.iter().map(|column| column.type_oid);
-            self.types.resolve(oids, false, &mut |warning| self.warnings.push(warning));
+            self.types
+                .resolve(oids, false, &mut |warning| self.warnings.push(warning));
         }
         while self.tables.len() <= relation.index {
             self.tables.push(Table::default());
@@ -106,7 +120,11 @@ impl Text {
             | Body::Delete { relation, .. }
             | Body::Truncate { relation, .. } => self.change(event, relation, out),
             Body::Relation { relation, .. } => self.relation(relation, out),
-            Body::Message { transactional, prefix, content } => {
+            Body::Message {
+                transactional,
+                prefix,
+                content,
+            } => {
                 self.paint.write(&self.paint.other, b"MESSAGE ", out);
                 write_identifier(prefix, out);
                 out.extend_from_slice(b"  ");
@@ -145,9 +163,17 @@ impl Text {
         out.push(b' ');
         let start = out.len();
         match event.body {
-            Body::Insert { new: row, .. } | Body::Delete { old: row, .. } => table.write_row(&row, &self.paint, out),
-            Body::Update { old, new, .. } => table.write_update(old.as_ref(), &new, &self.paint, out),
-            Body::Truncate { cascade, restart_identity, .. } => {
+            Body::Insert { new: row, .. } | Body::Delete { old: row, .. } => {
+                table.write_row(&row, &self.paint, out)
+            }
+            Body::Update { old, new, .. } => {
+                table.write_update(old.as_ref(), &new, &self.paint, out)
+            }
+            Body::Truncate {
+                cascade,
+                restart_identity,
+                ..
+            } => {
                 write_word(cascade == Some(true), b" CASCADE", out);
                 write_word(restart_identity == Some(true), b" RESTART IDENTITY", out);
             }
@@ -181,7 +207,10 @@ impl Table {
             let key = if untold { index == 0 } else { column.key };
             TableColumn::new(column, key, paint)
         };
-        Table { name, columns: relation.columns.iter().enumerate().map(column).collect() }
+        Table {
+            name,
+            columns: relation.columns.iter().enumerate().map(column).collect(),
+        }
     }
 
     fn write_row(&self, row: &Tuple<'_>, paint: &Paint, out: &mut Vec<u8>) {
@@ -194,10 +223,19 @@ impl Table {
     }
 
     /// First the key, then the rest, of which what changed is enough if that is known.
-    fn write_update(&self, old: Option<&Tuple<'_>>, new: &Tuple<'_>, paint: &Paint, out: &mut Vec<u8>) {
+    fn write_update(
+        &self,
+        old: Option<&Tuple<'_>>,
+        new: &Tuple<'_>,
+        paint: &Paint,
+        out: &mut Vec<u8>,
+    ) {
         for pass_of_keys in [true, false] {
             for (index, column) in self.columns.iter().enumerate() {
-                let (before, after) = (old.map_or(Cell::Absent, |old| old.cell(index)), new.cell(index));
+                let (before, after) = (
+                    old.map_or(Cell::Absent, |old| old.cell(index)),
+                    new.cell(index),
+                );
                 let same = before == after || before != Cell::Absent && after == Cell::Unchanged;
                 if column.key == pass_of_keys && after != Cell::Absent && (column.key || !same) {
                     column.write_change(before, after, same, paint, out);
@@ -223,7 +261,14 @@ impl TableColumn {
         TableColumn { name, form, key }
     }
 
-    fn write_change(&self, before: Cell<'_>, after: Cell<'_>, same: bool, paint: &Paint, out: &mut Vec<u8>) {
+    fn write_change(
+        &self,
+        before: Cell<'_>,
+        after: Cell<'_>,
+        same: bool,
+        paint: &Paint,
+        out: &mut Vec<u8>,
+    ) {
         out.extend_from_slice(&self.name);
         if same || before == Cell::Absent {
             return self.write(after, paint, out);
@@ -269,9 +314,13 @@ impl Paint {
     }
 }
 
-/// Does it look the same bare as in quotes? `NaN` and `Infinity` are quoted, as SQL would have them.
+/// Does it look the same bare as in quotes? `NaN` and `Infinity` are quoted, as SQL would have
+/// them.
 fn is_number(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e'))
+    !text.is_empty()
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e'))
 }
 
 fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
@@ -282,7 +331,9 @@ fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
 
 /// Appends a line on how a transaction goes: words, number, name, position or time.
 fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
-    let end = event.transaction.map_or(End::Open, |transaction| transaction.end);
+    let end = event
+        .transaction
+        .map_or(End::Open, |transaction| transaction.end);
     let (end_lsn, end_time) = match end {
         End::Open => (None, None),
         End::Commit { lsn, time } => (lsn, time),
@@ -293,7 +344,9 @@ fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
         Body::Commit { .. } => ("COMMIT", None, end_lsn, None),
         Body::BeginPrepare { gid } => ("BEGIN PREPARE", Some(gid), None, end_time),
         Body::Prepare { gid, .. } => ("PREPARE", Some(gid), end_lsn, None),
-        Body::CommitPrepared { gid, commit_lsn, .. } => ("COMMIT PREPARED", Some(gid), Some(commit_lsn), None),
+        Body::CommitPrepared {
+            gid, commit_lsn, ..
+        } => ("COMMIT PREPARED", Some(gid), Some(commit_lsn), None),
         Body::RollbackPrepared { gid, .. } => ("ROLLBACK PREPARED", Some(gid), event.lsn, None),
         Body::StreamStart { .. } => ("STREAM START", None, None, None),
         Body::StreamStop => ("STREAM STOP", None, None, None),
@@ -303,7 +356,10 @@ fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
         _ => return,
     };
     out.extend_from_slice(words.as_bytes());
-    write_number(event.transaction.and_then(|transaction| transaction.xid), out);
+    write_number(
+        event.transaction.and_then(|transaction| transaction.xid),
+        out,
+    );
     if let Some(gid) = gid {
         out.push(b' ');
         write_literal(gid, out);
@@ -351,7 +407,14 @@ mod tests {
     }
 
     fn users() -> Relation {
-        relation("users", &[("id", INT4, true), ("name", TEXT, false), ("bio", TEXT, false)])
+        relation(
+            "users",
+            &[
+                ("id", INT4, true),
+                ("name", TEXT, false),
+                ("bio", TEXT, false),
+            ],
+        )
     }
 
     #[test]
@@ -359,8 +422,16 @@ mod tests {
         let (users, transaction) = (users(), committed(742, 0x16B_37A0));
         let relation = &users;
         let old = cells_of(&[Sent::Text(b"1"), Sent::Absent, Sent::Absent]);
-        let truncate = |cascade, restart_identity| Body::Truncate { relation, cascade, restart_identity };
-        let message = |transactional| Body::Message { transactional, prefix: b"app", content: b"hello" };
+        let truncate = |cascade, restart_identity| Body::Truncate {
+            relation,
+            cascade,
+            restart_identity,
+        };
+        let message = |transactional| Body::Message {
+            transactional,
+            prefix: b"app",
+            content: b"hello",
+        };
         let lines = text(Include::default(), false).feed(&[
             begin(&transaction),
             announce(&users),
@@ -370,7 +441,14 @@ mod tests {
             event(&transaction, 3, truncate(Some(false), None)),
             event(&transaction, 4, message(true)),
             event(&transaction, 5, message(false)),
-            event(&transaction, 6, Body::Undecodable { reason: "it's cut", content: b"{\n" }),
+            event(
+                &transaction,
+                6,
+                Body::Undecodable {
+                    reason: "it's cut",
+                    content: b"{\n",
+                },
+            ),
             commit(&transaction),
         ]);
         assert_eq!(
@@ -391,46 +469,109 @@ mod tests {
     fn an_update_shows_the_key_and_what_changed() {
         let (users, transaction) = (users(), committed(742, 0x100));
         let keyless = Relation {
-            columns: users.columns.iter().map(|c| Column { key: false, ..c.clone() }).collect(),
+            columns: users
+                .columns
+                .iter()
+                .map(|c| Column {
+                    key: false,
+                    ..c.clone()
+                })
+                .collect(),
             ..users.clone()
         };
-        let mut full = Relation { replica_identity: Some(ReplicaIdentity::Full), ..users.clone() };
+        let mut full = Relation {
+            replica_identity: Some(ReplicaIdentity::Full),
+            ..users.clone()
+        };
         full.columns.iter_mut().for_each(|column| column.key = true);
         let (one, two) = (Sent::Text(b"1"), Sent::Text(b"2"));
-        let (ada, grace, long) = (Sent::Text(b"Ada"), Sent::Text(b"Grace"), Sent::Text(b"long"));
+        let (ada, grace, long) = (
+            Sent::Text(b"Ada"),
+            Sent::Text(b"Grace"),
+            Sent::Text(b"long"),
+        );
         for (relation, old, new, expected) in [
-            (&users, None, [one, grace, Sent::Null], "id=1 name='Grace' bio=NULL"),
-            (&users, None, [one, grace, Sent::Unchanged], "id=1 name='Grace' bio=(unchanged)"),
-            (&users, Some([one, Sent::Absent, Sent::Absent]), [two, grace, Sent::Null], "id=1→2 name='Grace' bio=NULL"),
-            (&users, Some([one, ada, long]), [one, grace, long], "id=1 name='Ada'→'Grace'"),
-            (&full, Some([one, ada, Sent::Null]), [one, grace, long], "id=1 name='Ada'→'Grace' bio=NULL→'long'"),
+            (
+                &users,
+                None,
+                [one, grace, Sent::Null],
+                "id=1 name='Grace' bio=NULL",
+            ),
+            (
+                &users,
+                None,
+                [one, grace, Sent::Unchanged],
+                "id=1 name='Grace' bio=(unchanged)",
+            ),
+            (
+                &users,
+                Some([one, Sent::Absent, Sent::Absent]),
+                [two, grace, Sent::Null],
+                "id=1→2 name='Grace' bio=NULL",
+            ),
+            (
+                &users,
+                Some([one, ada, long]),
+                [one, grace, long],
+                "id=1 name='Ada'→'Grace'",
+            ),
+            (
+                &full,
+                Some([one, ada, Sent::Null]),
+                [one, grace, long],
+                "id=1 name='Ada'→'Grace' bio=NULL→'long'",
+            ),
             (&full, Some([one, ada, long]), [two, ada, long], "id=1→2"),
             (&full, Some([one, ada, long]), [one, ada, long], "id=1"),
-            (&keyless, Some([one, ada, long]), [one, ada, Sent::Null], "id=1 bio='long'→NULL"),
+            (
+                &keyless,
+                Some([one, ada, long]),
+                [one, ada, Sent::Null],
+                "id=1 bio='long'→NULL",
+            ),
         ] {
             let (old, new) = (old.map(|old| cells_of(&old)), cells_of(&new));
             let mut test = text(Include::default(), false);
-            let line = test.feed(&[announce(relation), event(&transaction, 0, Body::Update { relation, old, new })]);
+            let line = test.feed(&[
+                announce(relation),
+                event(&transaction, 0, Body::Update { relation, old, new }),
+            ]);
             assert_eq!(line, format!("UPDATE public.users  {expected}\n"));
         }
     }
 
     #[test]
     fn values_by_their_types() {
-        let columns =
-            [(BOOL, "t"), (BOOL, "f"), (INT4, "-1"), (700, "1e-07"), (701, "NaN"), (1700, "Infinity"), (JSONB, "{}")];
-        let columns: Vec<(&str, u32, bool)> = columns.iter().map(|(oid, _)| ("c", *oid, false)).collect();
+        let columns = [
+            (BOOL, "t"),
+            (BOOL, "f"),
+            (INT4, "-1"),
+            (700, "1e-07"),
+            (701, "NaN"),
+            (1700, "Infinity"),
+            (JSONB, "{}"),
+        ];
+        let columns: Vec<(&str, u32, bool)> =
+            columns.iter().map(|(oid, _)| ("c", *oid, false)).collect();
         let table = relation("t", &columns);
         let transaction = open(1);
         let values = ["t", "f", "-1", "1e-07", "NaN", "Infinity", "{}"].map(Some);
-        let line = text(Include::default(), false).feed(&[insert(&transaction, 0, &table, &values)]);
-        assert_eq!(line, "INSERT public.t  c=true c=false c=-1 c=1e-07 c='NaN' c='Infinity' c='{}'\n");
+        let line =
+            text(Include::default(), false).feed(&[insert(&transaction, 0, &table, &values)]);
+        assert_eq!(
+            line,
+            "INSERT public.t  c=true c=false c=-1 c=1e-07 c='NaN' c='Infinity' c='{}'\n"
+        );
     }
 
     #[test]
     fn the_bounds_of_transactions() {
         let (committed, prepared, open) = (committed(7, 0x200), prepared(7, 0x200), open(7));
-        let (gid, end_lsn, time) = (b"it's".as_slice(), Lsn(0x210), "2026-11-20 09:23:34.946212+00");
+        let (gid, end_lsn, time) = (
+            b"it's".as_slice(),
+            Lsn(0x210),
+            "2026-11-20 09:23:34.946212+00",
+        );
         let rollback = Body::RollbackPrepared {
             gid,
             prepare_end_lsn: Lsn(1),
@@ -438,26 +579,75 @@ mod tests {
             prepare_time: PgTime(0),
             rollback_time: PgTime(0),
         };
-        let abort = Body::StreamAbort { abort_lsn: Some(Lsn(0x50)), abort_time: None };
+        let abort = Body::StreamAbort {
+            abort_lsn: Some(Lsn(0x50)),
+            abort_time: None,
+        };
         for (transaction, subxid, body, expected) in [
-            (&prepared, None, Body::BeginPrepare { gid }, format!("BEGIN PREPARE 7 'it''s'  {time}")),
-            (&prepared, None, Body::Prepare { gid, end_lsn }, "PREPARE 7 'it''s'  0/200".to_owned()),
+            (
+                &prepared,
+                None,
+                Body::BeginPrepare { gid },
+                format!("BEGIN PREPARE 7 'it''s'  {time}"),
+            ),
+            (
+                &prepared,
+                None,
+                Body::Prepare { gid, end_lsn },
+                "PREPARE 7 'it''s'  0/200".to_owned(),
+            ),
             (
                 &open,
                 None,
-                Body::CommitPrepared { gid, commit_lsn: Lsn(0x300), end_lsn, commit_time: TIME },
+                Body::CommitPrepared {
+                    gid,
+                    commit_lsn: Lsn(0x300),
+                    end_lsn,
+                    commit_time: TIME,
+                },
                 "COMMIT PREPARED 7 'it''s'  0/300".to_owned(),
             ),
-            (&open, None, rollback, "ROLLBACK PREPARED 7 'it''s'  0/64".to_owned()),
-            (&open, None, Body::StreamStart { first: true }, "STREAM START 7".to_owned()),
+            (
+                &open,
+                None,
+                rollback,
+                "ROLLBACK PREPARED 7 'it''s'  0/64".to_owned(),
+            ),
+            (
+                &open,
+                None,
+                Body::StreamStart { first: true },
+                "STREAM START 7".to_owned(),
+            ),
             (&open, None, Body::StreamStop, "STREAM STOP 7".to_owned()),
-            (&committed, None, Body::StreamCommit { end_lsn }, "STREAM COMMIT 7  0/200".to_owned()),
+            (
+                &committed,
+                None,
+                Body::StreamCommit { end_lsn },
+                "STREAM COMMIT 7  0/200".to_owned(),
+            ),
             (&open, None, abort, "STREAM ABORT 7  0/50".to_owned()),
-            (&open, Some(9), abort, "STREAM ABORT 7 SUBTRANSACTION 9  0/50".to_owned()),
-            (&prepared, None, Body::StreamPrepare { gid, end_lsn }, "STREAM PREPARE 7 'it''s'  0/200".to_owned()),
+            (
+                &open,
+                Some(9),
+                abort,
+                "STREAM ABORT 7 SUBTRANSACTION 9  0/50".to_owned(),
+            ),
+            (
+                &prepared,
+                None,
+                Body::StreamPrepare { gid, end_lsn },
+                "STREAM PREPARE 7 'it''s'  0/200".to_owned(),
+            ),
         ] {
             let mut out = Vec::new();
-            write_bound(&Event { subxid, ..event(transaction, 0, body) }, &mut out);
+            write_bound(
+                &Event {
+                    subxid,
+                    ..event(transaction, 0, body)
+                },
+                &mut out,
+            );
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
@@ -465,21 +655,41 @@ mod tests {
     #[test]
     fn a_relation() {
         let (users, transaction) = (users(), open(7));
-        let mut test = text(Include { relations: true, ..Include::default() }, false);
-        let lines = test.feed(&[announce(&users), insert(&transaction, 0, &users, &[None, None, None])]);
-        assert_eq!(lines.lines().next(), Some("RELATION public.users  id integer KEY, name text, bio text"));
+        let mut test = text(
+            Include {
+                relations: true,
+                ..Include::default()
+            },
+            false,
+        );
+        let lines = test.feed(&[
+            announce(&users),
+            insert(&transaction, 0, &users, &[None, None, None]),
+        ]);
+        assert_eq!(
+            lines.lines().next(),
+            Some("RELATION public.users  id integer KEY, name text, bio text")
+        );
     }
 
     #[test]
     fn colours_only_where_they_are_asked_for() {
         let (users, transaction) = (users(), committed(7, 0x200));
-        let events = [announce(&users), begin(&transaction), insert(&transaction, 0, &users, &[Some("1"), None, None])];
+        let events = [
+            announce(&users),
+            begin(&transaction),
+            insert(&transaction, 0, &users, &[Some("1"), None, None]),
+        ];
         assert_eq!(
             text(Include::default(), true).feed(&events),
             "\x1b[90mBEGIN 7  2026-11-20 09:23:34.946212+00\x1b[0m\n\
              \x1b[32mINSERT \x1b[0mpublic.users  \x1b[36mid=\x1b[0m1 \x1b[36mname=\x1b[0m\x1b[90mNULL\x1b[0m \
              \x1b[36mbio=\x1b[0m\x1b[90mNULL\x1b[0m\n"
         );
-        assert!(!text(Include::default(), false).feed(&events).contains('\x1b'));
+        assert!(
+            !text(Include::default(), false)
+                .feed(&events)
+                .contains('\x1b')
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Arrays: `{1,NULL,"a b"}`, of several dimensions `{{1,2},{3,4}}`, with bounds `[2:3]={1,2}`; and the two vector types.
+//! Arrays: `{1,NULL,"a b"}`, of several dimensions `{{1,2},{3,4}}`, with bounds `[2:3]={1,2}`; and
+//! the two vector types.
 
 use super::kind::{Array, Kind};
 use super::quoted::Part;
@@ -8,7 +9,12 @@ use super::writer::{Misfit, Writer};
 const MAX_DIMENSIONS: usize = 6;
 
 /// Appends an array as nested JSON arrays. JSON has no bounds: they are left out.
-pub(super) fn write_array(writer: &mut Writer, array: &Array, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(super) fn write_array(
+    writer: &mut Writer,
+    array: &Array,
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
     let mut rest = without_bounds(text).ok_or(Misfit)?;
     if rest == b"{}" {
         out.extend_from_slice(b"[]");
@@ -83,17 +89,30 @@ fn without_bounds(text: &[u8]) -> Option<&[u8]> {
         rest = skip_integer(bounds)?.strip_prefix(b":")?;
         rest = skip_integer(rest)?.strip_prefix(b"]")?;
     }
-    if rest.len() == text.len() { Some(text) } else { rest.strip_prefix(b"=") }
+    if rest.len() == text.len() {
+        Some(text)
+    } else {
+        rest.strip_prefix(b"=")
+    }
 }
 
 fn skip_integer(text: &[u8]) -> Option<&[u8]> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let length = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    if length == 0 { None } else { digits.get(length..) }
+    if length == 0 {
+        None
+    } else {
+        digits.get(length..)
+    }
 }
 
 /// Appends an `int2vector` or `oidvector`: elements with blanks between them.
-pub(super) fn write_vector(writer: &mut Writer, numbers: bool, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(super) fn write_vector(
+    writer: &mut Writer,
+    numbers: bool,
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
     let element = if numbers { Kind::Number } else { Kind::Text };
     out.push(b'[');
     if !text.is_empty() {
@@ -124,7 +143,10 @@ mod tests {
         let result = Writer::default().write(kind, text, &mut out);
         let out = String::from_utf8(out).unwrap();
         let json = out.strip_prefix("before").unwrap().to_owned();
-        assert!(result.is_ok() || json.is_empty(), "{json} is left of a misfit");
+        assert!(
+            result.is_ok() || json.is_empty(),
+            "{json} is left of a misfit"
+        );
         result.map(|()| json)
     }
 
@@ -147,11 +169,20 @@ mod tests {
     #[test]
     fn elements_are_quoted_where_they_must_be() {
         for (text, value) in [
-            (r#"{"NULL",NULL,null,"null"}"#, r#"["NULL",null,"null","null"]"#),
+            (
+                r#"{"NULL",NULL,null,"null"}"#,
+                r#"["NULL",null,"null","null"]"#,
+            ),
             (r#"{""}"#, r#"[""]"#),
-            (r#"{a,"b c","d,e","{f}","g\"h","i\\j"}"#, r#"["a","b c","d,e","{f}","g\"h","i\\j"]"#),
+            (
+                r#"{a,"b c","d,e","{f}","g\"h","i\\j"}"#,
+                r#"["a","b c","d,e","{f}","g\"h","i\\j"]"#,
+            ),
             ("{\"a\nb\",\"\\\\\"}", r#"["a\nb","\\"]"#),
-            ("{\u{e4},\"\u{e4} \\\"\u{1f600}\"}", "[\"\u{e4}\",\"\u{e4} \\\"\u{1f600}\"]"),
+            (
+                "{\u{e4},\"\u{e4} \\\"\u{1f600}\"}",
+                "[\"\u{e4}\",\"\u{e4} \\\"\u{1f600}\"]",
+            ),
         ] {
             assert_eq!(json(Kind::Text, text).as_deref(), Ok(value), "{text}");
         }
@@ -170,22 +201,35 @@ mod tests {
         );
         // An array of a domain over arrays.
         assert_eq!(
-            json(Kind::array(Kind::Number, b','), r#"{"{1,2}","{3}","{}",NULL}"#).unwrap(),
+            json(
+                Kind::array(Kind::Number, b','),
+                r#"{"{1,2}","{3}","{}",NULL}"#
+            )
+            .unwrap(),
             "[[1,2],[3],[],null]"
         );
-        assert_eq!(json(Kind::Vector { numbers: true }, r#"{"1 2",3,""}"#).unwrap(), "[[1,2],[3],[]]");
+        assert_eq!(
+            json(Kind::Vector { numbers: true }, r#"{"1 2",3,""}"#).unwrap(),
+            "[[1,2],[3],[]]"
+        );
     }
 
     #[test]
     fn the_delimiter_is_that_of_the_element() {
         let boxes = Kind::array(Kind::Text, b';');
-        assert_eq!(json_of(&boxes, b"{(1,1),(0,0);(2,2),(0,0)}").unwrap(), r#"["(1,1),(0,0)","(2,2),(0,0)"]"#);
+        assert_eq!(
+            json_of(&boxes, b"{(1,1),(0,0);(2,2),(0,0)}").unwrap(),
+            r#"["(1,1),(0,0)","(2,2),(0,0)"]"#
+        );
     }
 
     #[test]
     fn an_element_that_is_not_utf8_is_kept_as_bytes() {
         let texts = Kind::array(Kind::Text, b',');
-        assert_eq!(json_of(&texts, b"{a,\xe4,\"\\\"\xe4\"}").unwrap(), r#"["a",{"base64":"5A=="},{"base64":"IuQ="}]"#);
+        assert_eq!(
+            json_of(&texts, b"{a,\xe4,\"\\\"\xe4\"}").unwrap(),
+            r#"["a",{"base64":"5A=="},{"base64":"IuQ="}]"#
+        );
     }
 
     #[test]
@@ -230,7 +274,10 @@ mod tests {
         let numbers = Kind::Vector { numbers: true };
         assert_eq!(json_of(&numbers, b"1 -2 3").unwrap(), "[1,-2,3]");
         assert_eq!(json_of(&numbers, b"").unwrap(), "[]");
-        assert_eq!(json_of(&Kind::Vector { numbers: false }, b"23 25").unwrap(), r#"["23","25"]"#);
+        assert_eq!(
+            json_of(&Kind::Vector { numbers: false }, b"23 25").unwrap(),
+            r#"["23","25"]"#
+        );
         assert_eq!(json_of(&numbers, b"1  2"), Err(Misfit));
         assert_eq!(json_of(&numbers, b" 1"), Err(Misfit));
     }

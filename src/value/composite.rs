@@ -56,7 +56,9 @@ mod tests {
 
     fn json(kind: &Kind, text: &str) -> Result<String, Misfit> {
         let mut out = Vec::new();
-        Writer::default().write(kind, text.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
+        Writer::default()
+            .write(kind, text.as_bytes(), &mut out)
+            .map(|()| String::from_utf8(out).unwrap())
     }
 
     fn pair() -> Kind {
@@ -69,7 +71,10 @@ mod tests {
             ("(1,a)", r#"{"n":1,"t":"a"}"#),
             ("(,)", r#"{"n":null,"t":null}"#),
             (r#"(-1.50,"")"#, r#"{"n":-1.50,"t":""}"#),
-            (r#"(1,"a ""b"" \\ c, (d)")"#, r#"{"n":1,"t":"a \"b\" \\ c, (d)"}"#),
+            (
+                r#"(1,"a ""b"" \\ c, (d)")"#,
+                r#"{"n":1,"t":"a \"b\" \\ c, (d)"}"#,
+            ),
             ("(1,\"a\nb\")", r#"{"n":1,"t":"a\nb"}"#),
             ("(1,NULL)", r#"{"n":1,"t":"NULL"}"#),
             ("(1,{)", r#"{"n":1,"t":"{"}"#),
@@ -84,9 +89,12 @@ mod tests {
 
     #[test]
     fn composites_nest_with_arrays() {
-        let nested = Kind::composite([("p", pair()), ("ps", Kind::array(pair(), b',')), ("j", Kind::Json)]);
-        let text =
-            r#"("(1,""x """"y"""""")","{""(2,\\""a \\\\\\""\\\\\\"" \\\\\\\\\\"")"",NULL}","{""k"": ""\\""""}")"#;
+        let nested = Kind::composite([
+            ("p", pair()),
+            ("ps", Kind::array(pair(), b',')),
+            ("j", Kind::Json),
+        ]);
+        let text = r#"("(1,""x """"y"""""")","{""(2,\\""a \\\\\\""\\\\\\"" \\\\\\\\\\"")"",NULL}","{""k"": ""\\""""}")"#;
         assert_eq!(
             json(&nested, text).unwrap(),
             r#"{"p":{"n":1,"t":"x \"y\""},"ps":[{"n":2,"t":"a \"\" \\"},null],"j":{"k": "\""}}"#
@@ -113,7 +121,10 @@ mod tests {
         ] {
             assert_eq!(json(&pair(), text), Err(Misfit), "{text}");
         }
-        assert_eq!(json(&Kind::composite([("a", Kind::Bool)]), "(1)"), Err(Misfit));
+        assert_eq!(
+            json(&Kind::composite([("a", Kind::Bool)]), "(1)"),
+            Err(Misfit)
+        );
         assert_eq!(json(&Kind::composite([]), "(1)"), Err(Misfit));
     }
 }

@@ -1,12 +1,18 @@
-//! hstore: `"a"=>"1", "b"=>NULL`, to an object of strings and nulls, as its own cast to `json` makes it.
+//! hstore: `"a"=>"1", "b"=>NULL`, to an object of strings and nulls, as its own cast to `json`
+//! makes it.
 
 use super::kind::Kind;
 use super::quoted::Part;
 use super::string::{is_utf8, write_base64};
 use super::writer::{Misfit, Writer};
 
-/// Appends an hstore. One that is not UTF-8 is kept as bytes as a whole, for a key must be a string.
-pub(super) fn write_hstore(writer: &mut Writer, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+/// Appends an hstore. One that is not UTF-8 is kept as bytes as a whole, for a key must be a
+/// string.
+pub(super) fn write_hstore(
+    writer: &mut Writer,
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
     if !is_utf8(text) {
         write_base64(text, out);
         return Ok(());
@@ -30,7 +36,10 @@ pub(super) fn write_hstore(writer: &mut Writer, text: &[u8], out: &mut Vec<u8>) 
             _ => return Err(Misfit),
         };
         if !rest.is_empty() {
-            rest = rest.strip_prefix(b", ").filter(|rest| !rest.is_empty()).ok_or(Misfit)?;
+            rest = rest
+                .strip_prefix(b", ")
+                .filter(|rest| !rest.is_empty())
+                .ok_or(Misfit)?;
             out.push(b',');
         }
     }
@@ -44,7 +53,9 @@ mod tests {
 
     fn json(text: &[u8]) -> Result<String, Misfit> {
         let mut out = Vec::new();
-        Writer::default().write(&Kind::Hstore, text, &mut out).map(|()| String::from_utf8(out).unwrap())
+        Writer::default()
+            .write(&Kind::Hstore, text, &mut out)
+            .map(|()| String::from_utf8(out).unwrap())
     }
 
     #[test]
@@ -52,10 +63,19 @@ mod tests {
         for (text, value) in [
             ("", "{}"),
             (r#""a"=>"1""#, r#"{"a":"1"}"#),
-            (r#""a"=>"1", "b"=>NULL, ""=>"""#, r#"{"a":"1","b":null,"":""}"#),
-            (r#""a\"b"=>"c\\d", "e f"=>"NULL""#, r#"{"a\"b":"c\\d","e f":"NULL"}"#),
+            (
+                r#""a"=>"1", "b"=>NULL, ""=>"""#,
+                r#"{"a":"1","b":null,"":""}"#,
+            ),
+            (
+                r#""a\"b"=>"c\\d", "e f"=>"NULL""#,
+                r#"{"a\"b":"c\\d","e f":"NULL"}"#,
+            ),
             ("\"a\"=>\"x, \\\"b\\\"=>1\"", r#"{"a":"x, \"b\"=>1"}"#),
-            ("\"\u{e4}\n\"=>\"\u{1f600}\"", "{\"\u{e4}\\n\":\"\u{1f600}\"}"),
+            (
+                "\"\u{e4}\n\"=>\"\u{1f600}\"",
+                "{\"\u{e4}\\n\":\"\u{1f600}\"}",
+            ),
         ] {
             assert_eq!(json(text.as_bytes()).as_deref(), Ok(value), "{text}");
         }
@@ -81,6 +101,9 @@ mod tests {
 
     #[test]
     fn one_that_is_not_utf8_is_kept_as_bytes() {
-        assert_eq!(json(b"\"\xe4\"=>NULL").unwrap(), r#"{"base64":"IuQiPT5OVUxM"}"#);
+        assert_eq!(
+            json(b"\"\xe4\"=>NULL").unwrap(),
+            r#"{"base64":"IuQiPT5OVUxM"}"#
+        );
     }
 }

@@ -1,14 +1,18 @@
 //! `json` and `jsonb`: embedded as they are, on one line, after a check that they are JSON.
 //!
-//! The check knows no limit of depth or length, as PostgreSQL allows thousands of levels and numbers of any length. It
-//! neither recurses nor looks at what the values mean.
+//! The check knows no limit of depth or length, as PostgreSQL allows thousands of levels and
+//! numbers of any length. It neither recurses nor looks at what the values mean.
 
 use super::scalar::skip_number;
 use super::string::{is_plain, is_utf8, unescaped_prefix, write_base64};
 use super::writer::Misfit;
 
 /// Appends a document, its line breaks turned into blanks. `nesting` is a buffer to reuse.
-pub(super) fn write_json(text: &[u8], nesting: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(super) fn write_json(
+    text: &[u8],
+    nesting: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<(), Misfit> {
     // Nearly all are ASCII without control characters: one look for all that needs more care.
     let plain = is_plain(text);
     if !plain && !is_utf8(text) {
@@ -67,7 +71,9 @@ fn is_document(text: &[u8], nesting: &mut Vec<u8>) -> Option<()> {
         };
         // Behind a value.
         loop {
-            let Some(closing) = nesting.last() else { return skip_blanks(rest).is_empty().then_some(()) };
+            let Some(closing) = nesting.last() else {
+                return skip_blanks(rest).is_empty().then_some(());
+            };
             let (byte, behind) = token(rest)?;
             rest = behind;
             if byte == b',' {
@@ -94,7 +100,9 @@ fn token(text: &[u8]) -> Option<(u8, &[u8])> {
         // As the server prints jsonb.
         [byte, behind @ ..] if *byte > b' ' => Some((*byte, behind)),
         [b' ', byte, behind @ ..] if *byte > b' ' => Some((*byte, behind)),
-        _ => skip_blanks(text).split_first().map(|(byte, behind)| (*byte, behind)),
+        _ => skip_blanks(text)
+            .split_first()
+            .map(|(byte, behind)| (*byte, behind)),
     }
 }
 
@@ -121,8 +129,16 @@ fn skip_string(mut text: &[u8]) -> Option<&[u8]> {
     loop {
         text = match text.get(unescaped_prefix(text)..)? {
             [b'"', behind @ ..] => return Some(behind),
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', behind @ ..] => behind,
-            [b'\\', b'u', a, b, c, d, behind @ ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => behind,
+            [
+                b'\\',
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                behind @ ..,
+            ] => behind,
+            [b'\\', b'u', a, b, c, d, behind @ ..]
+                if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) =>
+            {
+                behind
+            }
             _ => return None,
         };
     }
@@ -163,7 +179,10 @@ mod tests {
 
     #[test]
     fn line_breaks_become_blanks() {
-        assert_eq!(json(b"{\n  \"a\":\r\n\t[1,\n2]\n}\n").unwrap(), "{   \"a\":  \t[1, 2] } ");
+        assert_eq!(
+            json(b"{\n  \"a\":\r\n\t[1,\n2]\n}\n").unwrap(),
+            "{   \"a\":  \t[1, 2] } "
+        );
         assert_eq!(json(b"\n1").unwrap(), " 1");
         assert_eq!(json(b"\"a\\nb\"").unwrap(), "\"a\\nb\"");
     }

@@ -1,12 +1,14 @@
 //! What is to be done to the text of a type to make it JSON.
 //!
-//! The rules are those of `json_categorize_type` in PostgreSQL's `json.c` (since 17 in `jsonfuncs.c`).
+//! The rules are those of `json_categorize_type` in PostgreSQL's `json.c` (since 17 in
+//! `jsonfuncs.c`).
 
 use super::string::write_string;
 use postgres::types::{self as builtin, Type};
 use std::rc::Rc;
 
-/// How the text of a type becomes JSON. Cheap to clone; nested to a depth that [`super::Types`] bounds.
+/// How the text of a type becomes JSON. Cheap to clone; nested to a depth that [`super::Types`]
+/// bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The text, as a string: every type that has no rule of its own.
@@ -23,7 +25,8 @@ pub enum Kind {
     Json,
     /// An object of strings and nulls.
     Hstore,
-    /// `int2vector` (numbers) and `oidvector` (strings): an array whose text has blanks between its elements.
+    /// `int2vector` (numbers) and `oidvector` (strings): an array whose text has blanks between its
+    /// elements.
     Vector {
         /// Are the elements numbers?
         numbers: bool,
@@ -53,12 +56,15 @@ pub struct Attribute {
 }
 
 impl Kind {
-    /// The kind of a type whose number is the same in every server (below 10000), but for the row types of system catalogs.
+    /// The kind of a type whose number is the same in every server (below 10000), but for the row
+    /// types of system catalogs.
     pub(super) fn of_builtin(oid: u32) -> Option<Kind> {
         let builtin = Type::from_oid(oid)?;
         Some(match builtin {
             Type::BOOL => Kind::Bool,
-            Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC => Kind::Number,
+            Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8 | Type::NUMERIC => {
+                Kind::Number
+            }
             Type::TIMESTAMP => Kind::Timestamp,
             Type::TIMESTAMPTZ => Kind::TimestampTz,
             Type::JSON | Type::JSONB => Kind::Json,
@@ -81,7 +87,12 @@ impl Kind {
 
     /// A composite type with these attributes.
     pub fn composite<'a>(attributes: impl IntoIterator<Item = (&'a str, Kind)>) -> Kind {
-        Kind::Composite(attributes.into_iter().map(|(name, kind)| Attribute::new(name, kind)).collect())
+        Kind::Composite(
+            attributes
+                .into_iter()
+                .map(|(name, kind)| Attribute::new(name, kind))
+                .collect(),
+        )
     }
 }
 
@@ -90,7 +101,10 @@ impl Attribute {
         let mut key = Vec::with_capacity(name.len() + 3);
         write_string(name.as_bytes(), &mut key);
         key.push(b':');
-        Attribute { key: key.into(), kind }
+        Attribute {
+            key: key.into(),
+            kind,
+        }
     }
 }
 
@@ -114,7 +128,10 @@ mod tests {
             (701, Some(Kind::Number)),
             (790, Some(Kind::Text)),
             (1007, Some(Kind::array(Kind::Number, b','))),
-            (1006, Some(Kind::array(Kind::Vector { numbers: true }, b','))),
+            (
+                1006,
+                Some(Kind::array(Kind::Vector { numbers: true }, b',')),
+            ),
             (1020, Some(Kind::array(Kind::Text, b';'))),
             (1082, Some(Kind::Text)),
             (1083, Some(Kind::Text)),

@@ -1,8 +1,9 @@
 //! Values: the text that the server sent for a type, to JSON as `row_to_json` prints it.
 //!
-//! The renderer asks [`Types`] once per column what [`Kind`] of value its type has, and [`Writer`] once per value to append
-//! it as JSON. A text that does not fit its kind is a [`Misfit`]: [`Types::kind_after_misfit`] then asks the catalog whether the type has
-//! changed, and what fits nothing is written by [`write_string`]. Whatever the text, what is written is valid JSON on one
+//! The renderer asks [`Types`] once per column what [`Kind`] of value its type has, and [`Writer`]
+//! once per value to append it as JSON. A text that does not fit its kind is a [`Misfit`]:
+//! [`Types::kind_after_misfit`] then asks the catalog whether the type has changed, and what fits
+//! nothing is written by [`write_string`]. Whatever the text, what is written is valid JSON on one
 //! line.
 
 mod array;
@@ -42,22 +43,38 @@ mod tests {
     fn samples() -> Vec<(Kind, &'static str)> {
         let numbers = Kind::array(Kind::Number, b',');
         let pair = Kind::composite([("n", Kind::Number), ("t", Kind::Text)]);
-        let nested = Kind::composite([("p", pair.clone()), ("ps", Kind::array(pair.clone(), b',')), ("j", Kind::Json)]);
+        let nested = Kind::composite([
+            ("p", pair.clone()),
+            ("ps", Kind::array(pair.clone(), b',')),
+            ("j", Kind::Json),
+        ]);
         vec![
             (Kind::Text, "a \"b\" \\ \u{e4}\n\u{1f600}"),
             (Kind::Bool, "t"),
             (Kind::Number, "-12345678901234567890.5e-10"),
             (Kind::Timestamp, "2026-11-20 09:23:34.946212 BC"),
             (Kind::TimestampTz, "2026-11-20 09:23:34.946212-03:30 BC"),
-            (Kind::Json, "{\"a\": [1, -2.5e7, \"x\\\"\\u00e4\\n\u{e4}\", {}], \"a\":\n[true, false, null]}"),
+            (
+                Kind::Json,
+                "{\"a\": [1, -2.5e7, \"x\\\"\\u00e4\\n\u{e4}\", {}], \"a\":\n[true, false, null]}",
+            ),
             (Kind::Hstore, r#""a"=>"b\"c", "d\\"=>NULL, ""=>"""#),
             (Kind::Vector { numbers: true }, "1 2 -3"),
             (Kind::Vector { numbers: false }, "23 25"),
             (numbers, "[0:1][2:3]={{1,NULL},{-3.5,NaN}}"),
-            (Kind::array(Kind::Text, b','), r#"{a,"b c",NULL,"NULL","d\"\\",""}"#),
-            (Kind::array(Kind::Json, b','), r#"{"{\"a\": \"b\\\"c\"}",1,null}"#),
+            (
+                Kind::array(Kind::Text, b','),
+                r#"{a,"b c",NULL,"NULL","d\"\\",""}"#,
+            ),
+            (
+                Kind::array(Kind::Json, b','),
+                r#"{"{\"a\": \"b\\\"c\"}",1,null}"#,
+            ),
             (Kind::array(Kind::Hstore, b','), r#"{"\"a\"=>\"b\\\"\""}"#),
-            (Kind::array(Kind::TimestampTz, b','), r#"{"2026-11-20 09:23:34+00",infinity}"#),
+            (
+                Kind::array(Kind::TimestampTz, b','),
+                r#"{"2026-11-20 09:23:34+00",infinity}"#,
+            ),
             (Kind::array(Kind::Text, b';'), "{(1,1),(0,0);(2,2),(0,0)}"),
             (pair, r#"(1,"a ""b"" \\ c, (d)")"#),
             (
@@ -95,16 +112,28 @@ mod tests {
                 Ok(()) => fits += 1,
                 Err(Misfit) => {
                     misfits += 1;
-                    assert_eq!(out, b"[", "round {round}: something is left of {text:?} for {kind:?}");
+                    assert_eq!(
+                        out, b"[",
+                        "round {round}: something is left of {text:?} for {kind:?}"
+                    );
                     write_string(&text, &mut out);
                 }
             }
             out.push(b']');
             if let Err(error) = serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(&out) {
-                panic!("round {round}: {error}: {} of {text:?} for {kind:?}", String::from_utf8_lossy(&out));
+                panic!(
+                    "round {round}: {error}: {} of {text:?} for {kind:?}",
+                    String::from_utf8_lossy(&out)
+                );
             }
-            assert!(!out.iter().any(|byte| matches!(byte, b'\n' | b'\r')), "round {round}: a line break in {text:?}");
+            assert!(
+                !out.iter().any(|byte| matches!(byte, b'\n' | b'\r')),
+                "round {round}: a line break in {text:?}"
+            );
         }
-        assert!(fits > 50_000 && misfits > 50_000, "{fits} fits and {misfits} misfits prove little");
+        assert!(
+            fits > 50_000 && misfits > 50_000,
+            "{fits} fits and {misfits} misfits prove little"
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! The names of built-in types with their modifiers, as `format_type` prints them (and so wal2json): `numeric(10,2)`.
+//! The names of built-in types with their modifiers, as `format_type` prints them (and so
+//! wal2json): `numeric(10,2)`.
 
-/// The name of the built-in type that `pg_type.typname` calls `typname`, for a column with this `atttypmod`.
+/// The name of the built-in type that `pg_type.typname` calls `typname`, for a column with this
+/// `atttypmod`.
 pub(super) fn format_builtin(typname: &str, modifier: i32) -> String {
     if let Some(element) = typname.strip_prefix('_') {
         return format_builtin(element, modifier) + "[]";
@@ -42,7 +44,11 @@ fn precision_and_scale(modifier: i32) -> String {
         return String::new();
     }
     let bits = modifier - 4;
-    format!("({},{})", bits >> 16 & 0xFFFF, ((bits & 0x7FF) ^ 1024) - 1024)
+    format!(
+        "({},{})",
+        bits >> 16 & 0xFFFF,
+        ((bits & 0x7FF) ^ 1024) - 1024
+    )
 }
 
 /// `intervaltypmodout`: the fields above the digits of a second.
@@ -142,13 +148,24 @@ mod tests {
             ("interval", 469762048, "interval hour to second(0)"),
             ("bit", -1, "\"bit\""),
         ] {
-            assert_eq!(format_builtin(typname, modifier), name, "{typname} {modifier}");
+            assert_eq!(
+                format_builtin(typname, modifier),
+                name,
+                "{typname} {modifier}"
+            );
         }
     }
 
     #[test]
     fn no_modifier_is_too_odd() {
-        for typname in ["varchar", "numeric", "bit", "interval", "timestamp", "_bpchar"] {
+        for typname in [
+            "varchar",
+            "numeric",
+            "bit",
+            "interval",
+            "timestamp",
+            "_bpchar",
+        ] {
             for modifier in [i32::MIN, -2, 0, 1, 3, 4, i32::MAX] {
                 assert!(!format_builtin(typname, modifier).is_empty());
             }

@@ -1,6 +1,7 @@
 //! Parts of a value's text, as arrays, composites and hstore quote them.
 //!
-//! Between double quotes a backslash makes the next byte stand for itself; composites double quotes as well.
+//! Between double quotes a backslash makes the next byte stand for itself; composites double quotes
+//! as well.
 
 use super::string::{escape_byte, is_utf8, unescaped_prefix};
 
@@ -16,7 +17,10 @@ pub(super) struct Part<'a> {
 impl<'a> Part<'a> {
     /// A part that is not quoted.
     pub fn bare(raw: &'a [u8]) -> Part<'a> {
-        Part { raw, escaped: false }
+        Part {
+            raw,
+            escaped: false,
+        }
     }
 
     /// Splits behind the closing quote. `text` begins behind the opening one.
@@ -39,7 +43,13 @@ impl<'a> Part<'a> {
             at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
             let behind = text.get(at + 1..)?;
             if text.get(at) == Some(&b'"') && !goes_on(behind) {
-                return Some((Part { raw: text.get(..at)?, escaped }, behind));
+                return Some((
+                    Part {
+                        raw: text.get(..at)?,
+                        escaped,
+                    },
+                    behind,
+                ));
             }
             escaped = true;
             at += 2;
@@ -63,10 +73,11 @@ impl<'a> Part<'a> {
         out.extend_from_slice(rest);
     }
 
-    /// Appends what the part stands for as a JSON string, without a copy in between. False: it is not UTF-8 and nothing was
-    /// appended.
+    /// Appends what the part stands for as a JSON string, without a copy in between. False: it is
+    /// not UTF-8 and nothing was appended.
     pub fn append_as_string(&self, out: &mut Vec<u8>) -> bool {
-        // Bytes that make the next one stand for itself are ASCII, so text is UTF-8 without them if it is with them.
+        // Bytes that make the next one stand for itself are ASCII, so text is UTF-8 without them if
+        // it is with them.
         if !is_utf8(self.raw) {
             return false;
         }
@@ -104,16 +115,32 @@ mod tests {
             (r#"a\"b"}"#, r#"a\"b"#, true, "}"),
             (r#"a\\"}"#, r"a\\", true, "}"),
         ] {
-            let part = Part { raw: raw.as_bytes(), escaped };
-            assert_eq!(Part::quoted(text.as_bytes()), Some((part, behind.as_bytes())), "{text}");
+            let part = Part {
+                raw: raw.as_bytes(),
+                escaped,
+            };
+            assert_eq!(
+                Part::quoted(text.as_bytes()),
+                Some((part, behind.as_bytes())),
+                "{text}"
+            );
         }
         for text in ["", "abc", r"abc\", r#"abc\""#] {
             assert_eq!(Part::quoted(text.as_bytes()), None, "{text}");
         }
-        let part = Part { raw: br#"a""b"#, escaped: true };
-        assert_eq!(Part::quoted_by_doubling(br#"a""b",c"#), Some((part, &b",c"[..])));
+        let part = Part {
+            raw: br#"a""b"#,
+            escaped: true,
+        };
+        assert_eq!(
+            Part::quoted_by_doubling(br#"a""b",c"#),
+            Some((part, &b",c"[..]))
+        );
         assert_eq!(Part::quoted_by_doubling(br#"a"""#), None);
-        assert_eq!(Part::quoted(br#"a""b",c"#), Some((Part::bare(b"a"), &br#""b",c"#[..])));
+        assert_eq!(
+            Part::quoted(br#"a""b",c"#),
+            Some((Part::bare(b"a"), &br#""b",c"#[..]))
+        );
     }
 
     #[test]
@@ -126,7 +153,10 @@ mod tests {
             ("\\\n\\\u{e4}", "\n\u{e4}"),
             ("", ""),
         ] {
-            let part = Part { raw: raw.as_bytes(), escaped: true };
+            let part = Part {
+                raw: raw.as_bytes(),
+                escaped: true,
+            };
             let mut out = Vec::new();
             part.append_to(&mut out);
             assert_eq!(String::from_utf8(out).unwrap(), value);
@@ -139,7 +169,13 @@ mod tests {
     #[test]
     fn says_when_it_is_not_utf8() {
         let mut out = Vec::new();
-        assert!(!Part { raw: b"a\\\"\xff", escaped: true }.append_as_string(&mut out));
+        assert!(
+            !Part {
+                raw: b"a\\\"\xff",
+                escaped: true
+            }
+            .append_as_string(&mut out)
+        );
         assert!(out.is_empty());
     }
 }

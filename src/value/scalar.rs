@@ -6,7 +6,10 @@ use super::writer::Misfit;
 /// Appends a number as it is if JSON has it, else as a string.
 #[inline]
 pub(super) fn write_number(text: &[u8], out: &mut Vec<u8>) {
-    match text.split_first().and_then(|(first, rest)| skip_number(*first, rest)) {
+    match text
+        .split_first()
+        .and_then(|(first, rest)| skip_number(*first, rest))
+    {
         Some([]) => out.extend_from_slice(text),
         _ => write_string(text, out),
     }
@@ -15,8 +18,11 @@ pub(super) fn write_number(text: &[u8], out: &mut Vec<u8>) {
 /// What is behind the JSON number that begins with `first` and goes on with `text`.
 #[inline]
 pub(super) fn skip_number(first: u8, text: &[u8]) -> Option<&[u8]> {
-    let (first, text) =
-        if first == b'-' { text.split_first().map(|(first, text)| (*first, text))? } else { (first, text) };
+    let (first, text) = if first == b'-' {
+        text.split_first().map(|(first, text)| (*first, text))?
+    } else {
+        (first, text)
+    };
     let mut rest = match first {
         b'0' => text,
         b'1'..=b'9' => skip_any_digits(text),
@@ -59,8 +65,8 @@ pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// Appends a timestamp that the server printed under `datestyle = ISO`: `YYYY-MM-DD HH:MM:SS[.ffffff][zone][ BC]`.
-/// JSON has a `T` for the blank, and a zone always has minutes.
+/// Appends a timestamp that the server printed under `datestyle = ISO`: `YYYY-MM-DD
+/// HH:MM:SS[.ffffff][zone][ BC]`. JSON has a `T` for the blank, and a zone always has minutes.
 #[inline]
 pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
     // Nearly all have a year of four digits, and a zone of whole hours.
@@ -95,7 +101,8 @@ fn is_moment(text: &[u8; 19]) -> bool {
         && matches_digits(text.last_chunk(), b"00:00:00")
 }
 
-/// Has the text digits where the pattern has zeros, and the same bytes elsewhere? All eight at once.
+/// Has the text digits where the pattern has zeros, and the same bytes elsewhere? All eight at
+/// once.
 #[inline]
 fn matches_digits(text: Option<&[u8; 8]>, pattern: &[u8; 8]) -> bool {
     // Bytes that differ by no more than this from the pattern do not reach the high bit.
@@ -155,7 +162,9 @@ fn split(text: &[u8], at: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
 /// A year of at least four digits, month and day.
 fn is_date(text: &[u8]) -> bool {
     match text {
-        [year @ .., b'-', a, b, b'-', c, d] => year.len() >= 4 && digits(year) && digits([a, b, c, d]),
+        [year @ .., b'-', a, b, b'-', c, d] => {
+            year.len() >= 4 && digits(year) && digits([a, b, c, d])
+        }
         _ => false,
     }
 }
@@ -249,17 +258,45 @@ mod tests {
     #[test]
     fn timestamps_are_iso_8601() {
         for (zoned, text, json) in [
-            (false, "2026-11-20 09:23:34.946212", "2026-11-20T09:23:34.946212"),
+            (
+                false,
+                "2026-11-20 09:23:34.946212",
+                "2026-11-20T09:23:34.946212",
+            ),
             (false, "2026-11-20 09:23:34", "2026-11-20T09:23:34"),
-            (false, "294276-12-31 23:59:59.999999", "294276-12-31T23:59:59.999999"),
+            (
+                false,
+                "294276-12-31 23:59:59.999999",
+                "294276-12-31T23:59:59.999999",
+            ),
             (false, "0044-03-15 12:00:00 BC", "0044-03-15T12:00:00 BC"),
             (false, "infinity", "infinity"),
             (false, "-infinity", "-infinity"),
-            (true, "2026-11-20 09:23:34.946212+00", "2026-11-20T09:23:34.946212+00:00"),
-            (true, "2026-11-20 09:23:34-03:30", "2026-11-20T09:23:34-03:30"),
-            (true, "1800-01-01 00:00:00-04:56:02", "1800-01-01T00:00:00-04:56:02"),
-            (true, "4713-01-01 00:00:00+00 BC", "4713-01-01T00:00:00+00:00 BC"),
-            (true, "10000-01-01 00:00:00.5+13", "10000-01-01T00:00:00.5+13:00"),
+            (
+                true,
+                "2026-11-20 09:23:34.946212+00",
+                "2026-11-20T09:23:34.946212+00:00",
+            ),
+            (
+                true,
+                "2026-11-20 09:23:34-03:30",
+                "2026-11-20T09:23:34-03:30",
+            ),
+            (
+                true,
+                "1800-01-01 00:00:00-04:56:02",
+                "1800-01-01T00:00:00-04:56:02",
+            ),
+            (
+                true,
+                "4713-01-01 00:00:00+00 BC",
+                "4713-01-01T00:00:00+00:00 BC",
+            ),
+            (
+                true,
+                "10000-01-01 00:00:00.5+13",
+                "10000-01-01T00:00:00.5+13:00",
+            ),
             (true, "infinity", "infinity"),
         ] {
             let mut out = Vec::new();
@@ -274,8 +311,16 @@ mod tests {
             for byte in 0..=255 {
                 let mut text = *b"12:34-56";
                 text[place] = byte;
-                let expected = if matches!(place, 2 | 5) { byte == b"12:34-56"[place] } else { byte.is_ascii_digit() };
-                assert_eq!(matches_digits(Some(&text), b"00:00-00"), expected, "{byte} at {place}");
+                let expected = if matches!(place, 2 | 5) {
+                    byte == b"12:34-56"[place]
+                } else {
+                    byte.is_ascii_digit()
+                };
+                assert_eq!(
+                    matches_digits(Some(&text), b"00:00-00"),
+                    expected,
+                    "{byte} at {place}"
+                );
             }
         }
     }
@@ -300,7 +345,10 @@ mod tests {
             (true, " BC"),
         ] {
             let mut out = Vec::new();
-            assert!(write_timestamp(text.as_bytes(), zoned, &mut out).is_err(), "{text}");
+            assert!(
+                write_timestamp(text.as_bytes(), zoned, &mut out).is_err(),
+                "{text}"
+            );
             assert!(out.is_empty());
         }
     }

@@ -39,7 +39,9 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     loop {
         let (plain, special) = rest.split_at(unescaped_prefix(rest));
         out.extend_from_slice(plain);
-        let Some((&byte, behind)) = special.split_first() else { return };
+        let Some((&byte, behind)) = special.split_first() else {
+            return;
+        };
         escape_byte(byte, out);
         rest = behind;
     }
@@ -67,7 +69,13 @@ pub(super) fn escape_byte(byte: u8, out: &mut Vec<u8>) {
         0x0c => b'f',
         0x0d => b'r',
         _ => {
-            let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+            let digit = |half: u8| {
+                if half < 10 {
+                    b'0' + half
+                } else {
+                    b'a' + half - 10
+                }
+            };
             out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
             return;
         }
@@ -78,7 +86,9 @@ pub(super) fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 /// How many bytes from the first on stand in a JSON string for themselves and are ASCII.
 #[inline]
 fn plain_prefix(text: &[u8]) -> usize {
-    prefix_without(text, |word| control_quote_or_backslash(word) | word & HIGH_BITS)
+    prefix_without(text, |word| {
+        control_quote_or_backslash(word) | word & HIGH_BITS
+    })
 }
 
 /// How many bytes from the first on stand in a JSON string for themselves.
@@ -91,8 +101,8 @@ const LOW_BITS: u64 = u64::MAX / 255;
 const HIGH_BITS: u64 = LOW_BITS << 7;
 const BLANKS: u64 = LOW_BITS * b' ' as u64;
 
-/// Looks at eight bytes at a time: `marks` sets the high bit of the bytes that it looks for. It may also set that of bytes
-/// behind the first of them, as carries do.
+/// Looks at eight bytes at a time: `marks` sets the high bit of the bytes that it looks for. It may
+/// also set that of bytes behind the first of them, as carries do.
 #[inline(always)]
 fn prefix_without(text: &[u8], marks: impl Fn(u64) -> u64) -> usize {
     let (words, _) = text.as_chunks::<8>();
@@ -103,20 +113,31 @@ fn prefix_without(text: &[u8], marks: impl Fn(u64) -> u64) -> usize {
         }
     }
     // The rest, together with bytes before it that are known to hold nothing.
-    let (start, word) = match (text.last_chunk::<8>(), text.first_chunk::<4>(), text.last_chunk::<4>()) {
+    let (start, word) = match (
+        text.last_chunk::<8>(),
+        text.first_chunk::<4>(),
+        text.last_chunk::<4>(),
+    ) {
         (Some(last), ..) => (text.len() - 8, u64::from_le_bytes(*last)),
-        // At most seven bytes: two halves that overlap. What is marked in the second half alone lies behind the first.
+        // At most seven bytes: two halves that overlap. What is marked in the second half alone
+        // lies behind the first.
         (None, Some(first), Some(last)) => {
             let first = u64::from(u32::from_le_bytes(*first));
             if marks(first | BLANKS << 32) & (u64::MAX >> 32) != 0 {
                 (0, first | BLANKS << 32)
             } else {
-                (text.len() - 4, u64::from(u32::from_le_bytes(*last)) | BLANKS << 32)
+                (
+                    text.len() - 4,
+                    u64::from(u32::from_le_bytes(*last)) | BLANKS << 32,
+                )
             }
         }
         _ => {
             let byte = |index: usize| text.get(index).copied().unwrap_or(b' ');
-            (0, u64::from_le_bytes([byte(0), byte(1), byte(2), b' ', b' ', b' ', b' ', b' ']))
+            (
+                0,
+                u64::from_le_bytes([byte(0), byte(1), byte(2), b' ', b' ', b' ', b' ', b' ']),
+            )
         }
     };
     match marks(word) {
@@ -129,7 +150,8 @@ fn prefix_without(text: &[u8], marks: impl Fn(u64) -> u64) -> usize {
 #[inline(always)]
 fn control_quote_or_backslash(word: u64) -> u64 {
     let zero = |x: u64| x.wrapping_sub(LOW_BITS) & !x;
-    let quote_or_backslash = zero(word ^ (LOW_BITS * b'"' as u64)) | zero(word ^ (LOW_BITS * b'\\' as u64));
+    let quote_or_backslash =
+        zero(word ^ (LOW_BITS * b'"' as u64)) | zero(word ^ (LOW_BITS * b'\\' as u64));
     control(word) | quote_or_backslash & HIGH_BITS
 }
 
@@ -153,10 +175,16 @@ mod tests {
     fn escapes_what_json_must_escape() {
         assert_eq!(string(b""), r#""""#);
         assert_eq!(string(b"plain"), r#""plain""#);
-        assert_eq!(string("Gr\u{e4}\u{df}e \u{1f600}".as_bytes()), "\"Gr\u{e4}\u{df}e \u{1f600}\"");
+        assert_eq!(
+            string("Gr\u{e4}\u{df}e \u{1f600}".as_bytes()),
+            "\"Gr\u{e4}\u{df}e \u{1f600}\""
+        );
         assert_eq!(string(b"a\"b\\c/d"), r#""a\"b\\c/d""#);
         assert_eq!(string(b"\x08\x09\x0a\x0c\x0d"), r#""\b\t\n\f\r""#);
-        assert_eq!(string(b"\x00\x01\x1b\x1f\x7f"), "\"\\u0000\\u0001\\u001b\\u001f\x7f\"");
+        assert_eq!(
+            string(b"\x00\x01\x1b\x1f\x7f"),
+            "\"\\u0000\\u0001\\u001b\\u001f\x7f\""
+        );
     }
 
     #[test]
@@ -166,7 +194,10 @@ mod tests {
         for length in [766, 767, 768, 769, 5000] {
             let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8 | 0x80).collect();
             let value: serde_json::Value = serde_json::from_str(&string(&bytes)).unwrap();
-            assert_eq!(STANDARD.decode(value["base64"].as_str().unwrap()).unwrap(), bytes);
+            assert_eq!(
+                STANDARD.decode(value["base64"].as_str().unwrap()).unwrap(),
+                bytes
+            );
         }
     }
 
@@ -178,7 +209,11 @@ mod tests {
                     let mut text = vec![b'x'; length];
                     text[place] = byte;
                     let escaped = byte < 0x20 || byte == b'"' || byte == b'\\';
-                    assert_eq!(unescaped_prefix(&text) == length, !escaped, "{byte} at {place} of {length}");
+                    assert_eq!(
+                        unescaped_prefix(&text) == length,
+                        !escaped,
+                        "{byte} at {place} of {length}"
+                    );
                     assert_eq!(plain_prefix(&text) == length, !escaped && byte < 0x80);
                     if escaped {
                         assert_eq!(unescaped_prefix(&text), place);
@@ -186,7 +221,10 @@ mod tests {
                     }
                     if byte < 0x80 {
                         let text = String::from_utf8(text).unwrap();
-                        assert_eq!(serde_json::from_str::<String>(&string(text.as_bytes())).unwrap(), text);
+                        assert_eq!(
+                            serde_json::from_str::<String>(&string(text.as_bytes())).unwrap(),
+                            text
+                        );
                     }
                 }
             }
@@ -196,6 +234,9 @@ mod tests {
     #[test]
     fn specials_side_by_side_are_all_escaped() {
         let text: String = (0..0x80u8).chain((0..0x80).rev()).map(char::from).collect();
-        assert_eq!(serde_json::from_str::<String>(&string(text.as_bytes())).unwrap(), text);
+        assert_eq!(
+            serde_json::from_str::<String>(&string(text.as_bytes())).unwrap(),
+            text
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! From a type's number to its [`Kind`]: from a fixed table for built-in types, else from the catalog.
+//! From a type's number to its [`Kind`]: from a fixed table for built-in types, else from the
+//! catalog.
 
 use super::kind::Kind;
 use super::name::format_builtin;
@@ -6,7 +7,8 @@ use crate::error::{self, Error, Result};
 use postgres::types::Type;
 use std::collections::{HashMap, HashSet};
 
-/// Types nested deeper than this are text. Quoting doubles with every level of composites, so real ones stay far below.
+/// Types nested deeper than this are text. Quoting doubles with every level of composites, so real
+/// ones stay far below.
 const MAX_DEPTH: usize = 64;
 
 /// Knows the kind of every type that was asked for.
@@ -22,7 +24,8 @@ pub struct Types {
 
 /// Where types are looked up.
 pub trait TypeCatalog {
-    /// What these types are, and all types that they consist of. A type that is not there has no entry.
+    /// What these types are, and all types that they consist of. A type that is not there has no
+    /// entry.
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>>;
 }
 
@@ -65,13 +68,24 @@ impl TypeCatalog for NoCatalog {
 impl Types {
     /// Knows the built-in types; others are looked up in `catalog` when they are met.
     pub fn new(catalog: Box<dyn TypeCatalog>) -> Types {
-        Types { catalog, kinds: HashMap::new(), names: HashMap::new(), misfits: HashMap::new(), warned: HashSet::new() }
+        Types {
+            catalog,
+            kinds: HashMap::new(),
+            names: HashMap::new(),
+            misfits: HashMap::new(),
+            warned: HashSet::new(),
+        }
     }
 
-    /// Makes sure that the kinds of these types are known, asking the catalog once for all that are not; `again` asks anew
-    /// for all that are not built in, as they may have changed.
-    /// A type that cannot be had is text; `warn` is told once for each.
-    pub fn resolve(&mut self, oids: impl Iterator<Item = u32>, again: bool, warn: &mut dyn FnMut(String)) {
+    /// Makes sure that the kinds of these types are known, asking the catalog once for all that are
+    /// not; `again` asks anew for all that are not built in, as they may have changed. A type that
+    /// cannot be had is text; `warn` is told once for each.
+    pub fn resolve(
+        &mut self,
+        oids: impl Iterator<Item = u32>,
+        again: bool,
+        warn: &mut dyn FnMut(String),
+    ) {
         let mut wanted = Vec::new();
         for oid in oids.filter(|oid| *oid != 0) {
             match Kind::of_builtin(oid) {
@@ -92,8 +106,8 @@ impl Types {
         self.kinds.get(&oid).unwrap_or(&Kind::Text)
     }
 
-    /// The type's name as `format_type` prints it, with its modifier (`atttypmod`) where it is built in.
-    /// `None` if the catalog did not know it.
+    /// The type's name as `format_type` prints it, with its modifier (`atttypmod`) where it is
+    /// built in. `None` if the catalog did not know it.
     pub fn name(&self, oid: u32, modifier: i32) -> Option<String> {
         match Type::from_oid(oid) {
             Some(builtin) => Some(format_builtin(builtin.name(), modifier)),
@@ -101,11 +115,16 @@ impl Types {
         }
     }
 
-    /// What to do about a value of the type that was a misfit for `kind`: another kind to try, where the type has changed.
-    /// `None`: write it as text; `warn` is told once for each type.
+    /// What to do about a value of the type that was a misfit for `kind`: another kind to try,
+    /// where the type has changed. `None`: write it as text; `warn` is told once for each type.
     ///
     /// In a long row of misfits the catalog is asked only at the 1st, 2nd, 4th, 8th and so on.
-    pub fn kind_after_misfit(&mut self, oid: u32, kind: &Kind, warn: &mut dyn FnMut(String)) -> Option<Kind> {
+    pub fn kind_after_misfit(
+        &mut self,
+        oid: u32,
+        kind: &Kind,
+        warn: &mut dyn FnMut(String),
+    ) -> Option<Kind> {
         if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
             let misfits = self.misfits.entry(oid).or_insert(0);
             *misfits += 1;
@@ -123,24 +142,36 @@ impl Types {
 
     fn look_up(&mut self, oids: &[u32], warn: &mut dyn FnMut(String)) {
         let entries: HashMap<u32, TypeEntry> = match self.catalog.look_up(oids) {
-            Ok(entries) => entries.into_iter().map(|entry| (entry.oid, entry)).collect(),
+            Ok(entries) => entries
+                .into_iter()
+                .map(|entry| (entry.oid, entry))
+                .collect(),
             // Whoever asks will ask again when the server is back.
             Err(error) if error.kind() == error::Kind::Transient => return,
             Err(error) => {
-                let unknown: Vec<u32> = oids.iter().copied().filter(|oid| !self.kinds.contains_key(oid)).collect();
+                let unknown: Vec<u32> = oids
+                    .iter()
+                    .copied()
+                    .filter(|oid| !self.kinds.contains_key(oid))
+                    .collect();
                 return self.warn_once(&unknown, warn, &error.to_string());
             }
         };
         for (oid, entry) in &entries {
             self.names.insert(*oid, entry.name.clone());
         }
-        let mut kinds = Kinds { entries: &entries, built: HashMap::new(), open: HashSet::new() };
+        let mut kinds = Kinds {
+            entries: &entries,
+            built: HashMap::new(),
+            open: HashSet::new(),
+        };
         let mut gone = Vec::new();
         for oid in oids {
             if entries.contains_key(oid) {
                 self.kinds.insert(*oid, kinds.build(*oid).0);
             } else if !self.kinds.contains_key(oid) {
-                // A type may have been dropped meanwhile: its last values still have the kind that was known.
+                // A type may have been dropped meanwhile: its last values still have the kind that
+                // was known.
                 self.kinds.insert(*oid, Kind::Text);
                 gone.push(*oid);
             }
@@ -152,12 +183,20 @@ impl Types {
         let new: Vec<String> = oids
             .iter()
             .filter(|oid| self.warned.insert(**oid))
-            .map(|oid| self.names.get(oid).cloned().unwrap_or_else(|| oid.to_string()))
+            .map(|oid| {
+                self.names
+                    .get(oid)
+                    .cloned()
+                    .unwrap_or_else(|| oid.to_string())
+            })
             .collect();
         match new.as_slice() {
             [] => {}
             [one] => warn(format!("values of type {one} are shown as text: {reason}")),
-            several => warn(format!("values of types {} are shown as text: {reason}", several.join(", "))),
+            several => warn(format!(
+                "values of types {} are shown as text: {reason}",
+                several.join(", ")
+            )),
         }
     }
 }
@@ -201,7 +240,11 @@ impl Kinds<'_> {
             }
         };
         self.open.remove(&oid);
-        let built = if depth > MAX_DEPTH { (Kind::Text, 0) } else { (kind, depth) };
+        let built = if depth > MAX_DEPTH {
+            (Kind::Text, 0)
+        } else {
+            (kind, depth)
+        };
         self.built.insert(oid, built.clone());
         built
     }
@@ -228,7 +271,11 @@ mod tests {
         fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
             let mut state = self.0.borrow_mut();
             state.asked.push(oids.to_vec());
-            if state.broken { Err(Error::new("could not connect: no")) } else { Ok(state.entries.clone()) }
+            if state.broken {
+                Err(Error::new("could not connect: no"))
+            } else {
+                Ok(state.entries.clone())
+            }
         }
     }
 
@@ -236,7 +283,11 @@ mod tests {
         fn define(&self, oid: u32, shape: Shape) {
             let mut state = self.0.borrow_mut();
             state.entries.retain(|entry| entry.oid != oid);
-            state.entries.push(TypeEntry { oid, name: format!("public.t{oid}"), shape });
+            state.entries.push(TypeEntry {
+                oid,
+                name: format!("public.t{oid}"),
+                shape,
+            });
         }
 
         fn asked(&self) -> Vec<Vec<u32>> {
@@ -245,7 +296,12 @@ mod tests {
     }
 
     fn composite(attributes: &[(&str, u32)]) -> Shape {
-        Shape::Composite { attributes: attributes.iter().map(|(name, oid)| ((*name).to_owned(), *oid)).collect() }
+        Shape::Composite {
+            attributes: attributes
+                .iter()
+                .map(|(name, oid)| ((*name).to_owned(), *oid))
+                .collect(),
+        }
     }
 
     fn setup() -> (Fake, Types) {
@@ -255,7 +311,9 @@ mod tests {
 
     fn resolve(types: &mut Types, oids: &[u32], again: bool) -> Vec<String> {
         let mut warnings = Vec::new();
-        types.resolve(oids.iter().copied(), again, &mut |warning| warnings.push(warning));
+        types.resolve(oids.iter().copied(), again, &mut |warning| {
+            warnings.push(warning)
+        });
         warnings
     }
 
@@ -264,23 +322,38 @@ mod tests {
         let (fake, mut types) = setup();
         assert!(resolve(&mut types, &[16, 23, 25, 1007, 0], true).is_empty());
         assert!(fake.asked().is_empty());
-        assert_eq!((types.kind(16), types.kind(23), types.kind(0)), (&Kind::Bool, &Kind::Number, &Kind::Text));
+        assert_eq!(
+            (types.kind(16), types.kind(23), types.kind(0)),
+            (&Kind::Bool, &Kind::Number, &Kind::Text)
+        );
     }
 
     #[test]
     fn a_relation_is_one_question() {
         let (fake, mut types) = setup();
         fake.define(20001, Shape::Scalar);
-        fake.define(20002, Shape::Array { element: 20001, delimiter: b',' });
+        fake.define(
+            20002,
+            Shape::Array {
+                element: 20001,
+                delimiter: b',',
+            },
+        );
         fake.define(20003, Shape::Domain { base: 20004 });
         fake.define(20004, Shape::Domain { base: 1700 });
-        fake.define(20005, composite(&[("a", 20003), ("b", 20002), ("c", 20006)]));
+        fake.define(
+            20005,
+            composite(&[("a", 20003), ("b", 20002), ("c", 20006)]),
+        );
         fake.define(20006, Shape::Hstore);
         assert!(resolve(&mut types, &[20005, 23, 20002, 20005], false).is_empty());
         assert_eq!(fake.asked(), [[20002, 20005]]);
         let texts = Kind::array(Kind::Text, b',');
         assert_eq!(types.kind(20002), &texts);
-        assert_eq!(types.kind(20005), &Kind::composite([("a", Kind::Number), ("b", texts), ("c", Kind::Hstore)]));
+        assert_eq!(
+            types.kind(20005),
+            &Kind::composite([("a", Kind::Number), ("b", texts), ("c", Kind::Hstore)])
+        );
         resolve(&mut types, &[20005, 20002], false);
         assert!(fake.asked().is_empty());
         resolve(&mut types, &[20005, 23], true);
@@ -304,7 +377,10 @@ mod tests {
             resolve(&mut types, &[20001, 20002, 20003], false),
             ["values of type 20003 are shown as text: the catalog does not have it"]
         );
-        assert_eq!((types.kind(20001), types.kind(20002)), (&Kind::Number, &Kind::Bool));
+        assert_eq!(
+            (types.kind(20001), types.kind(20002)),
+            (&Kind::Number, &Kind::Bool)
+        );
         fake.0.borrow_mut().broken = true;
         assert!(resolve(&mut types, &[20001], true).is_empty());
         assert_eq!(types.kind(20001), &Kind::Number);
@@ -319,22 +395,39 @@ mod tests {
         fake.define(20001, composite(&[("a", 23), ("b", 25)]));
         fake.asked();
         let mut warnings = Vec::new();
-        let new = types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)).unwrap();
-        assert_eq!(new, Kind::composite([("a", Kind::Number), ("b", Kind::Text)]));
+        let new = types
+            .kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning))
+            .unwrap();
+        assert_eq!(
+            new,
+            Kind::composite([("a", Kind::Number), ("b", Kind::Text)])
+        );
         // Another column of that type need not ask again.
-        assert_eq!(types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)), Some(new.clone()));
+        assert_eq!(
+            types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)),
+            Some(new.clone())
+        );
         assert_eq!(fake.asked().len(), 1);
         assert!(warnings.is_empty());
         for _ in 0..1000 {
-            assert_eq!(types.kind_after_misfit(20001, &new, &mut |warning| warnings.push(warning)), None);
+            assert_eq!(
+                types.kind_after_misfit(20001, &new, &mut |warning| warnings.push(warning)),
+                None
+            );
         }
         assert_eq!(fake.asked().len(), 10);
         assert_eq!(
             warnings,
-            ["values of type public.t20001 are shown as text: a value does not have the form of its type"]
+            [
+                "values of type public.t20001 are shown as text: a value does not have the form of \
+                 its type"
+            ]
         );
         resolve(&mut types, &[16], false);
-        assert_eq!(types.kind_after_misfit(16, &Kind::Bool, &mut |warning| warnings.push(warning)), None);
+        assert_eq!(
+            types.kind_after_misfit(16, &Kind::Bool, &mut |warning| warnings.push(warning)),
+            None
+        );
         assert!(fake.asked().is_empty());
         assert_eq!(warnings.len(), 2);
     }
@@ -342,22 +435,38 @@ mod tests {
     #[test]
     fn a_catalog_without_sense_does_no_harm() {
         let (fake, mut types) = setup();
-        fake.define(20001, composite(&[("a", 20001), ("b", 20002), ("c", 20003)]));
-        fake.define(20002, Shape::Array { element: 20001, delimiter: b',' });
+        fake.define(
+            20001,
+            composite(&[("a", 20001), ("b", 20002), ("c", 20003)]),
+        );
+        fake.define(
+            20002,
+            Shape::Array {
+                element: 20001,
+                delimiter: b',',
+            },
+        );
         fake.define(20003, Shape::Domain { base: 20003 });
         for oid in 30000..40000 {
             fake.define(oid, composite(&[("a", oid + 1), ("b", oid + 1)]));
         }
         resolve(&mut types, &[20001, 20002, 20003], false);
         resolve(&mut types, &(30000..40000).rev().collect::<Vec<_>>(), false);
-        assert_eq!((30000..40000).map(|oid| depth(types.kind(oid))).max(), Some(MAX_DEPTH));
+        assert_eq!(
+            (30000..40000).map(|oid| depth(types.kind(oid))).max(),
+            Some(MAX_DEPTH)
+        );
     }
 
     /// Follows the first attribute only.
     fn depth(kind: &Kind) -> usize {
         match kind {
             Kind::Array(array) => 1 + depth(&array.element),
-            Kind::Composite(attributes) => 1 + attributes.first().map_or(0, |attribute| depth(&attribute.kind)),
+            Kind::Composite(attributes) => {
+                1 + attributes
+                    .first()
+                    .map_or(0, |attribute| depth(&attribute.kind))
+            }
             _ => 0,
         }
     }

@@ -17,12 +17,14 @@ pub struct Misfit;
 pub struct Writer {
     /// What closes the objects and arrays that a JSON document is in.
     nesting: Vec<u8>,
-    /// Buffers for parts of values without their quoting: one is in use for each level that needs it.
+    /// Buffers for parts of values without their quoting: one is in use for each level that needs
+    /// it.
     spare: Vec<Vec<u8>>,
 }
 
 impl Writer {
-    /// Appends `text`, the output of a type of this kind, as JSON. After a [`Misfit`] `out` is as it was.
+    /// Appends `text`, the output of a type of this kind, as JSON. After a [`Misfit`] `out` is as
+    /// it was.
     #[inline]
     pub fn write(&mut self, kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
         match kind {
@@ -38,7 +40,12 @@ impl Writer {
     }
 
     /// Appends a part of a value as JSON.
-    pub(super) fn write_part(&mut self, kind: &Kind, part: Part<'_>, out: &mut Vec<u8>) -> Result<(), Misfit> {
+    pub(super) fn write_part(
+        &mut self,
+        kind: &Kind,
+        part: Part<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Misfit> {
         if !part.escaped {
             return self.write(kind, part.raw, out);
         }

@@ -1,5 +1,5 @@
-//! Proving who we are: trust, password in clear text or as MD5, SCRAM-SHA-256 with and without channel binding (manual
-//! sections 55.2.1 and 55.3).
+//! Proving who we are: trust, password in clear text or as MD5, SCRAM-SHA-256 with and without
+//! channel binding (manual sections 55.2.1 and 55.3).
 
 use super::channel_binding;
 use super::message::Reader;
@@ -9,7 +9,9 @@ use crate::connect::{ChannelBinding, Refusal, authentication, plain};
 use crate::error::{Error, Result};
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{self, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    self, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 use postgres_protocol::message::frontend;
 use std::io;
 
@@ -25,7 +27,9 @@ pub struct Credentials<'a> {
 
 impl Credentials<'_> {
     fn password(&self) -> std::result::Result<&[u8], Refusal> {
-        self.password.map(str::as_bytes).ok_or(Refusal::PasswordNeeded)
+        self.password
+            .map(str::as_bytes)
+            .ok_or(Refusal::PasswordNeeded)
     }
 }
 
@@ -37,24 +41,32 @@ pub fn authenticate(
     patience: Patience<'_>,
 ) -> std::result::Result<(), Refusal> {
     let request = next_request(wire, act, patience)?;
-    let bound =
-        matches!(&request, Request::Sasl { mechanisms } if mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS));
+    let bound = matches!(&request, Request::Sasl { mechanisms } if mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS));
     if credentials.channel_binding == ChannelBinding::Require && !bound {
-        let reason = "channel binding is required, but the server's authentication request does not support it";
+        let reason = "channel binding is required, but the server's authentication request does \
+                      not support it";
         return Err(Error::new(format!("could not {act}: {reason}")).into());
     }
     match request {
         Request::Ok => return Ok(()),
         Request::CleartextPassword => {
             let password = credentials.password()?;
-            send(wire, act, |message| frontend::password_message(password, message))?;
+            send(wire, act, |message| {
+                frontend::password_message(password, message)
+            })?;
         }
         Request::Md5Password { salt } => {
             let hash = md5_hash(credentials.user.as_bytes(), credentials.password()?, salt);
-            send(wire, act, |message| frontend::password_message(hash.as_bytes(), message))?;
+            send(wire, act, |message| {
+                frontend::password_message(hash.as_bytes(), message)
+            })?;
         }
-        Request::Sasl { mechanisms } => authenticate_by_scram(wire, act, &mechanisms, credentials, patience)?,
-        Request::SaslContinue { .. } | Request::SaslFinal { .. } => return Err(out_of_turn(act).into()),
+        Request::Sasl { mechanisms } => {
+            authenticate_by_scram(wire, act, &mechanisms, credentials, patience)?
+        }
+        Request::SaslContinue { .. } | Request::SaslFinal { .. } => {
+            return Err(out_of_turn(act).into());
+        }
         Request::Unsupported(method) => return Err(unsupported(act, &method).into()),
     }
     match next_request(wire, act, patience)? {
@@ -63,7 +75,8 @@ pub fn authenticate(
     }
 }
 
-/// The server must prove in the end that it knows the password, too: an AuthenticationOk before is refused.
+/// The server must prove in the end that it knows the password, too: an AuthenticationOk before is
+/// refused.
 fn authenticate_by_scram(
     wire: &mut Wire,
     act: &str,
@@ -71,15 +84,20 @@ fn authenticate_by_scram(
     credentials: &Credentials<'_>,
     patience: Patience<'_>,
 ) -> std::result::Result<(), Refusal> {
-    let (mechanism, binding) = choose_mechanism(wire, act, mechanisms, credentials.channel_binding)?;
+    let (mechanism, binding) =
+        choose_mechanism(wire, act, mechanisms, credentials.channel_binding)?;
     let failed = |error: io::Error| Error::new(format!("could not {act}: {}", plain(&error)));
     let mut scram = ScramSha256::new(credentials.password()?, binding);
-    send(wire, act, |message| frontend::sasl_initial_response(mechanism, scram.message(), message))?;
+    send(wire, act, |message| {
+        frontend::sasl_initial_response(mechanism, scram.message(), message)
+    })?;
     let Request::SaslContinue { data } = next_request(wire, act, patience)? else {
         return Err(out_of_turn(act).into());
     };
     scram.update(&data).map_err(failed)?;
-    send(wire, act, |message| frontend::sasl_response(scram.message(), message))?;
+    send(wire, act, |message| {
+        frontend::sasl_response(scram.message(), message)
+    })?;
     let Request::SaslFinal { data } = next_request(wire, act, patience)? else {
         return Err(out_of_turn(act).into());
     };
@@ -97,7 +115,10 @@ fn choose_mechanism(
     if can_bind && offered(SCRAM_SHA_256_PLUS) {
         let certificate = wire.socket().server_certificate();
         if let Some(hash) = certificate.and_then(channel_binding::tls_server_end_point) {
-            return Ok((SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(hash)));
+            return Ok((
+                SCRAM_SHA_256_PLUS,
+                sasl::ChannelBinding::tls_server_end_point(hash),
+            ));
         }
     }
     if wanted == ChannelBinding::Require {
@@ -106,12 +127,15 @@ fn choose_mechanism(
         } else {
             "the connection is not encrypted"
         };
-        return Err(Error::new(format!("could not {act}: channel binding is required, but {reason}")));
+        return Err(Error::new(format!(
+            "could not {act}: channel binding is required, but {reason}"
+        )));
     }
     if !offered(SCRAM_SHA_256) {
         return Err(unsupported(act, &authentication::sasl(mechanisms)));
     }
-    // If we could bind but are told that the server cannot, we say so: then the server notices if somebody in between has lied.
+    // If we could bind but are told that the server cannot, we say so: then the server notices if
+    // somebody in between has lied.
     let binding = match can_bind && !offered(SCRAM_SHA_256_PLUS) {
         true => sasl::ChannelBinding::unrequested(),
         false => sasl::ChannelBinding::unsupported(),
@@ -145,10 +169,18 @@ fn parse_request(body: &[u8]) -> Result<Request> {
     let request = match reader.u32("kind")? {
         0 => Request::Ok,
         3 => Request::CleartextPassword,
-        5 => Request::Md5Password { salt: reader.array("salt")? },
-        10 => Request::Sasl { mechanisms: parse_mechanisms(&mut reader)? },
-        11 => Request::SaslContinue { data: reader.rest().to_vec() },
-        12 => Request::SaslFinal { data: reader.rest().to_vec() },
+        5 => Request::Md5Password {
+            salt: reader.array("salt")?,
+        },
+        10 => Request::Sasl {
+            mechanisms: parse_mechanisms(&mut reader)?,
+        },
+        11 => Request::SaslContinue {
+            data: reader.rest().to_vec(),
+        },
+        12 => Request::SaslFinal {
+            data: reader.rest().to_vec(),
+        },
         kind => return Ok(Request::Unsupported(authentication::name(kind))),
     };
     reader.finish()?;
@@ -166,15 +198,26 @@ fn parse_mechanisms(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn send(wire: &mut Wire, act: &str, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<()> {
+fn send(
+    wire: &mut Wire,
+    act: &str,
+    write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+) -> Result<()> {
     let mut message = BytesMut::new();
-    write(&mut message).and_then(|()| wire.send(&message)).map_err(|error| io_error(act, &error))
+    write(&mut message)
+        .and_then(|()| wire.send(&message))
+        .map_err(|error| io_error(act, &error))
 }
 
 fn unsupported(act: &str, method: &str) -> Error {
-    Error::new(format!("could not {act}: {}", authentication::unsupported(method)))
+    Error::new(format!(
+        "could not {act}: {}",
+        authentication::unsupported(method)
+    ))
 }
 
 fn out_of_turn(act: &str) -> Error {
-    Error::new(format!("could not {act}: the server sent an authentication message out of turn"))
+    Error::new(format!(
+        "could not {act}: the server sent an authentication message out of turn"
+    ))
 }

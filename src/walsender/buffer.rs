@@ -1,12 +1,14 @@
 //! The receive buffer of the replication connection, and the cutting of what arrived into messages.
 //!
-//! A length on the wire is a claim: the buffer grows only as bytes arrive, at most to twice what is there, never beyond
-//! the message that needs it. What was cut out stays where it is until more is received, so that a row is never copied.
+//! A length on the wire is a claim: the buffer grows only as bytes arrive, at most to twice what is
+//! there, never beyond the message that needs it. What was cut out stays where it is until more is
+//! received, so that a row is never copied.
 
 use std::fmt;
 use std::ops::Range;
 
-/// What one read may bring: large enough that a busy stream costs few system calls, small enough for the cache.
+/// What one read may bring: large enough that a busy stream costs few system calls, small enough
+/// for the cache.
 const USUAL: usize = 256 * 1024;
 /// An empty buffer larger than this is given back.
 const KEPT: usize = 1024 * 1024;
@@ -41,14 +43,22 @@ pub struct ImpossibleLength {
 impl fmt::Display for ImpossibleLength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ImpossibleLength { tag, length } = self;
-        write!(f, "the field \"length\" at byte 1 of its message \"{}\" says {length}", tag.escape_ascii())
+        write!(
+            f,
+            "the field \"length\" at byte 1 of its message \"{}\" says {length}",
+            tag.escape_ascii()
+        )
     }
 }
 
 impl Buffer {
     /// An empty buffer.
     pub fn new() -> Buffer {
-        Buffer { bytes: vec![0; USUAL], start: 0, end: 0 }
+        Buffer {
+            bytes: vec![0; USUAL],
+            start: 0,
+            end: 0,
+        }
     }
 
     /// Where to put what arrives: never empty. Every [`Frame`] cut before is void.
@@ -72,7 +82,9 @@ impl Buffer {
 
     /// Cuts out the next message if all of it is there. `longest` is what the length may say.
     pub fn next_frame(&mut self, longest: usize) -> Result<Option<Frame>, ImpossibleLength> {
-        let Some((tag, length)) = self.header() else { return Ok(None) };
+        let Some((tag, length)) = self.header() else {
+            return Ok(None);
+        };
         if length < HEADER - 1 || length > longest {
             return Err(ImpossibleLength { tag, length });
         }
@@ -92,25 +104,33 @@ impl Buffer {
 
     /// Is there a message for [`Buffer::next_frame`]?
     pub fn has_frame(&self) -> bool {
-        self.header().is_some_and(|(_, length)| length < self.end - self.start)
+        self.header()
+            .is_some_and(|(_, length)| length < self.end - self.start)
     }
 
     fn header(&self) -> Option<(u8, usize)> {
-        let (header, _) = self.bytes.get(self.start..self.end)?.split_first_chunk::<HEADER>()?;
+        let (header, _) = self
+            .bytes
+            .get(self.start..self.end)?
+            .split_first_chunk::<HEADER>()?;
         let [tag, length @ ..] = *header;
         Some((tag, u32::from_be_bytes(length) as usize))
     }
 
-    /// Moves what is left to the front. As the messages before it have been cut out, that is a part of one message, and
-    /// it moves once: the whole cost is linear. Then grows, if a message does not fit.
+    /// Moves what is left to the front. As the messages before it have been cut out, that is a part
+    /// of one message, and it moves once: the whole cost is linear. Then grows, if a message does
+    /// not fit.
     fn make_room(&mut self) {
         let left = self.end - self.start;
-        let needed = self.header().map_or(HEADER, |(_, length)| length.min(LONGEST_MESSAGE) + 1);
+        let needed = self
+            .header()
+            .map_or(HEADER, |(_, length)| length.min(LONGEST_MESSAGE) + 1);
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, left);
         }
-        // More than one message lies here if the caller did not cut them out: then any room will do.
+        // More than one message lies here if the caller did not cut them out: then any room will
+        // do.
         let needed = if needed > left { needed } else { left + USUAL };
         if self.bytes.len() < needed && self.bytes.len() - left < USUAL / 2 {
             let size = needed.min(self.bytes.len() * 2);
@@ -155,7 +175,15 @@ mod tests {
                     found.push((frame.tag, buffer.body(&frame).to_vec()));
                 }
             }
-            assert_eq!(found, [(b'd', b"abc".to_vec()), (b'c', vec![]), (b'd', vec![7; 300])], "step {step}");
+            assert_eq!(
+                found,
+                [
+                    (b'd', b"abc".to_vec()),
+                    (b'c', vec![]),
+                    (b'd', vec![7; 300])
+                ],
+                "step {step}"
+            );
         }
     }
 
@@ -165,31 +193,54 @@ mod tests {
         for cut in 0..wire.len() {
             let mut buffer = Buffer::new();
             feed(&mut buffer, &wire[..cut]);
-            assert_eq!(buffer.next_frame(LONGEST_MESSAGE).unwrap(), None, "cut at {cut}");
+            assert_eq!(
+                buffer.next_frame(LONGEST_MESSAGE).unwrap(),
+                None,
+                "cut at {cut}"
+            );
         }
     }
 
     #[test]
     fn impossible_lengths_are_errors() {
-        for length in [0u32, 1, 2, 3, (1 << 30) + 1, 0x7FFF_FFFF, 0x8000_0000, u32::MAX] {
+        for length in [
+            0u32,
+            1,
+            2,
+            3,
+            (1 << 30) + 1,
+            0x7FFF_FFFF,
+            0x8000_0000,
+            u32::MAX,
+        ] {
             let mut buffer = Buffer::new();
             feed(&mut buffer, &[&b"d"[..], &length.to_be_bytes()].concat());
             let error = buffer.next_frame(LONGEST_MESSAGE).unwrap_err().to_string();
-            assert_eq!(error, format!("the field \"length\" at byte 1 of its message \"d\" says {length}"));
+            assert_eq!(
+                error,
+                format!("the field \"length\" at byte 1 of its message \"d\" says {length}")
+            );
         }
     }
 
     #[test]
     fn a_claimed_length_allocates_nothing() {
         let mut buffer = Buffer::new();
-        feed(&mut buffer, &[&b"d"[..], &(1u32 << 30).to_be_bytes()].concat());
+        feed(
+            &mut buffer,
+            &[&b"d"[..], &(1u32 << 30).to_be_bytes()].concat(),
+        );
         assert_eq!(buffer.next_frame(LONGEST_MESSAGE).unwrap(), None);
         let mut arrived = HEADER;
         while arrived < 10 << 20 {
             let count = buffer.space().len();
             buffer.received(count);
             arrived += count;
-            assert!(buffer.bytes.capacity() <= USUAL + 2 * arrived, "{} for {arrived}", buffer.bytes.capacity());
+            assert!(
+                buffer.bytes.capacity() <= USUAL + 2 * arrived,
+                "{} for {arrived}",
+                buffer.bytes.capacity()
+            );
             assert_eq!(buffer.next_frame(LONGEST_MESSAGE).unwrap(), None);
         }
     }

@@ -35,13 +35,23 @@ pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<System
     };
     Ok(SystemIdentification {
         system_id: system_id.clone(),
-        timeline: timeline.parse().map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
-        flushed: flushed.parse().map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
+        timeline: timeline
+            .parse()
+            .map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
+        flushed: flushed
+            .parse()
+            .map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
     })
 }
 
-/// TIMELINE_HISTORY: where the server's WAL left the timeline `from` on its way to `to`, the one it is on. `None` if it never was on it.
-pub fn switch_point(wire: &mut Wire, from: u32, to: u32, patience: Patience<'_>) -> Result<Option<Lsn>> {
+/// TIMELINE_HISTORY: where the server's WAL left the timeline `from` on its way to `to`, the one it
+/// is on. `None` if it never was on it.
+pub fn switch_point(
+    wire: &mut Wire,
+    from: u32,
+    to: u32,
+    patience: Patience<'_>,
+) -> Result<Option<Lsn>> {
     if to <= from {
         // The first has no history at all.
         return Ok(None);
@@ -69,14 +79,26 @@ fn find_switch_point(history: &str, from: u32) -> Option<Lsn> {
 pub fn show(wire: &mut Wire, name: &str, patience: Patience<'_>) -> Result<String> {
     let act = format!("read the setting \"{name}\"");
     // A name may have two parts, as `plugin.setting`.
-    let parts = name.split('.').map(quote_identifier).collect::<Result<Vec<_>>>()?;
-    let row = query(wire, &act, &format!("SHOW {}", parts.join(".")), patience)?.unwrap_or_default();
-    row.into_iter().next().flatten().ok_or_else(|| malformed_answer(&act, "SHOW"))
+    let parts = name
+        .split('.')
+        .map(quote_identifier)
+        .collect::<Result<Vec<_>>>()?;
+    let row =
+        query(wire, &act, &format!("SHOW {}", parts.join(".")), patience)?.unwrap_or_default();
+    row.into_iter()
+        .next()
+        .flatten()
+        .ok_or_else(|| malformed_answer(&act, "SHOW"))
 }
 
-/// The command that creates a temporary slot, for the grammar of this server. That of version 14 does not know two-phase slots,
-/// but its SQL does.
-pub fn create_temporary_slot(name: &str, plugin: &str, two_phase: bool, server_version: u32) -> Result<String> {
+/// The command that creates a temporary slot, for the grammar of this server. That of version 14
+/// does not know two-phase slots, but its SQL does.
+pub fn create_temporary_slot(
+    name: &str,
+    plugin: &str,
+    two_phase: bool,
+    server_version: u32,
+) -> Result<String> {
     let options = match (server_version >= 15_00_00, two_phase) {
         (true, false) => "(SNAPSHOT 'nothing')",
         (true, true) => "(SNAPSHOT 'nothing', TWO_PHASE)",
@@ -84,11 +106,15 @@ pub fn create_temporary_slot(name: &str, plugin: &str, two_phase: bool, server_v
         (false, true) => {
             let (name, plugin) = (quote_sql(name)?, quote_sql(plugin)?);
             let function = "pg_catalog.pg_create_logical_replication_slot";
-            return Ok(format!("SELECT slot_name, lsn FROM {function}({name}, {plugin}, true, true)"));
+            return Ok(format!(
+                "SELECT slot_name, lsn FROM {function}({name}, {plugin}, true, true)"
+            ));
         }
     };
     let (name, plugin) = (quote_identifier(name)?, quote_identifier(plugin)?);
-    Ok(format!("CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {plugin} {options}"))
+    Ok(format!(
+        "CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {plugin} {options}"
+    ))
 }
 
 /// The consistent point in the answer to CREATE_REPLICATION_SLOT.
@@ -100,8 +126,15 @@ pub fn consistent_point(act: &str, row: Option<Row>) -> Result<Lsn> {
 }
 
 /// The command that starts the stream of a logical slot.
-pub fn start_replication(slot: &str, start: Lsn, options: &[(String, Option<String>)]) -> Result<String> {
-    let mut command = format!("START_REPLICATION SLOT {} LOGICAL {start}", quote_identifier(slot)?);
+pub fn start_replication(
+    slot: &str,
+    start: Lsn,
+    options: &[(String, Option<String>)],
+) -> Result<String> {
+    let mut command = format!(
+        "START_REPLICATION SLOT {} LOGICAL {start}",
+        quote_identifier(slot)?
+    );
     let options = options.iter().map(|(name, value)| {
         let name = quote_identifier(name)?;
         Ok(match value {
@@ -123,8 +156,14 @@ pub fn send(wire: &mut Wire, act: &str, command: &str) -> Result<()> {
     wire.send(&message).map_err(|error| io_error(act, &error))
 }
 
-/// Runs a command, in order to `act`, and waits until the server is ready for the next. Returns its first row.
-pub fn query(wire: &mut Wire, act: &str, command: &str, patience: Patience<'_>) -> Result<Option<Row>> {
+/// Runs a command, in order to `act`, and waits until the server is ready for the next. Returns its
+/// first row.
+pub fn query(
+    wire: &mut Wire,
+    act: &str,
+    command: &str,
+    patience: Patience<'_>,
+) -> Result<Option<Row>> {
     send(wire, act, command)?;
     wait_for_answer(wire, act, patience)
 }
@@ -143,12 +182,15 @@ pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Re
     }
 }
 
-/// Waits for one message of the answer to a command. When it returns an error, the server is ready for the next command, unless the
-/// error ended the session.
+/// Waits for one message of the answer to a command. When it returns an error, the server is ready
+/// for the next command, unless the error ended the session.
 pub fn wait_for_reply(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Frame> {
     let reply = wire.wait_frame(act, patience);
     if reply.as_ref().is_err_and(|error| error.server().is_some()) {
-        while wire.wait_frame(act, patience).is_ok_and(|frame| frame.tag != b'Z') {}
+        while wire
+            .wait_frame(act, patience)
+            .is_ok_and(|frame| frame.tag != b'Z')
+        {}
     }
     reply
 }
@@ -161,7 +203,10 @@ fn parse_data_row(body: &[u8]) -> Result<Row> {
     for _ in 0..count {
         row.push(match reader.u32("length of a column")? {
             u32::MAX => None,
-            length => Some(String::from_utf8_lossy(reader.take("value of a column", length as usize)?).into_owned()),
+            length => Some(
+                String::from_utf8_lossy(reader.take("value of a column", length as usize)?)
+                    .into_owned(),
+            ),
         });
     }
     reader.finish()?;
@@ -172,7 +217,10 @@ fn parse_data_row(body: &[u8]) -> Result<Row> {
 fn quote_identifier(name: &str) -> Result<String> {
     match name.find(['"', '\0']) {
         None => Ok(format!("\"{name}\"")),
-        Some(_) => Err(unquotable(name, "a name in a replication command cannot have double quotes or NUL characters")),
+        Some(_) => Err(unquotable(
+            name,
+            "a name in a replication command cannot have double quotes or NUL characters",
+        )),
     }
 }
 
@@ -193,7 +241,9 @@ fn unquotable(text: &str, reason: &str) -> Error {
 }
 
 fn malformed_answer(act: &str, command: &str) -> Error {
-    Error::new(format!("could not {act}: the server's answer to {command} makes no sense"))
+    Error::new(format!(
+        "could not {act}: the server's answer to {command} makes no sense"
+    ))
 }
 
 #[cfg(test)]
@@ -204,14 +254,20 @@ mod tests {
     fn quotes() {
         let options = [
             ("proto_version".to_owned(), Some("1".to_owned())),
-            ("publication_names".to_owned(), Some(r#""a'b","c\d""#.to_owned())),
+            (
+                "publication_names".to_owned(),
+                Some(r#""a'b","c\d""#.to_owned()),
+            ),
             ("we ird".to_owned(), None),
         ];
         assert_eq!(
             start_replication("s lot", Lsn(0x1_0000_00FF), &options).unwrap(),
             r#"START_REPLICATION SLOT "s lot" LOGICAL 1/FF ("proto_version" '1', "publication_names" '"a''b","c\d"', "we ird")"#
         );
-        assert_eq!(start_replication("s", Lsn::INVALID, &[]).unwrap(), r#"START_REPLICATION SLOT "s" LOGICAL 0/0"#);
+        assert_eq!(
+            start_replication("s", Lsn::INVALID, &[]).unwrap(),
+            r#"START_REPLICATION SLOT "s" LOGICAL 0/0"#
+        );
     }
 
     #[test]
@@ -230,23 +286,37 @@ mod tests {
 
     #[test]
     fn knows_both_grammars() {
-        let slot = |two_phase, version| create_temporary_slot("s", "pgoutput", two_phase, version).unwrap();
+        let slot = |two_phase, version| {
+            create_temporary_slot("s", "pgoutput", two_phase, version).unwrap()
+        };
         let head = "CREATE_REPLICATION_SLOT \"s\" TEMPORARY LOGICAL \"pgoutput\" ";
         assert_eq!(slot(false, 14_00_23), format!("{head}NOEXPORT_SNAPSHOT"));
         assert_eq!(
             slot(true, 14_00_23),
-            "SELECT slot_name, lsn FROM pg_catalog.pg_create_logical_replication_slot(E's', E'pgoutput', true, true)"
+            "SELECT slot_name, lsn FROM pg_catalog.pg_create_logical_replication_slot(E's', \
+             E'pgoutput', true, true)"
         );
         assert_eq!(slot(false, 15_00_18), format!("{head}(SNAPSHOT 'nothing')"));
-        assert_eq!(slot(true, 18_00_04), format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)"));
+        assert_eq!(
+            slot(true, 18_00_04),
+            format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)")
+        );
     }
 
     #[test]
     fn finds_where_a_timeline_was_left() {
-        let history = "# a comment\n\n1\t0/3000148\tno recovery target specified\n\n 2\t1/A0\tbefore 2026-11-20\n";
+        let history = "# a comment\n\n1\t0/3000148\tno recovery target specified\n\n \
+                       2\t1/A0\tbefore 2026-11-20\n";
         assert_eq!(find_switch_point(history, 1), Some(Lsn(0x300_0148)));
         assert_eq!(find_switch_point(history, 2), Some(Lsn(0x1_0000_00A0)));
-        for (history, from) in [(history, 3), ("", 1), ("1", 1), ("1\tx/y\tz", 1), ("-1\t0/1", 1), ("#1\t0/1", 1)] {
+        for (history, from) in [
+            (history, 3),
+            ("", 1),
+            ("1", 1),
+            ("1\tx/y\tz", 1),
+            ("-1\t0/1", 1),
+            ("#1\t0/1", 1),
+        ] {
             assert_eq!(find_switch_point(history, from), None, "{history:?}");
         }
     }
@@ -254,7 +324,10 @@ mod tests {
     #[test]
     fn a_cut_data_row_is_an_error() {
         let body = b"\0\x03\0\0\0\x02ab\xFF\xFF\xFF\xFF\0\0\0\0";
-        assert_eq!(parse_data_row(body).unwrap(), [Some("ab".into()), None, Some(String::new())]);
+        assert_eq!(
+            parse_data_row(body).unwrap(),
+            [Some("ab".into()), None, Some(String::new())]
+        );
         for cut in 0..body.len() {
             assert!(parse_data_row(&body[..cut]).is_err(), "cut at {cut}");
         }

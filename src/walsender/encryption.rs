@@ -1,4 +1,5 @@
-//! Whether the connection speaks TLS: SSLRequest and its answers (manual section 55.2.10), or TLS from the first byte.
+//! Whether the connection speaks TLS: SSLRequest and its answers (manual section 55.2.10), or TLS
+//! from the first byte.
 
 use super::socket::{Patience, Socket};
 use crate::connect::{Attempt, Encryption, Endpoint, Refusal, tls, tls::TlsClient};
@@ -17,19 +18,30 @@ pub struct Route {
 impl Route {
     /// Connects a socket and encrypts it, as the attempt says.
     pub fn open(attempt: &Attempt<'_>, patience: Patience<'_>) -> Result<(Socket, Route), Refusal> {
-        let mut socket = connect(&attempt.endpoint, patience).map_err(|error| attempt.unreachable(&error))?;
+        let mut socket =
+            connect(&attempt.endpoint, patience).map_err(|error| attempt.unreachable(&error))?;
         if let Endpoint::Tcp(_) = attempt.endpoint {
-            socket.keep_alive(&attempt.settings.keepalives).map_err(|error| attempt.permanent(error))?;
+            socket
+                .keep_alive(&attempt.settings.keepalives)
+                .map_err(|error| attempt.permanent(error))?;
         }
         let tls = encrypt(&mut socket, attempt, patience)?;
-        let route = Route { endpoint: attempt.endpoint.clone(), tls, direct: attempt.settings.tls.direct };
+        let route = Route {
+            endpoint: attempt.endpoint.clone(),
+            tls,
+            direct: attempt.settings.tls.direct,
+        };
         Ok((socket, route))
     }
 
     /// A route for tests, without TLS.
     #[cfg(test)]
     pub fn plain(endpoint: Endpoint) -> Route {
-        Route { endpoint, tls: None, direct: false }
+        Route {
+            endpoint,
+            tls: None,
+            direct: false,
+        }
     }
 
     /// Connects one more socket to the same server in the same way.
@@ -52,20 +64,29 @@ fn connect(endpoint: &Endpoint, patience: Patience<'_>) -> io::Result<Socket> {
     }
 }
 
-fn encrypt(socket: &mut Socket, attempt: &Attempt<'_>, patience: Patience<'_>) -> Result<Option<TlsClient>, Refusal> {
+fn encrypt(
+    socket: &mut Socket,
+    attempt: &Attempt<'_>,
+    patience: Patience<'_>,
+) -> Result<Option<TlsClient>, Refusal> {
     if attempt.encryption == Encryption::Off {
         return Ok(None);
     }
     let client = tls::client(attempt)?;
     if !attempt.settings.tls.direct {
         let answer = request(socket, patience).map_err(|error| attempt.lost(&error))?;
-        if !tls::is_offered(answer, attempt.encryption).map_err(|no_offer| no_offer.refusal(attempt))? {
+        if !tls::is_offered(answer, attempt.encryption)
+            .map_err(|no_offer| no_offer.refusal(attempt))?
+        {
             return Ok(None);
         }
     }
-    socket.start_tls(&client, patience).map_err(|error| tls::refusal(attempt, &error))?;
+    socket
+        .start_tls(&client, patience)
+        .map_err(|error| tls::refusal(attempt, &error))?;
     if attempt.settings.tls.direct && !socket.speaks_postgresql() {
-        let reason = "the server did not confirm PostgreSQL's protocol (ALPN), as sslnegotiation=direct demands";
+        let reason = "the server did not confirm PostgreSQL's protocol (ALPN), as \
+                      sslnegotiation=direct demands";
         return Err(Refusal::Tls(attempt.permanent(reason)));
     }
     Ok(Some(client))

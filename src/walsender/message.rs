@@ -1,4 +1,5 @@
-//! What the server's messages say (manual sections 55.4 and 55.7): borrowed views of the bytes in the receive buffer.
+//! What the server's messages say (manual sections 55.4 and 55.7): borrowed views of the bytes in
+//! the receive buffer.
 
 use crate::error::{Error, Result, ServerError};
 use crate::lsn::Lsn;
@@ -40,10 +41,13 @@ impl<'a> Message<'a> {
             Some(b'w') => Message::parse_xlog_data(body),
             Some(b'k') => Message::parse_keepalive(body),
             Some(kind) => Err(Error::new(format!(
-                "could not read the server's message CopyData: its kind at byte 0 is \"{}\", which is unknown",
+                "could not read the server's message CopyData: its kind at byte 0 is \"{}\", which \
+                 is unknown",
                 kind.escape_ascii()
             ))),
-            None => Err(Error::new("could not read the server's message CopyData: it is empty")),
+            None => Err(Error::new(
+                "could not read the server's message CopyData: it is empty",
+            )),
         }
     }
 
@@ -54,7 +58,10 @@ impl<'a> Message<'a> {
         let start = Lsn(reader.u64("start of the WAL data")?);
         reader.u64("end of the WAL")?;
         reader.u64("time")?;
-        Ok(Message::XLogData { start, payload: reader.rest() })
+        Ok(Message::XLogData {
+            start,
+            payload: reader.rest(),
+        })
     }
 
     // 'k' | end: u64 | sent_at: i64 | reply_requested: u8
@@ -65,7 +72,10 @@ impl<'a> Message<'a> {
         reader.u64("time")?;
         let reply_requested = reader.u8("reply requested")? != 0;
         reader.finish()?;
-        Ok(Message::Keepalive { end, reply_requested })
+        Ok(Message::Keepalive {
+            end,
+            reply_requested,
+        })
     }
 }
 
@@ -105,7 +115,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `body`, all that lies behind the length of the message.
     pub fn new(message: &'static str, body: &'a [u8]) -> Reader<'a> {
-        Reader { message, bytes: body, rest: body }
+        Reader {
+            message,
+            bytes: body,
+            rest: body,
+        }
     }
 
     /// One byte.
@@ -131,14 +145,20 @@ impl<'a> Reader<'a> {
 
     /// So many bytes as the array holds.
     pub fn array<const N: usize>(&mut self, field: &str) -> Result<[u8; N]> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| self.too_short(field))?;
+        let (array, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| self.too_short(field))?;
         self.rest = rest;
         Ok(*array)
     }
 
     /// `count` bytes.
     pub fn take(&mut self, field: &str, count: usize) -> Result<&'a [u8]> {
-        let (bytes, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.too_short(field))?;
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or_else(|| self.too_short(field))?;
         self.rest = rest;
         Ok(bytes)
     }
@@ -160,19 +180,27 @@ impl<'a> Reader<'a> {
     pub fn finish(&self) -> Result<()> {
         match self.rest {
             [] => Ok(()),
-            _ => Err(self.broken(&format!("it goes on at byte {}, where it should end", self.offset()))),
+            _ => Err(self.broken(&format!(
+                "it goes on at byte {}, where it should end",
+                self.offset()
+            ))),
         }
     }
 
     /// The message cannot be understood.
     pub fn broken(&self, reason: &str) -> Error {
-        Error::new(format!("could not read the server's message {}: {reason}", self.message))
+        Error::new(format!(
+            "could not read the server's message {}: {reason}",
+            self.message
+        ))
     }
 
     #[cold]
     fn too_short(&self, field: &str) -> Error {
         let (offset, end) = (self.offset(), self.bytes.len());
-        self.broken(&format!("its field \"{field}\" at byte {offset} goes beyond the end at byte {end}"))
+        self.broken(&format!(
+            "its field \"{field}\" at byte {offset} goes beyond the end at byte {end}"
+        ))
     }
 
     fn offset(&self) -> usize {
@@ -192,11 +220,17 @@ mod tests {
     fn reads_each_message_whole() {
         assert_eq!(
             Message::parse(XLOG_DATA).unwrap(),
-            Message::XLogData { start: Lsn(0x1_0000_0002), payload: b"payload" }
+            Message::XLogData {
+                start: Lsn(0x1_0000_0002),
+                payload: b"payload"
+            }
         );
         assert_eq!(
             Message::parse(KEEPALIVE).unwrap(),
-            Message::Keepalive { end: Lsn(0x1_0000_0002), reply_requested: true }
+            Message::Keepalive {
+                end: Lsn(0x1_0000_0002),
+                reply_requested: true
+            }
         );
         let content = ServerError {
             sqlstate: "57P01".into(),
@@ -205,7 +239,13 @@ mod tests {
             hint: Some("h".into()),
             routine: Some("f".into()),
         };
-        assert_eq!(parse_report("ErrorResponse", ERROR).unwrap(), Report { severity: "FATAL".into(), content });
+        assert_eq!(
+            parse_report("ErrorResponse", ERROR).unwrap(),
+            Report {
+                severity: "FATAL".into(),
+                content
+            }
+        );
     }
 
     #[test]
@@ -220,12 +260,15 @@ mod tests {
             assert!(error.contains("Primary keepalive: its field"), "{error}");
         }
         for cut in 0..ERROR.len() {
-            let error = parse_report("ErrorResponse", &ERROR[..cut]).unwrap_err().to_string();
+            let error = parse_report("ErrorResponse", &ERROR[..cut])
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("ErrorResponse: its field"), "{error}");
         }
         assert_eq!(
             Message::parse(&XLOG_DATA[..12]).unwrap_err().to_string(),
-            "could not read the server's message XLogData: its field \"end of the WAL\" at byte 9 goes beyond the end at byte 12"
+            "could not read the server's message XLogData: its field \"end of the WAL\" at byte 9 \
+             goes beyond the end at byte 12"
         );
     }
 
@@ -239,7 +282,10 @@ mod tests {
                 .ends_with("keepalive: it goes on at byte 18, where it should end")
         );
         let error = Message::parse(b"\x1bfoo").unwrap_err().to_string();
-        assert!(error.ends_with("its kind at byte 0 is \"\\x1b\", which is unknown"), "{error}");
+        assert!(
+            error.ends_with("its kind at byte 0 is \"\\x1b\", which is unknown"),
+            "{error}"
+        );
         assert!(parse_report("ErrorResponse", b"\0\0").is_err());
     }
 }

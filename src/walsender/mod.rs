@@ -1,9 +1,10 @@
-//! The replication connection: a session with `replication=database`, the commands of the streaming replication protocol,
-//! and the stream itself, whose messages are read in place.
+//! The replication connection: a session with `replication=database`, the commands of the streaming
+//! replication protocol, and the stream itself, whose messages are read in place.
 //!
-//! `command::stream` drives it: it polls the socket (with its own wake-ups), calls [`Connection::receive`] once, then
-//! [`Connection::next_message`] until that returns `None`, and only then polls again. It knows no output plugin. Notices of
-//! the server go to the `voice` of the settings.
+//! `command::stream` drives it: it polls the socket (with its own wake-ups), calls
+//! [`Connection::receive`] once, then [`Connection::next_message`] until that returns `None`, and
+//! only then polls again. It knows no output plugin. Notices of the server go to the `voice` of the
+//! settings.
 
 mod authentication;
 mod buffer;
@@ -47,8 +48,8 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct SessionSettings {
     /// `timezone`; the other settings that decide how values are printed are always the same.
     pub timezone: String,
-    /// Is asked ten times a second while the connection waits for the server outside the stream; "yes" ends the waiting with
-    /// an error.
+    /// Is asked ten times a second while the connection waits for the server outside the stream;
+    /// "yes" ends the waiting with an error.
     pub interrupted: Rc<dyn Fn() -> bool>,
 }
 
@@ -75,18 +76,33 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, authenticates and settles the session. Transient errors may be gone at the next try.
+    /// Connects, authenticates and settles the session. Transient errors may be gone at the next
+    /// try.
     pub fn open(settings: &Settings, session: &SessionSettings) -> Result<Connection> {
         let interrupted = Rc::clone(&session.interrupted);
         let Opened { wire, key, route } = open::open(settings, &session.timezone, &*interrupted)?;
-        let mut connection = Connection { wire, key, route, server_version: 0, interrupted, ended: false };
-        connection.server_version = match connection.parameter("server_version").and_then(parse_server_version) {
+        let mut connection = Connection {
+            wire,
+            key,
+            route,
+            server_version: 0,
+            interrupted,
+            ended: false,
+        };
+        connection.server_version = match connection
+            .parameter("server_version")
+            .and_then(parse_server_version)
+        {
             Some(version) => version,
             None => connection.show("server_version_num")?.parse().unwrap_or(0),
         };
-        // Such a database holds any bytes: with UTF8 the server would end the stream at the first invalid one, every time.
+        // Such a database holds any bytes: with UTF8 the server would end the stream at the first
+        // invalid one, every time.
         if connection.parameter("server_encoding") == Some("SQL_ASCII") {
-            connection.query("set the client encoding", "SET client_encoding TO SQL_ASCII")?;
+            connection.query(
+                "set the client encoding",
+                "SET client_encoding TO SQL_ASCII",
+            )?;
         }
         Ok(connection)
     }
@@ -108,32 +124,46 @@ impl Connection {
 
     /// IDENTIFY_SYSTEM: which cluster this is and how far its WAL goes.
     pub fn identify_system(&mut self) -> Result<SystemIdentification> {
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         command::identify_system(&mut self.wire, patience)
     }
 
-    /// Where the server's WAL left the timeline `from` on its way to `to`, the one that it is on. `None` if it never was on it.
+    /// Where the server's WAL left the timeline `from` on its way to `to`, the one that it is on.
+    /// `None` if it never was on it.
     pub fn switch_point(&mut self, from: u32, to: u32) -> Result<Option<Lsn>> {
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         command::switch_point(&mut self.wire, from, to, patience)
     }
 
     /// The value of a setting.
     pub fn show(&mut self, name: &str) -> Result<String> {
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         command::show(&mut self.wire, name, patience)
     }
 
     /// The first value of the first row of an SQL query, as text.
     pub fn ask(&mut self, act: &str, query: &str) -> Result<Option<String>> {
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         let row = command::query(&mut self.wire, act, query, patience)?;
         Ok(row.and_then(|row| row.into_iter().next()).flatten())
     }
 
-    /// Creates a slot that is gone with this connection, and returns its consistent point. The server first waits for
-    /// every running transaction, perhaps for hours: meanwhile `wait` is called ten times a second, and may give up; then
-    /// the command is cancelled and the connection of no further use.
+    /// Creates a slot that is gone with this connection, and returns its consistent point. The
+    /// server first waits for every running transaction, perhaps for hours: meanwhile `wait` is
+    /// called ten times a second, and may give up; then the command is cancelled and the connection
+    /// of no further use.
     pub fn create_temporary_slot(
         &mut self,
         name: &str,
@@ -149,7 +179,10 @@ impl Connection {
             given_up.set(stop() || wait.borrow_mut()().is_break());
             given_up.get()
         };
-        let patience = Patience { deadline: None, interrupted: &interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &interrupted,
+        };
         let row = command::query(&mut self.wire, &act, &command, patience);
         if given_up.get() {
             self.cancel(&act);
@@ -157,11 +190,24 @@ impl Connection {
         command::consistent_point(&act, row?)
     }
 
-    /// Starts the stream of a logical slot. `options` are the output plugin's; `None` is an option without value.
-    pub fn start_replication(&mut self, slot: &str, start: Lsn, options: &[(String, Option<String>)]) -> Result<()> {
+    /// Starts the stream of a logical slot. `options` are the output plugin's; `None` is an option
+    /// without value.
+    pub fn start_replication(
+        &mut self,
+        slot: &str,
+        start: Lsn,
+        options: &[(String, Option<String>)],
+    ) -> Result<()> {
         let act = format!("start streaming from slot \"{slot}\"");
-        command::send(&mut self.wire, &act, &command::start_replication(slot, start, options)?)?;
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        command::send(
+            &mut self.wire,
+            &act,
+            &command::start_replication(slot, start, options)?,
+        )?;
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         let frame = command::wait_for_reply(&mut self.wire, &act, patience)?;
         match frame.tag {
             b'W' => parse_copy_both_response(self.wire.body(&frame)),
@@ -169,17 +215,23 @@ impl Connection {
         }
     }
 
-    /// One read of what the socket has; call it when `poll` says that there is something. Returns how many bytes came: at
-    /// least one, for a closed connection is an error. Messages returned before are no longer valid.
+    /// One read of what the socket has; call it when `poll` says that there is something. Returns
+    /// how many bytes came: at least one, for a closed connection is an error. Messages returned
+    /// before are no longer valid.
     pub fn receive(&mut self) -> Result<usize> {
-        self.wire.receive().map_err(|error| io_error(RECEIVE, &error).with_kind(Kind::Transient))
+        self.wire
+            .receive()
+            .map_err(|error| io_error(RECEIVE, &error).with_kind(Kind::Transient))
     }
 
-    /// The next message that has arrived whole; `None`: receive more. Call it before the first `poll`, too: the beginning
-    /// of the stream may have come together with the answer to [`Connection::start_replication`].
+    /// The next message that has arrived whole; `None`: receive more. Call it before the first
+    /// `poll`, too: the beginning of the stream may have come together with the answer to
+    /// [`Connection::start_replication`].
     pub fn next_message(&mut self) -> Result<Option<Message<'_>>> {
         loop {
-            let Some(frame) = self.wire.next_frame(RECEIVE)? else { return Ok(None) };
+            let Some(frame) = self.wire.next_frame(RECEIVE)? else {
+                return Ok(None);
+            };
             match frame.tag {
                 b'd' => return Message::parse(self.wire.body(&frame)).map(Some),
                 // A server that shuts down sends CommandComplete without CopyDone.
@@ -195,7 +247,8 @@ impl Connection {
         }
     }
 
-    /// The SQLSTATE of the last warning, which the `voice` of the settings has told, since this was asked.
+    /// The SQLSTATE of the last warning, which the `voice` of the settings has told, since this was
+    /// asked.
     pub fn take_warning(&mut self) -> Option<String> {
         self.wire.take_warning()
     }
@@ -205,26 +258,38 @@ impl Connection {
         self.wire.has_frame()
     }
 
-    /// Tells the server how far we are. If it has gone, [`Connection::receive`] will say so, and why.
+    /// Tells the server how far we are. If it has gone, [`Connection::receive`] will say so, and
+    /// why.
     pub fn send_status(&mut self, status: &StandbyStatus) -> Result<()> {
         let message = encode_status(status, PgTime::now());
-        self.wire.send(&message).map_err(|error| io_error("report to the server", &error))
+        self.wire
+            .send(&message)
+            .map_err(|error| io_error("report to the server", &error))
     }
 
-    /// Ends the stream and the session: what was last reported has then arrived. What the server still sends is dropped;
-    /// in the middle of a large transaction that may take longer than is waited for.
+    /// Ends the stream and the session: what was last reported has then arrived. What the server
+    /// still sends is dropped; in the middle of a large transaction that may take longer than is
+    /// waited for.
     pub fn finish(&mut self, longest: Duration) -> Result<()> {
         let mut message = BytesMut::new();
         frontend::copy_done(&mut message);
-        self.wire.send(&message).map_err(|error| io_error(FINISH, &error))?;
-        let patience = Patience { deadline: Instant::now().checked_add(longest), interrupted: &|| false };
+        self.wire
+            .send(&message)
+            .map_err(|error| io_error(FINISH, &error))?;
+        let patience = Patience {
+            deadline: Instant::now().checked_add(longest),
+            interrupted: &|| false,
+        };
         self.drain(patience)?;
         message.clear();
         frontend::terminate(&mut message);
-        self.wire.send(&message).map_err(|error| io_error(FINISH, &error))
+        self.wire
+            .send(&message)
+            .map_err(|error| io_error(FINISH, &error))
     }
 
-    /// Waits until the server is ready for another command, or has closed the connection after it ended the stream.
+    /// Waits until the server is ready for another command, or has closed the connection after it
+    /// ended the stream.
     fn drain(&mut self, patience: Patience<'_>) -> Result<()> {
         loop {
             while let Some(frame) = self.wire.next_frame(FINISH)? {
@@ -236,10 +301,16 @@ impl Connection {
                     _ => {}
                 }
             }
-            let received = self.wire.socket().wait_readable(patience).and_then(|()| self.wire.receive());
+            let received = self
+                .wire
+                .socket()
+                .wait_readable(patience)
+                .and_then(|()| self.wire.receive());
             match received {
                 Ok(_) => {}
-                Err(error) if self.ended && error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) if self.ended && error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Ok(());
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Ok(()),
                 Err(error) => return Err(io_error(FINISH, &error)),
             }
@@ -247,14 +318,20 @@ impl Connection {
     }
 
     fn query(&mut self, act: &str, command: &str) -> Result<()> {
-        let patience = Patience { deadline: None, interrupted: &*self.interrupted };
+        let patience = Patience {
+            deadline: None,
+            interrupted: &*self.interrupted,
+        };
         command::query(&mut self.wire, act, command, patience).map(drop)
     }
 
-    /// Makes the server stop the running command, which would otherwise run on without us. Failures do not matter: we are
-    /// giving up anyway.
+    /// Makes the server stop the running command, which would otherwise run on without us. Failures
+    /// do not matter: we are giving up anyway.
     fn cancel(&mut self, act: &str) {
-        let patience = Patience { deadline: Instant::now().checked_add(CANCEL_TIMEOUT), interrupted: &|| false };
+        let patience = Patience {
+            deadline: Instant::now().checked_add(CANCEL_TIMEOUT),
+            interrupted: &|| false,
+        };
         let mut message = BytesMut::new();
         frontend::cancel_request(self.key.pid as i32, self.key.secret, &mut message);
         let sent = self.route.reopen(patience).and_then(|mut socket| {
@@ -283,7 +360,8 @@ fn parse_copy_both_response(body: &[u8]) -> Result<()> {
     reader.finish()
 }
 
-// 'd' | length: u32 | 'r' | written: u64 | flushed: u64 | applied: u64 | time: i64 | reply_requested: u8
+// 'd' | length: u32 | 'r' | written: u64 | flushed: u64 | applied: u64 | time: i64 |
+// reply_requested: u8
 fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
     let mut message = Vec::with_capacity(39);
     message.push(b'd');
@@ -300,10 +378,20 @@ fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
 
 /// `15.18 (Debian 15.18-0+deb12u1)` is 150018, `19beta1` 190000.
 fn parse_server_version(text: &str) -> Option<u32> {
-    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
+    };
     let (major, rest) = text.split_at(digits(text));
-    let minor = rest.strip_prefix('.').map(|rest| &rest[..digits(rest)]).unwrap_or("0");
-    major.parse::<u32>().ok()?.checked_mul(10_000)?.checked_add(minor.parse().ok()?)
+    let minor = rest
+        .strip_prefix('.')
+        .map(|rest| &rest[..digits(rest)])
+        .unwrap_or("0");
+    major
+        .parse::<u32>()
+        .ok()?
+        .checked_mul(10_000)?
+        .checked_add(minor.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -315,7 +403,11 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
 
-    const STATUS: StandbyStatus = StandbyStatus { written: Lsn(3), flushed: Lsn(2), reply_requested: true };
+    const STATUS: StandbyStatus = StandbyStatus {
+        written: Lsn(3),
+        flushed: Lsn(2),
+        reply_requested: true,
+    };
 
     /// A connection that streams from a server which is the test.
     fn streaming() -> (Connection, UnixStream) {
@@ -336,7 +428,14 @@ mod tests {
     }
 
     fn xlog_data(payload: &[u8]) -> Vec<u8> {
-        message(b'd', &[&b"w\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03"[..], payload].concat())
+        message(
+            b'd',
+            &[
+                &b"w\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03"[..],
+                payload,
+            ]
+            .concat(),
+        )
     }
 
     fn error_response() -> Vec<u8> {
@@ -372,17 +471,26 @@ mod tests {
             xlog_data(b"three"),
         ]
         .concat();
-        let ends = [xlog_data(b"one").len(), wire.len() - xlog_data(b"three").len(), wire.len()];
+        let ends = [
+            xlog_data(b"one").len(),
+            wire.len() - xlog_data(b"three").len(),
+            wire.len(),
+        ];
         for cut in 0..=wire.len() {
             let (mut connection, mut server) = streaming();
             server.write_all(&wire[..cut]).unwrap();
             drop(server);
             let (payloads, end) = payloads(&mut connection);
             let whole = ends.iter().filter(|end| **end <= cut).count();
-            assert_eq!(payloads, [&b"one"[..], b"", b"three"][..whole], "cut at {cut}");
+            assert_eq!(
+                payloads,
+                [&b"one"[..], b"", b"three"][..whole],
+                "cut at {cut}"
+            );
             let error = end.unwrap_err();
             assert_eq!(error.kind(), Kind::Transient);
-            let expected = "could not receive data from the WAL stream: server closed the connection unexpectedly";
+            let expected = "could not receive data from the WAL stream: server closed the \
+                            connection unexpectedly";
             assert_eq!(error.to_string(), expected);
         }
     }
@@ -396,25 +504,43 @@ mod tests {
             payloads(&mut connection).1.unwrap_err().to_string()
         };
         let end = |error: &str| error.split(": ").last().unwrap_or_default().to_owned();
-        assert_eq!(end(&told(b"d\0\0\0\x03")), "the field \"length\" at byte 1 of its message \"d\" says 3");
+        assert_eq!(
+            end(&told(b"d\0\0\0\x03")),
+            "the field \"length\" at byte 1 of its message \"d\" says 3"
+        );
         assert_eq!(
             end(&told(b"d\xFF\xFF\xFF\xFF")),
             "the field \"length\" at byte 1 of its message \"d\" says 4294967295"
         );
-        assert_eq!(end(&told(&message(b'\x1b', b""))), "the server sent the unexpected message \"\\x1b\"");
+        assert_eq!(
+            end(&told(&message(b'\x1b', b""))),
+            "the server sent the unexpected message \"\\x1b\""
+        );
         assert_eq!(end(&told(&message(b'd', b""))), "it is empty");
-        assert_eq!(end(&told(&message(b'd', b"r"))), "its kind at byte 0 is \"r\", which is unknown");
+        assert_eq!(
+            end(&told(&message(b'd', b"r"))),
+            "its kind at byte 0 is \"r\", which is unknown"
+        );
         assert_eq!(
             told(&message(b'd', b"w12345678")),
-            "could not read the server's message XLogData: its field \"end of the WAL\" at byte 9 goes beyond the end at byte 9"
+            "could not read the server's message XLogData: its field \"end of the WAL\" at byte 9 \
+             goes beyond the end at byte 9"
         );
     }
 
     #[test]
     fn no_bytes_make_it_panic() {
-        let good = [xlog_data(b"payload"), error_response(), message(b'c', b""), message(b'C', b"COPY 0\0")].concat();
+        let good = [
+            xlog_data(b"payload"),
+            error_response(),
+            message(b'c', b""),
+            message(b'C', b"COPY 0\0"),
+        ]
+        .concat();
         for at in 0..good.len() {
-            for value in [0, 1, 3, 4, 0x7F, 0x80, 0xFF, b'd', b'w', b'k', b'E', b'N', b'S'] {
+            for value in [
+                0, 1, 3, 4, 0x7F, 0x80, 0xFF, b'd', b'w', b'k', b'E', b'N', b'S',
+            ] {
                 let mut bytes = good.clone();
                 bytes[at] = value;
                 let (mut connection, mut server) = streaming();
@@ -429,7 +555,9 @@ mod tests {
     #[test]
     fn the_servers_last_words_are_heard() {
         let (mut connection, mut server) = streaming();
-        server.write_all(&[xlog_data(b"x"), error_response()].concat()).unwrap();
+        server
+            .write_all(&[xlog_data(b"x"), error_response()].concat())
+            .unwrap();
         drop(server);
         // The server has gone: that shows when we read.
         connection.send_status(&STATUS).unwrap();
@@ -461,12 +589,21 @@ mod tests {
         let mut sent = Vec::new();
         server.read_to_end(&mut sent).unwrap();
         let positions = b"d\0\0\0\x26r\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x02";
-        assert_eq!((sent.len(), sent.starts_with(positions), sent.last()), (39, true, Some(&1)));
+        assert_eq!(
+            (sent.len(), sent.starts_with(positions), sent.last()),
+            (39, true, Some(&1))
+        );
     }
 
     #[test]
     fn ends_in_good_order_or_says_why_not() {
-        let good = [xlog_data(b"x"), message(b'c', b""), message(b'C', b"COPY 0\0"), message(b'Z', b"I")].concat();
+        let good = [
+            xlog_data(b"x"),
+            message(b'c', b""),
+            message(b'C', b"COPY 0\0"),
+            message(b'Z', b"I"),
+        ]
+        .concat();
         let (mut connection, mut server) = streaming();
         server.write_all(&good).unwrap();
         connection.finish(Duration::from_secs(10)).unwrap();
@@ -476,14 +613,27 @@ mod tests {
         assert_eq!(sent, b"c\0\0\0\x04X\0\0\0\x04");
 
         let (mut connection, mut server) = streaming();
-        server.write_all(&[xlog_data(b"x"), error_response()].concat()).unwrap();
-        assert_eq!(connection.finish(Duration::from_secs(10)).unwrap_err().sqlstate(), "57P01");
+        server
+            .write_all(&[xlog_data(b"x"), error_response()].concat())
+            .unwrap();
+        assert_eq!(
+            connection
+                .finish(Duration::from_secs(10))
+                .unwrap_err()
+                .sqlstate(),
+            "57P01"
+        );
 
         let (mut connection, mut server) = streaming();
         server.write_all(&xlog_data(b"x")).unwrap();
         drop(server);
         let error = connection.finish(Duration::from_secs(10)).unwrap_err();
-        assert!(error.to_string().ends_with("server closed the connection unexpectedly"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .ends_with("server closed the connection unexpectedly"),
+            "{error}"
+        );
 
         // A large transaction may go on for longer than is waited for.
         let (mut connection, _server) = streaming();
@@ -494,24 +644,55 @@ mod tests {
     fn a_server_that_reads_nothing_is_given_up() {
         let (mut connection, _server) = streaming();
         let timeout = Some(Duration::from_millis(20));
-        rustix::net::sockopt::set_socket_timeout(&connection, rustix::net::sockopt::Timeout::Send, timeout).unwrap();
-        let error = (0..1_000_000).find_map(|_| connection.send_status(&STATUS).err()).unwrap();
-        let expected = "could not report to the server: the server does not read what is sent to it";
-        assert_eq!((error.to_string().as_str(), error.kind()), (expected, Kind::Transient));
+        rustix::net::sockopt::set_socket_timeout(
+            &connection,
+            rustix::net::sockopt::Timeout::Send,
+            timeout,
+        )
+        .unwrap();
+        let error = (0..1_000_000)
+            .find_map(|_| connection.send_status(&STATUS).err())
+            .unwrap();
+        let expected =
+            "could not report to the server: the server does not read what is sent to it";
+        assert_eq!(
+            (error.to_string().as_str(), error.kind()),
+            (expected, Kind::Transient)
+        );
     }
 
     #[test]
     fn starts_the_stream_or_is_ready_for_the_next_command() {
         let (mut connection, mut server) = streaming();
-        server.write_all(&[error_response(), message(b'Z', b"I")].concat()).unwrap();
-        assert_eq!(connection.start_replication("s", Lsn(1), &[]).unwrap_err().sqlstate(), "57P01");
+        server
+            .write_all(&[error_response(), message(b'Z', b"I")].concat())
+            .unwrap();
+        assert_eq!(
+            connection
+                .start_replication("s", Lsn(1), &[])
+                .unwrap_err()
+                .sqlstate(),
+            "57P01"
+        );
         // The beginning of the stream may come together with the answer.
-        server.write_all(&[message(b'W', b"\0\0\0"), xlog_data(b"x")].concat()).unwrap();
+        server
+            .write_all(&[message(b'W', b"\0\0\0"), xlog_data(b"x")].concat())
+            .unwrap();
         connection.start_replication("s", Lsn(1), &[]).unwrap();
         assert!(connection.buffered());
-        assert!(matches!(connection.next_message().unwrap(), Some(Message::XLogData { payload: b"x", .. })));
+        assert!(matches!(
+            connection.next_message().unwrap(),
+            Some(Message::XLogData { payload: b"x", .. })
+        ));
         assert!(!connection.buffered());
-        for body in [&b""[..], b"\0", b"\0\0", b"\0\0\x01", b"\0\0\0x", b"\0\xFF\xFF"] {
+        for body in [
+            &b""[..],
+            b"\0",
+            b"\0\0",
+            b"\0\0\x01",
+            b"\0\0\0x",
+            b"\0\xFF\xFF",
+        ] {
             let (mut connection, mut server) = streaming();
             server.write_all(&message(b'W', body)).unwrap();
             let error = connection.start_replication("s", Lsn(1), &[]).unwrap_err();

@@ -24,10 +24,22 @@ pub struct Opened {
 pub fn open(settings: &Settings, timezone: &str, interrupted: &dyn Fn() -> bool) -> Result<Opened> {
     let ask = |opened: &mut Opened, query: &str| {
         let patience = patience(settings, interrupted);
-        let row = command::query(&mut opened.wire, "ask what kind of server it is", query, patience)?;
-        Ok(row.and_then(|row| row.into_iter().next()).flatten().unwrap_or_default())
+        let row = command::query(
+            &mut opened.wire,
+            "ask what kind of server it is",
+            query,
+            patience,
+        )?;
+        Ok(row
+            .and_then(|row| row.into_iter().next())
+            .flatten()
+            .unwrap_or_default())
     };
-    connect::first(settings, |attempt| open_at(attempt, timezone, interrupted), ask)
+    connect::first(
+        settings,
+        |attempt| open_at(attempt, timezone, interrupted),
+        ask,
+    )
 }
 
 fn open_at(
@@ -37,14 +49,22 @@ fn open_at(
 ) -> std::result::Result<Opened, Refusal> {
     let settings = attempt.settings;
     let patience = patience(settings, interrupted);
-    let (socket, route) = Route::open(attempt, patience).map_err(|refusal| unless_interrupted(refusal, interrupted))?;
+    let (socket, route) = Route::open(attempt, patience)
+        .map_err(|refusal| unless_interrupted(refusal, interrupted))?;
     let mut wire = Wire::new(socket, settings.voice.clone());
     let credentials = Credentials {
         user: &settings.user,
         password: attempt.password.map(|secret| secret.0.as_str()),
         channel_binding: settings.channel_binding,
     };
-    match start_session(&mut wire, &attempt.act(), settings, timezone, &credentials, patience) {
+    match start_session(
+        &mut wire,
+        &attempt.act(),
+        settings,
+        timezone,
+        &credentials,
+        patience,
+    ) {
         Ok(key) => Ok(Opened { wire, key, route }),
         // With TLS 1.3 a server refuses the client's certificate only after the handshake.
         Err(Refusal::Other(error)) if wire.tls_failed() => Err(Refusal::Tls(error)),
@@ -63,6 +83,11 @@ fn unless_interrupted(refusal: Refusal, interrupted: &dyn Fn() -> bool) -> Refus
 }
 
 fn patience<'a>(settings: &Settings, interrupted: &'a dyn Fn() -> bool) -> Patience<'a> {
-    let deadline = settings.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    Patience { deadline, interrupted }
+    let deadline = settings
+        .connect_timeout
+        .and_then(|timeout| Instant::now().checked_add(timeout));
+    Patience {
+        deadline,
+        interrupted,
+    }
 }

@@ -1,11 +1,14 @@
-//! The socket of the replication connection, with or without TLS: blocking, but never read before `poll` says that
-//! something is there, so that waiting can end at a deadline or when the user wants to stop.
+//! The socket of the replication connection, with or without TLS: blocking, but never read before
+//! `poll` says that something is there, so that waiting can end at a deadline or when the user
+//! wants to stop.
 
 use super::buffer::Buffer;
 use crate::connect::{Keepalives, tls::TlsClient};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt};
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt,
+};
 use rustls::ClientConnection;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -14,8 +17,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long one write may take before the peer counts as gone: what is sent is small, so only a peer that has long
-/// stopped reading can fill the socket's buffer.
+/// How long one write may take before the peer counts as gone: what is sent is small, so only a
+/// peer that has long stopped reading can fill the socket's buffer.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a waiting program looks whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -89,7 +92,11 @@ impl Socket {
 
     /// Connects to a TCP port.
     pub fn connect_tcp(address: SocketAddr, patience: Patience<'_>) -> io::Result<Socket> {
-        let fd = new_socket(if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET })?;
+        let fd = new_socket(if address.is_ipv6() {
+            AddressFamily::INET6
+        } else {
+            AddressFamily::INET
+        })?;
         connect_within(&fd, &address, patience)?;
         sockopt::set_tcp_nodelay(&fd, true)?;
         Socket::new(fd)
@@ -124,7 +131,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Waits until the server sent something. Ask [`Socket::receive`] first whether it lies here already.
+    /// Waits until the server sent something. Ask [`Socket::receive`] first whether it lies here
+    /// already.
     pub fn wait_readable(&self, patience: Patience<'_>) -> io::Result<()> {
         patience.wait(self.as_fd(), PollFlags::IN)
     }
@@ -139,8 +147,9 @@ impl Socket {
         }
     }
 
-    /// One read of what the kernel has. Blocks if there is nothing. Returns how many bytes came, encrypted or not: at least
-    /// one. With TLS all that could be decrypted is in the buffer, so `poll` on the socket misses nothing.
+    /// One read of what the kernel has. Blocks if there is nothing. Returns how many bytes came,
+    /// encrypted or not: at least one. With TLS all that could be decrypted is in the buffer, so
+    /// `poll` on the socket misses nothing.
     pub fn receive(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, buffer.space()))?;
@@ -154,16 +163,22 @@ impl Socket {
 
     /// Sends all of `bytes`.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else { return RawSocket(&self.fd).write_all(bytes) };
+        let Some(tls) = &mut self.tls else {
+            return RawSocket(&self.fd).write_all(bytes);
+        };
         tls.connection.writer().write_all(bytes)?;
         tls.flush(&self.fd)
     }
 
     /// Speaks TLS from here on.
     pub fn start_tls(&mut self, client: &TlsClient, patience: Patience<'_>) -> io::Result<()> {
-        let connection =
-            ClientConnection::new(Arc::clone(&client.config), client.name.clone()).map_err(io::Error::other)?;
-        let mut tls = Tls { connection, ciphertext: vec![0; CIPHERTEXT], closed: false };
+        let connection = ClientConnection::new(Arc::clone(&client.config), client.name.clone())
+            .map_err(io::Error::other)?;
+        let mut tls = Tls {
+            connection,
+            ciphertext: vec![0; CIPHERTEXT],
+            closed: false,
+        };
         tls.flush(&self.fd)?;
         while tls.connection.is_handshaking() {
             patience.wait(self.fd.as_fd(), PollFlags::IN)?;
@@ -186,12 +201,20 @@ impl Socket {
 
     /// Did the server confirm by ALPN that PostgreSQL's protocol is spoken within TLS?
     pub fn speaks_postgresql(&self) -> bool {
-        self.tls.as_ref().and_then(|tls| tls.connection.alpn_protocol()).is_some()
+        self.tls
+            .as_ref()
+            .and_then(|tls| tls.connection.alpn_protocol())
+            .is_some()
     }
 
     /// The certificate (DER) that the server showed.
     pub fn server_certificate(&self) -> Option<&[u8]> {
-        self.tls.as_ref()?.connection.peer_certificates()?.first().map(AsRef::as_ref)
+        self.tls
+            .as_ref()?
+            .connection
+            .peer_certificates()?
+            .first()
+            .map(AsRef::as_ref)
     }
 }
 
@@ -212,7 +235,9 @@ impl Tls {
         self.closed = count == 0;
         while !ciphertext.is_empty() && !self.closed {
             self.closed = self.connection.read_tls(&mut ciphertext)? == 0;
-            self.connection.process_new_packets().map_err(io::Error::other)?;
+            self.connection
+                .process_new_packets()
+                .map_err(io::Error::other)?;
             loop {
                 match self.connection.reader().read(buffer.space()) {
                     Ok(0) => {
@@ -231,7 +256,9 @@ impl Tls {
     /// Reads a part of the handshake.
     fn take(&mut self, fd: &OwnedFd) -> io::Result<usize> {
         let count = self.connection.read_tls(&mut RawSocket(fd))?;
-        self.connection.process_new_packets().map_err(io::Error::other)?;
+        self.connection
+            .process_new_packets()
+            .map_err(io::Error::other)?;
         Ok(count)
     }
 
@@ -248,16 +275,19 @@ struct RawSocket<'a>(&'a OwnedFd);
 
 impl Read for RawSocket<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::retry_on_intr(|| rustix::io::read(self.0, &mut *bytes))?)
+        Ok(rustix::io::retry_on_intr(|| {
+            rustix::io::read(self.0, &mut *bytes)
+        })?)
     }
 }
 
 impl Write for RawSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL) {
-            Err(Errno::AGAIN) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not read what is sent to it"))
-            }
+            Err(Errno::AGAIN) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the server does not read what is sent to it",
+            )),
             result => Ok(result?),
         }
     }
@@ -269,7 +299,9 @@ impl Write for RawSocket<'_> {
 
 /// Is it no failure: the user wants to stop?
 pub fn is_interruption(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|reason| reason.is::<Interruption>())
+    error
+        .get_ref()
+        .is_some_and(|reason| reason.is::<Interruption>())
 }
 
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
@@ -278,7 +310,11 @@ fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn connect_within(fd: &OwnedFd, address: &impl SocketAddrArg, patience: Patience<'_>) -> io::Result<()> {
+fn connect_within(
+    fd: &OwnedFd,
+    address: &impl SocketAddrArg,
+    patience: Patience<'_>,
+) -> io::Result<()> {
     rustix::io::ioctl_fionbio(fd, true)?;
     match rustix::net::connect(fd, address) {
         Ok(()) => {}
@@ -293,5 +329,8 @@ fn connect_within(fd: &OwnedFd, address: &impl SocketAddrArg, patience: Patience
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "server closed the connection unexpectedly")
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "server closed the connection unexpectedly",
+    )
 }

@@ -47,13 +47,19 @@ impl Wire {
         &self.socket
     }
 
-    /// Sends a message. If the server has gone, that shows when its last messages are read, which say why.
+    /// Sends a message. If the server has gone, that shows when its last messages are read, which
+    /// say why.
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
         if self.send_failed {
             return Ok(());
         }
         match self.socket.send(message) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 self.send_failed = true;
                 Ok(())
             }
@@ -64,7 +70,10 @@ impl Wire {
     /// One read of what the socket has.
     pub fn receive(&mut self) -> io::Result<usize> {
         let received = self.socket.receive(&mut self.buffer);
-        self.tls_failed = received.as_ref().err().is_some_and(|error| tls::reason(error).is_some());
+        self.tls_failed = received
+            .as_ref()
+            .err()
+            .is_some_and(|error| tls::reason(error).is_some());
         received
     }
 
@@ -80,7 +89,9 @@ impl Wire {
 
     /// The next message of the stream that has arrived whole. `act` is what we are about to do.
     pub fn next_frame(&mut self, act: &str) -> Result<Option<Frame>> {
-        self.buffer.next_frame(LONGEST_MESSAGE).map_err(|error| no_postgresql(act, &error))
+        self.buffer
+            .next_frame(LONGEST_MESSAGE)
+            .map_err(|error| no_postgresql(act, &error))
     }
 
     /// Is there a message for [`Wire::next_frame`]?
@@ -93,12 +104,14 @@ impl Wire {
         self.buffer.body(frame)
     }
 
-    /// Waits for the next message, which answers what we are about to `act`. Takes note of what the server may send at
-    /// any time; an ErrorResponse is an error.
+    /// Waits for the next message, which answers what we are about to `act`. Takes note of what the
+    /// server may send at any time; an ErrorResponse is an error.
     pub fn wait_frame(&mut self, act: &str, patience: Patience<'_>) -> Result<Frame> {
         loop {
-            while let Some(frame) =
-                self.buffer.next_frame(LONGEST_ANSWER).map_err(|error| no_postgresql(act, &error))?
+            while let Some(frame) = self
+                .buffer
+                .next_frame(LONGEST_ANSWER)
+                .map_err(|error| no_postgresql(act, &error))?
             {
                 match frame.tag {
                     b'N' | b'S' | b'A' => self.note(&frame)?,
@@ -106,7 +119,10 @@ impl Wire {
                     _ => return Ok(frame),
                 }
             }
-            let received = self.socket.wait_readable(patience).and_then(|()| self.receive());
+            let received = self
+                .socket
+                .wait_readable(patience)
+                .and_then(|()| self.receive());
             received.map_err(|error| io_error(act, &error))?;
         }
     }
@@ -117,7 +133,11 @@ impl Wire {
         match frame.tag {
             b'N' => {
                 let notice = parse_report("NoticeResponse", body)?;
-                let remark = if notice.severity == "WARNING" { Remark::Warning } else { Remark::Notice };
+                let remark = if notice.severity == "WARNING" {
+                    Remark::Warning
+                } else {
+                    Remark::Notice
+                };
                 self.voice.say(remark, &in_full(&notice));
                 if remark == Remark::Warning {
                     self.warning = Some(notice.content.sqlstate);
@@ -160,17 +180,31 @@ pub fn io_error(act: &str, error: &io::Error) -> Error {
 
 /// The server sent a message that has no place here.
 pub fn unexpected(act: &str, frame: &Frame) -> Error {
-    Error::new(format!("could not {act}: the server sent the unexpected message \"{}\"", frame.tag.escape_ascii()))
+    Error::new(format!(
+        "could not {act}: the server sent the unexpected message \"{}\"",
+        frame.tag.escape_ascii()
+    ))
 }
 
 fn no_postgresql(act: &str, error: &ImpossibleLength) -> Error {
-    Error::new(format!("could not {act}: the server does not speak PostgreSQL's protocol: {error}"))
+    Error::new(format!(
+        "could not {act}: the server does not speak PostgreSQL's protocol: {error}"
+    ))
 }
 
 fn in_full(notice: &Report) -> String {
     let content = &notice.content;
-    let part = |name, text: &Option<String>| text.as_ref().map(|text| format!("\n{name}:  {text}")).unwrap_or_default();
-    format!("{}{}{}", content.message, part("DETAIL", &content.detail), part("HINT", &content.hint))
+    let part = |name, text: &Option<String>| {
+        text.as_ref()
+            .map(|text| format!("\n{name}:  {text}"))
+            .unwrap_or_default()
+    };
+    format!(
+        "{}{}{}",
+        content.message,
+        part("DETAIL", &content.detail),
+        part("HINT", &content.hint)
+    )
 }
 
 // name: cstr | value: cstr

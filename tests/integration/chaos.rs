@@ -1,7 +1,9 @@
-//! Everything breaks at random moments, and at the end each committed row is there exactly once, in the order of the commits.
+//! Everything breaks at random moments, and at the end each committed row is there exactly once, in
+//! the order of the commits.
 //!
-//! Writers commit transactions of mixed sizes, each row with its writer's running number, while chance kills the program, the
-//! server, or both, rotates the file, and cuts, stalls or swallows the connection. `make chaos ROUNDS=n SEED=s` lets it run for long.
+//! Writers commit transactions of mixed sizes, each row with its writer's running number, while
+//! chance kills the program, the server, or both, rotates the file, and cuts, stalls or swallows
+//! the connection. `make chaos ROUNDS=n SEED=s` lets it run for long.
 
 use crate::support::*;
 use rustix::process::Signal;
@@ -19,7 +21,10 @@ const WRITERS: u64 = 2;
 /// What chance is asked for.
 fn rounds_and_seed(rounds: u64) -> (u64, u64) {
     let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    (given("WALCAT_CHAOS_ROUNDS").unwrap_or(rounds), given("WALCAT_CHAOS_SEED").unwrap_or(1))
+    (
+        given("WALCAT_CHAOS_ROUNDS").unwrap_or(rounds),
+        given("WALCAT_CHAOS_SEED").unwrap_or(1),
+    )
 }
 
 struct World {
@@ -33,11 +38,14 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         // The server, too, must notice a dead connection soon.
-        let server =
-            Arc::new(Server::start(Options { settings: &[("wal_sender_timeout", "2s")], ..Options::default() }));
+        let server = Arc::new(Server::start(Options {
+            settings: &[("wal_sender_timeout", "2s")],
+            ..Options::default()
+        }));
         let mut client = server.client("postgres");
         for setup in [
-            "CREATE TABLE t (writer int, n bigint, v text, PRIMARY KEY (writer, n)); CREATE PUBLICATION p FOR TABLE t",
+            "CREATE TABLE t (writer int, n bigint, v text, PRIMARY KEY (writer, n)); CREATE \
+             PUBLICATION p FOR TABLE t",
             "SELECT pg_create_logical_replication_slot('s', 'pgoutput')",
         ] {
             client.batch_execute(setup).unwrap();
@@ -45,18 +53,46 @@ impl World {
         let proxy = Proxy::to(server.port());
         let stop = Arc::new(AtomicBool::new(false));
         let writers = (0..WRITERS).map(|writer| {
-            let (server, stop, random) = (Arc::clone(&server), Arc::clone(&stop), Random::new(seed ^ writer << 32));
+            let (server, stop, random) = (
+                Arc::clone(&server),
+                Arc::clone(&stop),
+                Random::new(seed ^ writer << 32),
+            );
             thread::spawn(move || write(&server, writer, random, &stop))
         });
         let writers = writers.collect();
-        World { server, proxy, random: Random::new(seed), stop, writers }
+        World {
+            server,
+            proxy,
+            random: Random::new(seed),
+            stop,
+            writers,
+        }
     }
 
     fn walcat(&self, more: &[&str]) -> Running {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_walcat"));
-        command.args(["stream", "-S", "s", "--publication", "p", "-F", "0.2", "-s", "0.2"]).args(more).env_clear();
-        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.proxy.port().to_string());
-        command.env("PGUSER", "postgres").env("PGDATABASE", "postgres").env("HOME", self.server.home());
+        command
+            .args([
+                "stream",
+                "-S",
+                "s",
+                "--publication",
+                "p",
+                "-F",
+                "0.2",
+                "-s",
+                "0.2",
+            ])
+            .args(more)
+            .env_clear();
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.proxy.port().to_string());
+        command
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", "postgres")
+            .env("HOME", self.server.home());
         spawn(&mut command)
     }
 
@@ -96,11 +132,16 @@ impl World {
     /// Waits until what is committed now has arrived, and the server has been told so.
     fn wait_until_it_goes_on(&self) {
         let mut client = self.server.client("postgres");
-        let ask =
-            |client: &mut postgres::Client, query: &str| -> String { client.query_one(query, &[]).unwrap().get(0) };
+        let ask = |client: &mut postgres::Client, query: &str| -> String {
+            client.query_one(query, &[]).unwrap().get(0)
+        };
         let now = ask(&mut client, "SELECT pg_current_wal_lsn()::text");
-        let arrived = format!("SELECT (count(*) > 0)::text FROM pg_stat_replication WHERE write_lsn >= '{now}'");
-        wait_until("the stream to go on", || (ask(&mut client, &arrived) == "true").then_some(()));
+        let arrived = format!(
+            "SELECT (count(*) > 0)::text FROM pg_stat_replication WHERE write_lsn >= '{now}'"
+        );
+        wait_until("the stream to go on", || {
+            (ask(&mut client, &arrived) == "true").then_some(())
+        });
     }
 
     /// Ends the writers, and tells what they committed.
@@ -110,20 +151,29 @@ impl World {
             writer.join().unwrap();
         }
         let mut client = self.server.client("postgres");
-        let rows = client.query("SELECT writer::bigint, n FROM t ORDER BY writer, n", &[]).unwrap();
+        let rows = client
+            .query("SELECT writer::bigint, n FROM t ORDER BY writer, n", &[])
+            .unwrap();
         let number = |row: &postgres::Row, column| row.get::<_, i64>(column) as u64;
-        rows.iter().map(|row| (number(row, 0), number(row, 1))).collect()
+        rows.iter()
+            .map(|row| (number(row, 0), number(row, 1)))
+            .collect()
     }
 }
 
-/// Commits, and now and then rolls back, transactions of 1 to 15,000 rows, whatever becomes of the server.
+/// Commits, and now and then rolls back, transactions of 1 to 15,000 rows, whatever becomes of the
+/// server.
 fn write(server: &Server, writer: u64, mut random: Random, stop: &AtomicBool) {
     let mut client = None;
     let mut n = 0;
     while !stop.load(Ordering::SeqCst) {
         let connected = client.take().or_else(|| {
             let mut config = postgres::Config::new();
-            config.host_path(server.socket_directory()).port(server.port()).user("postgres").dbname("postgres");
+            config
+                .host_path(server.socket_directory())
+                .port(server.port())
+                .user("postgres")
+                .dbname("postgres");
             config.connect(postgres::NoTls).ok()
         });
         let Some(mut connected) = connected else {
@@ -135,10 +185,15 @@ fn write(server: &Server, writer: u64, mut random: Random, stop: &AtomicBool) {
             1..4 => random.within(100..2000),
             _ => random.within(1..20),
         };
-        let end = if random.within(0..10) == 0 { "ROLLBACK" } else { "COMMIT" };
+        let end = if random.within(0..10) == 0 {
+            "ROLLBACK"
+        } else {
+            "COMMIT"
+        };
         // Texts that need care in JSON, too.
         let insert = format!(
-            "BEGIN; INSERT INTO t SELECT {writer}, {n} + i, repeat(E'\\n\"\\\\ä', (i % 7)::int) FROM generate_series(1, {rows}) i; {end}"
+            "BEGIN; INSERT INTO t SELECT {writer}, {n} + i, repeat(E'\\n\"\\\\ä', (i % 7)::int) \
+             FROM generate_series(1, {rows}) i; {end}"
         );
         // Without an answer nobody knows whether it was committed; the table does.
         n += rows;
@@ -149,30 +204,49 @@ fn write(server: &Server, writer: u64, mut random: Random, stop: &AtomicBool) {
     }
 }
 
-/// Holds the lines to what was committed: each row once, transactions whole and in the order of their commits.
+/// Holds the lines to what was committed: each row once, transactions whole and in the order of
+/// their commits.
 fn verify(lines: &[u8], committed: &[(u64, u64)]) {
-    assert!(lines.is_empty() || lines.ends_with(b"\n"), "the last line is incomplete");
+    assert!(
+        lines.is_empty() || lines.ends_with(b"\n"),
+        "the last line is incomplete"
+    );
     let (mut rows, mut repeats) = (HashSet::new(), 0);
     let (mut last, mut last_of) = ((0, 0), [0; WRITERS as usize]);
     for line in lines.split_inclusive(|&byte| byte == b'\n') {
         let event: Value = serde_json::from_slice(line).expect("a line of JSON");
-        let lsn = event["commit_lsn"].as_str().unwrap().parse::<walcat::lsn::Lsn>().unwrap();
+        let lsn = event["commit_lsn"]
+            .as_str()
+            .unwrap()
+            .parse::<walcat::lsn::Lsn>()
+            .unwrap();
         let place = (lsn.0, event["seq"].as_u64().unwrap());
-        let follows = if place.0 == last.0 { place.1 == last.1 + 1 } else { place.0 > last.0 && place.1 == 0 };
+        let follows = if place.0 == last.0 {
+            place.1 == last.1 + 1
+        } else {
+            place.0 > last.0 && place.1 == 0
+        };
         assert!(follows, "{place:?} after {last:?}");
         last = place;
-        let row = (event["after"]["writer"].as_u64().unwrap(), event["after"]["n"].as_u64().unwrap());
+        let row = (
+            event["after"]["writer"].as_u64().unwrap(),
+            event["after"]["n"].as_u64().unwrap(),
+        );
         repeats += usize::from(!rows.insert(row));
         let before = &mut last_of[row.0 as usize];
         assert!(row.1 > *before, "row {row:?} after {before}");
         *before = row.1;
     }
     let lost = committed.iter().filter(|row| !rows.contains(row)).count();
-    println!("{} rows committed, {repeats} repeats, {lost} losses", committed.len());
+    println!(
+        "{} rows committed, {repeats} repeats, {lost} losses",
+        committed.len()
+    );
     assert_eq!((repeats, lost, rows.len()), (0, 0, committed.len()));
 }
 
-/// The program under supervision, as systemd would have it, with its output file and those that were rotated away.
+/// The program under supervision, as systemd would have it, with its output file and those that
+/// were rotated away.
 struct Supervised {
     running: Option<Running>,
     directory: tempfile::TempDir,
@@ -184,14 +258,20 @@ impl Supervised {
     fn new() -> Supervised {
         // On a disk: not every file system in memory has extended attributes.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Supervised { running: None, directory, rotated: Vec::new(), starts: 0 }
+        Supervised {
+            running: None,
+            directory,
+            rotated: Vec::new(),
+            starts: 0,
+        }
     }
 
     fn path(&self) -> PathBuf {
         self.directory.path().join("out.json")
     }
 
-    /// Starts it if it is not at work. It may have failed for what may well fail: there was no server, or the slot was still held.
+    /// Starts it if it is not at work. It may have failed for what may well fail: there was no
+    /// server, or the slot was still held.
     fn watch(&mut self, world: &World) {
         if let Some(running) = &mut self.running {
             if !running.has_ended() {
@@ -204,11 +284,19 @@ impl Supervised {
     }
 
     fn end(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         let finished = running.wait();
-        let bearable =
-            ["could not connect", "server closed the connection", "is in use by", "is active for PID", "SQLSTATE 57P0"];
-        let excused = finished.status.code() != Some(1) || bearable.iter().any(|part| finished.stderr.contains(part));
+        let bearable = [
+            "could not connect",
+            "server closed the connection",
+            "is in use by",
+            "is active for PID",
+            "SQLSTATE 57P0",
+        ];
+        let excused = finished.status.code() != Some(1)
+            || bearable.iter().any(|part| finished.stderr.contains(part));
         assert!(excused, "{:?}: {}", finished.status, finished.stderr);
     }
 
@@ -223,7 +311,12 @@ impl Supervised {
 
     /// As logrotate does it.
     fn rotate(&mut self) {
-        let (path, old) = (self.path(), self.directory.path().join(format!("out.json.{}", self.rotated.len())));
+        let (path, old) = (
+            self.path(),
+            self.directory
+                .path()
+                .join(format!("out.json.{}", self.rotated.len())),
+        );
         if let Some(running) = &mut self.running
             && !running.has_ended()
             && path.exists()
@@ -232,7 +325,9 @@ impl Supervised {
             fs::rename(&path, &old).unwrap();
             self.rotated.push(old);
             running.signal(Signal::HUP);
-            wait_until("the new file", || (path.exists() || running.has_ended()).then_some(()));
+            wait_until("the new file", || {
+                (path.exists() || running.has_ended()).then_some(())
+            });
         }
     }
 
@@ -281,7 +376,11 @@ fn a_file_survives_chaos() {
             }
             8 => {
                 // What the server has safely noted is any age.
-                world.server.client("postgres").batch_execute("CHECKPOINT").unwrap();
+                world
+                    .server
+                    .client("postgres")
+                    .batch_execute("CHECKPOINT")
+                    .unwrap();
                 "checkpoint"
             }
             _ => world.disturb_connection(),
@@ -291,7 +390,9 @@ fn a_file_survives_chaos() {
     let committed = world.committed();
     walcat.signal(Signal::KILL);
     wait_until("a last run that ends well", || {
-        let last = world.walcat(&["-f", walcat.path().to_str().unwrap(), "--until-now"]).wait();
+        let last = world
+            .walcat(&["-f", walcat.path().to_str().unwrap(), "--until-now"])
+            .wait();
         last.status.success().then_some(())
     });
     println!(
@@ -342,6 +443,9 @@ fn stdout_survives_lost_connections() {
     }
     let finished = running.interrupt();
     let losses = finished.stderr.matches("trying again").count();
-    println!("stdout, seed {seed}: {rounds} rounds {counts:?}, {losses} tries, at most {slowest:.1?} until it went on");
+    println!(
+        "stdout, seed {seed}: {rounds} rounds {counts:?}, {losses} tries, at most {slowest:.1?} \
+         until it went on"
+    );
     verify(&finished.succeeded().stdout, &committed);
 }

@@ -22,15 +22,59 @@ fn a_table_outside_the_publication_is_warned_of() {
     let db = prepared("a_table_outside_the_publication");
     let warning = "walcat: warning: --table t2 shows nothing: publication \"walcat\" has no table public.t2\n\
                    try: ALTER PUBLICATION walcat ADD TABLE public.t2, or another publication\n";
-    assert_eq!(said(&db, &["--create-publication", "--table", "t2"]), warning);
-    assert_eq!(said(&db, &["--publication", "walcat", "--table", "t2", "--table", "t1"]), warning);
-    assert_eq!(said(&db, &["-q", "--publication", "walcat", "--table", "t2"]), "");
-    for fine in [&["t1"][..], &["public.t1:insert"], &["t*"], &["!t2"], &["t1", "other_*"]] {
-        let patterns: Vec<&str> = fine.iter().flat_map(|pattern| ["--table", pattern]).collect();
-        assert_eq!(said(&db, &[&["--publication", "walcat"], &patterns[..]].concat()), "", "{fine:?}");
+    assert_eq!(
+        said(&db, &["--create-publication", "--table", "t2"]),
+        warning
+    );
+    assert_eq!(
+        said(
+            &db,
+            &["--publication", "walcat", "--table", "t2", "--table", "t1"]
+        ),
+        warning
+    );
+    assert_eq!(
+        said(&db, &["-q", "--publication", "walcat", "--table", "t2"]),
+        ""
+    );
+    for fine in [
+        &["t1"][..],
+        &["public.t1:insert"],
+        &["t*"],
+        &["!t2"],
+        &["t1", "other_*"],
+    ] {
+        let patterns: Vec<&str> = fine
+            .iter()
+            .flat_map(|pattern| ["--table", pattern])
+            .collect();
+        assert_eq!(
+            said(&db, &[&["--publication", "walcat"], &patterns[..]].concat()),
+            "",
+            "{fine:?}"
+        );
     }
-    assert_eq!(said(&db, &["--publication", "walcat,everything", "--table", "t2"]), "");
-    assert_eq!(said(&db, &["--publication", "walcat", "--op", "message", "--table", "t2"]), "");
+    assert_eq!(
+        said(
+            &db,
+            &["--publication", "walcat,everything", "--table", "t2"]
+        ),
+        ""
+    );
+    assert_eq!(
+        said(
+            &db,
+            &[
+                "--publication",
+                "walcat",
+                "--op",
+                "message",
+                "--table",
+                "t2"
+            ]
+        ),
+        ""
+    );
     db.sql("ALTER PUBLICATION walcat ADD TABLE public.t2");
     assert_eq!(said(&db, &["--publication", "walcat", "--table", "t2"]), "");
 }
@@ -49,10 +93,18 @@ fn a_table_that_is_not_there_yet_is_warned_of() {
     let none = said(&db, &["--publication", "walcat", "--table", "x*"]);
     assert_eq!(
         none,
-        "walcat: warning: nothing is shown: publication \"walcat\" has no table that --table chooses\ntry: --table public.t1\n"
+        "walcat: warning: nothing is shown: publication \"walcat\" has no table that --table \
+         chooses\ntry: --table public.t1\n"
     );
     // The stream waits for it all the same.
-    let mut waiting = spawn(&mut db.walcat(&["stream", "--publication", "everything", "--table", "nosuch", "-v"]));
+    let mut waiting = spawn(&mut db.walcat(&[
+        "stream",
+        "--publication",
+        "everything",
+        "--table",
+        "nosuch",
+        "-v",
+    ]));
     waiting.wait_for_stderr("streaming from slot");
     db.sql("CREATE TABLE nosuch (id int PRIMARY KEY); INSERT INTO nosuch VALUES (7)");
     assert_eq!(waiting.json()["after"]["id"], 7);
@@ -65,7 +117,8 @@ fn publications_without_tables_are_warned_of() {
     db.sql("CREATE PUBLICATION nothing; CREATE PUBLICATION everything FOR ALL TABLES");
     assert_eq!(
         said(&db, &["--publication", "nothing"]),
-        "walcat: warning: nothing is shown: publication \"nothing\" has no table\ntry: ALTER PUBLICATION nothing ADD TABLE ...\n"
+        "walcat: warning: nothing is shown: publication \"nothing\" has no table\ntry: ALTER \
+         PUBLICATION nothing ADD TABLE ...\n"
     );
     assert_eq!(said(&db, &["--publication", "everything"]), "");
     assert_eq!(said(&db, &["--publication", "everything,nothing"]), "");
@@ -86,8 +139,14 @@ fn partitions_are_chosen_by_the_name_they_are_shown_with() {
          CREATE PUBLICATION leaves FOR TABLE parted;
          CREATE PUBLICATION roots FOR TABLE parted WITH (publish_via_partition_root)",
     );
-    assert_eq!(said(&db, &["--publication", "leaves", "--table", "part"]), "");
-    assert_eq!(said(&db, &["--publication", "roots", "--table", "parted"]), "");
+    assert_eq!(
+        said(&db, &["--publication", "leaves", "--table", "part"]),
+        ""
+    );
+    assert_eq!(
+        said(&db, &["--publication", "roots", "--table", "parted"]),
+        ""
+    );
     assert_eq!(
         said(&db, &["--publication", "roots", "--table", "part"]),
         "walcat: warning: --table part shows nothing: \
@@ -101,10 +160,15 @@ fn partitions_are_chosen_by_the_name_they_are_shown_with() {
          try: a publication with publish_via_partition_root = true\n"
     );
     // A publication that is made for a table shows it as that table.
-    let mut running = spawn(&mut db.walcat(&["stream", "--create-publication", "--table", "parted", "-v"]));
+    let mut running =
+        spawn(&mut db.walcat(&["stream", "--create-publication", "--table", "parted", "-v"]));
     running.wait_for_stderr("streaming from slot");
     db.sql("INSERT INTO parted VALUES (1)");
     assert_eq!(running.json()["table"], "parted");
     let run = running.interrupt();
-    assert!(!run.succeeded().stderr.contains("warning"), "{}", run.stderr);
+    assert!(
+        !run.succeeded().stderr.contains("warning"),
+        "{}",
+        run.stderr
+    );
 }

@@ -39,9 +39,20 @@ fn help_of_every_command_fits_a_screen() {
         let help = sub.clone().term_width(80).render_help().to_string();
         let screen = if name == "stream" { 50 } else { 24 };
         assert!(help.lines().count() <= screen, "{name}:\n{help}");
-        assert!(help.lines().all(|line| line.chars().count() <= 80), "{name}:\n{help}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{name}:\n{help}"
+        );
     }
-    assert!(command.term_width(80).render_help().to_string().lines().count() <= 32);
+    assert!(
+        command
+            .term_width(80)
+            .render_help()
+            .to_string()
+            .lines()
+            .count()
+            <= 32
+    );
 }
 
 #[test]
@@ -49,10 +60,19 @@ fn help_and_version_are_asked_for_in_the_usual_ways() {
     for name in COMMANDS.iter().chain(&[""]) {
         let long = run(&mut walcat(&format!("{name} --help")));
         let short = run(&mut walcat(&format!("{name} -?")));
-        assert!(long.succeeded().text().contains(&format!("Usage: walcat {name}")), "{}", long.text());
+        assert!(
+            long.succeeded()
+                .text()
+                .contains(&format!("Usage: walcat {name}")),
+            "{}",
+            long.text()
+        );
         assert_eq!((long.text(), &*long.stderr), (short.succeeded().text(), ""));
     }
-    assert_eq!(run(&mut walcat("--version")).succeeded().text(), format!("walcat {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        run(&mut walcat("--version")).succeeded().text(),
+        format!("walcat {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -60,17 +80,32 @@ fn mistakes_are_named_and_end_with_2() {
     for (line, message) in [
         ("", "Usage: walcat"),
         ("strem", "a similar subcommand exists: 'stream'"),
-        ("stream --publicaton p", "a similar argument exists: '--publication'"),
+        (
+            "stream --publicaton p",
+            "a similar argument exists: '--publication'",
+        ),
         ("slot", "Usage: walcat slot"),
         ("slot creat x", "a similar subcommand exists: 'create'"),
         ("slot create", "<NAME>"),
         ("slot drop", "<NAME>..."),
-        ("slot list --max-lag 10XB", "the unit must be B, kB, MB, GB or TB"),
-        ("slot advance s --to here", "a WAL position has the form X/Y"),
+        (
+            "slot list --max-lag 10XB",
+            "the unit must be B, kB, MB, GB or TB",
+        ),
+        (
+            "slot advance s --to here",
+            "a WAL position has the form X/Y",
+        ),
         ("pub create p", "--all-tables"),
         ("pub create p --all-tables --table t", "cannot be used with"),
-        ("pub create p --all-tables --publish select", "[possible values: insert, update, delete, truncate]"),
-        ("stream --op selekt", "[possible values: insert, update, delete, truncate, message]"),
+        (
+            "pub create p --all-tables --publish select",
+            "[possible values: insert, update, delete, truncate]",
+        ),
+        (
+            "stream --op selekt",
+            "[possible values: insert, update, delete, truncate, message]",
+        ),
         ("stream --op updat", "a similar value exists: 'update'"),
         ("stream --endpos 0", "a WAL position has the form X/Y"),
         ("stream --endpos 0/1 --until-now", "cannot be used with"),
@@ -91,16 +126,32 @@ fn mistakes_are_named_and_end_with_2() {
     ] {
         let finished = run(&mut walcat(line));
         finished.exited(2);
-        assert!(finished.stderr.contains(message), "walcat {line}: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains(message),
+            "walcat {line}: {}",
+            finished.stderr
+        );
         assert_eq!(finished.text(), "", "walcat {line}");
     }
 }
 
 #[test]
 fn completions_are_printed() {
-    for (shell, file) in [("bash", "walcat.bash"), ("zsh", "_walcat"), ("fish", "walcat.fish")] {
-        let committed = std::fs::read_to_string(format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(run(&mut walcat(&format!("completions {shell}"))).succeeded().text() == committed, "{shell}");
+    for (shell, file) in [
+        ("bash", "walcat.bash"),
+        ("zsh", "_walcat"),
+        ("fish", "walcat.fish"),
+    ] {
+        let committed =
+            std::fs::read_to_string(format!("{}/completions/{file}", env!("CARGO_MANIFEST_DIR")))
+                .unwrap();
+        assert!(
+            run(&mut walcat(&format!("completions {shell}")))
+                .succeeded()
+                .text()
+                == committed,
+            "{shell}"
+        );
     }
 }
 
@@ -108,14 +159,29 @@ fn completions_are_printed() {
 fn completions_without_a_reader_are_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = walcat("completions bash").stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    let output = walcat("completions bash")
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
 }
 
 #[test]
 fn a_full_disk_is_a_failure() {
     let full = std::fs::File::create("/dev/full").unwrap();
-    let output = walcat("completions bash").stdout(full).stderr(Stdio::piped()).output().unwrap();
-    let message = "walcat: error: could not write to standard output: No space left on device (os error 28)\n";
-    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), message));
+    let output = walcat("completions bash")
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let message = "walcat: error: could not write to standard output: No space left on device (os \
+                   error 28)\n";
+    assert_eq!(
+        (
+            output.status.code(),
+            &*String::from_utf8_lossy(&output.stderr)
+        ),
+        (Some(1), message)
+    );
 }

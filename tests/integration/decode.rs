@@ -1,4 +1,5 @@
-//! `walcat decode`: captures from files and stdin, without a server. What it prints of whole captures is in `golden`.
+//! `walcat decode`: captures from files and stdin, without a server. What it prints of whole
+//! captures is in `golden`.
 
 use crate::support::*;
 use std::io::Write;
@@ -12,7 +13,12 @@ fn decode(arguments: &[&str]) -> Command {
 }
 
 fn capture(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name).to_str().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/captures")
+        .join(name)
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -25,7 +31,11 @@ fn stdin_is_read_like_a_file_and_shown_as_it_comes() {
         let mut stdin = running.take_stdin();
         let (first, rest) = bytes.split_at(bytes.len() / 2);
         stdin.write_all(first).unwrap();
-        assert_eq!(running.json()["after"]["name"], "Ada", "while the rest is still to come");
+        assert_eq!(
+            running.json()["after"]["name"],
+            "Ada",
+            "while the rest is still to come"
+        );
         stdin.write_all(rest).unwrap();
         drop(stdin);
         assert_eq!(running.wait().succeeded().text(), file.text());
@@ -42,21 +52,48 @@ fn damage_is_told_with_its_place_after_all_that_was_good() {
     let cut = run(&mut decode(&["-q", path.to_str().unwrap()]));
     cut.exited(1);
     assert!(!cut.stdout.is_empty() && whole.stdout.starts_with(&cut.stdout));
-    let (_, place) = cut.stderr.split_once("at byte ").expect("the place of the damage");
+    let (_, place) = cut
+        .stderr
+        .split_once("at byte ")
+        .expect("the place of the damage");
     let offset: usize = place.split(':').next().unwrap().parse().unwrap();
     // The cut goes through a value of 3200 bytes.
-    assert!((1..3000).contains(&offset) && cut.stderr.contains(": 3200 bytes expected, "), "{}", cut.stderr);
-    assert!(cut.stderr.starts_with("walcat: error: could not decode "), "{}", cut.stderr);
+    assert!(
+        (1..3000).contains(&offset) && cut.stderr.contains(": 3200 bytes expected, "),
+        "{}",
+        cut.stderr
+    );
+    assert!(
+        cut.stderr.starts_with("walcat: error: could not decode "),
+        "{}",
+        cut.stderr
+    );
 }
 
 #[test]
 fn what_is_no_capture_is_refused() {
     let missing = run(&mut decode(&["/nowhere/at/all"]));
-    assert!(missing.exited(1).stderr.starts_with("walcat: error: could not open file \"/nowhere/at/all\": "));
+    assert!(
+        missing
+            .exited(1)
+            .stderr
+            .starts_with("walcat: error: could not open file \"/nowhere/at/all\": ")
+    );
     let directory = run(&mut decode(&[env!("CARGO_MANIFEST_DIR")]));
-    assert!(directory.exited(1).stderr.starts_with("walcat: error: could not read "), "{}", directory.stderr);
+    assert!(
+        directory
+            .exited(1)
+            .stderr
+            .starts_with("walcat: error: could not read "),
+        "{}",
+        directory.stderr
+    );
     let text = run(&mut decode(&[&capture("schema.sql")]));
-    assert!(text.exited(1).stderr.contains("at byte 0"), "{}", text.stderr);
+    assert!(
+        text.exited(1).stderr.contains("at byte 0"),
+        "{}",
+        text.stderr
+    );
     assert!(text.stdout.is_empty());
 }
 
@@ -64,20 +101,36 @@ fn what_is_no_capture_is_refused() {
 fn raw_and_options_that_change_nothing_are_wrong_usage() {
     for (arguments, message) in [
         (&["--format", "raw"][..], "--format raw makes no sense here"),
-        (&["--format", "text", "--values", "text"], "--values applies only to --format json"),
-        (&["--format", "text", "--include", "key"], "--include takes only transactions and relations"),
+        (
+            &["--format", "text", "--values", "text"],
+            "--values applies only to --format json",
+        ),
+        (
+            &["--format", "text", "--include", "key"],
+            "--include takes only transactions and relations",
+        ),
         (&["--table", "a.b.c"], "more than two names"),
     ] {
         let refused = run(decode(arguments).arg(capture("pgoutput-1.bin")));
-        assert!(refused.exited(2).stderr.contains(message), "{}", refused.stderr);
+        assert!(
+            refused.exited(2).stderr.contains(message),
+            "{}",
+            refused.stderr
+        );
         assert!(refused.stdout.is_empty());
     }
 }
 
 #[test]
 fn a_reader_that_goes_away_ends_it_well() {
-    let script = "while cat \"$1\"; do :; done 2>&- | { \"$0\" -q decode; echo $? >&2; } | head -n 1";
-    let arguments = ["-c", script, env!("CARGO_BIN_EXE_walcat"), &capture("pgoutput-1.bin")];
+    let script =
+        "while cat \"$1\"; do :; done 2>&- | { \"$0\" -q decode; echo $? >&2; } | head -n 1";
+    let arguments = [
+        "-c",
+        script,
+        env!("CARGO_BIN_EXE_walcat"),
+        &capture("pgoutput-1.bin"),
+    ];
     let piped = run(Command::new("sh").args(arguments));
     assert_eq!(piped.succeeded().json()[0]["after"]["name"], "Ada");
     assert_eq!(piped.stderr, "0\n");
@@ -87,7 +140,9 @@ fn a_reader_that_goes_away_ends_it_well() {
 fn colours_only_where_they_are_asked_for() {
     let path = capture("pgoutput-1.bin");
     let colored = |arguments: &[&str]| {
-        let finished = run(decode(&["-q", "--format", "text"]).args(arguments).arg(&path));
+        let finished = run(decode(&["-q", "--format", "text"])
+            .args(arguments)
+            .arg(&path));
         finished.succeeded().text().contains('\x1b')
     };
     assert!(colored(&["--color", "always"]));

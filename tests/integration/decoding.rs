@@ -6,7 +6,9 @@ use serde_json::Value;
 /// The name of a second slot of the database.
 fn second_slot(db: &Database<'_>, plugin: &str) -> String {
     let slot = format!("{}_{plugin}", db.name());
-    db.sql(&format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')"));
+    db.sql(&format!(
+        "SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')"
+    ));
     slot
 }
 
@@ -22,7 +24,8 @@ fn without(mut event: Value, keys: &[&str]) -> Value {
     event
 }
 
-/// Statements on tables of every replica identity, with TOASTed values, in one transaction and in many.
+/// Statements on tables of every replica identity, with TOASTed values, in one transaction and in
+/// many.
 const WORKLOAD: &str = "
     CREATE TABLE users (id int PRIMARY KEY, name text, bio text);
     CREATE TABLE kept (id bigint, note varchar(30), amount numeric(10, 2), ok boolean, long text);
@@ -38,7 +41,8 @@ const WORKLOAD: &str = "
 
 const CHANGES: &[&str] = &[
     "INSERT INTO users SELECT i, 'user ' || i, repeat('x', 5000) FROM generate_series(1, 5) AS i",
-    "INSERT INTO kept VALUES (1, E'q\"uo\\\\te\\n', 1.50, true, repeat('y', 5000)), (2, NULL, NULL, NULL, NULL)",
+    "INSERT INTO kept VALUES (1, E'q\"uo\\\\te\\n', 1.50, true, repeat('y', 5000)), (2, NULL, \
+     NULL, NULL, NULL)",
     "INSERT INTO by_index VALUES (1, 'x', 'infinity', '\\x00ff'), (2, repeat('k', 2000), NULL, '')",
     "INSERT INTO \"Odd ü\" VALUES (1, 'c', '{a,NULL,\"b \\\"c\"}', '{\"a\": [1, 2.50]}')",
     "UPDATE users SET name = 'Ada' WHERE id = 1",
@@ -53,8 +57,10 @@ const CHANGES: &[&str] = &[
     "SELECT pg_logical_emit_message(false, 'p', 'without')",
     "DELETE FROM kept",
     "DELETE FROM by_index WHERE a = 1",
-    "BEGIN; ALTER TABLE users ADD extra int DEFAULT 7; UPDATE users SET name = 'x' WHERE id = 1; COMMIT",
-    "BEGIN; ALTER TABLE users RENAME name TO full_name; UPDATE users SET full_name = 'y' WHERE id = 1; COMMIT",
+    "BEGIN; ALTER TABLE users ADD extra int DEFAULT 7; UPDATE users SET name = 'x' WHERE id = 1; \
+     COMMIT",
+    "BEGIN; ALTER TABLE users RENAME name TO full_name; UPDATE users SET full_name = 'y' WHERE id \
+     = 1; COMMIT",
     "BEGIN; ALTER TABLE users DROP extra; UPDATE users SET full_name = 'z' WHERE id = 1; COMMIT",
     "TRUNCATE users, kept",
 ];
@@ -71,9 +77,15 @@ fn wal2json_tells_what_pgoutput_tells() {
     assert_eq!(of_pgoutput.len(), 30);
     // wal2json does not tell the options of a truncate.
     let comparable = |events: &[Value]| -> Vec<Value> {
-        events.iter().map(|event| without(event.clone(), &["cascade", "restart_identity"])).collect()
+        events
+            .iter()
+            .map(|event| without(event.clone(), &["cascade", "restart_identity"]))
+            .collect()
     };
-    for (pgoutput, wal2json) in comparable(&of_pgoutput).iter().zip(&comparable(&of_wal2json)) {
+    for (pgoutput, wal2json) in comparable(&of_pgoutput)
+        .iter()
+        .zip(&comparable(&of_wal2json))
+    {
         assert_eq!(pgoutput, wal2json);
     }
     assert_eq!(of_pgoutput.len(), of_wal2json.len());
@@ -89,7 +101,12 @@ fn wal2json_starts_in_the_middle_of_a_table() {
     db.sql("UPDATE users SET name = 'Ada L.' WHERE id = 1");
     db.sql("DELETE FROM users WHERE id = 2");
     let keys = &["cascade", "restart_identity"];
-    let all = |events: Vec<Value>| -> Vec<Value> { events.into_iter().map(|event| without(event, keys)).collect() };
+    let all = |events: Vec<Value>| -> Vec<Value> {
+        events
+            .into_iter()
+            .map(|event| without(event, keys))
+            .collect()
+    };
     let of_pgoutput = all(events(&db, db.name(), &["--publication", "p"]));
     assert_eq!(of_pgoutput[0]["unchanged"], serde_json::json!(["bio"]));
     assert_eq!(of_pgoutput, all(events(&db, &slot, &[])));

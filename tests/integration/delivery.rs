@@ -1,5 +1,5 @@
-//! What is confirmed to the server, and when: after a clean end the next run repeats nothing, and nothing is confirmed that is not
-//! safe.
+//! What is confirmed to the server, and when: after a clean end the next run repeats nothing, and
+//! nothing is confirmed that is not safe.
 
 use crate::support::*;
 use rustix::process::Signal;
@@ -20,7 +20,15 @@ fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
 
 fn stream(db: &Database<'_>, more: &[&str]) -> Command {
     // Nothing is to depend on a report that comes by chance.
-    let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p", "-F", "1000"]);
+    let mut command = db.walcat(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "-F",
+        "1000",
+    ]);
     command.args(more);
     if !more.contains(&"-s") {
         command.args(["-s", "1000"]);
@@ -29,7 +37,11 @@ fn stream(db: &Database<'_>, more: &[&str]) -> Command {
 }
 
 fn ids(run: &Finished) -> Vec<u64> {
-    run.succeeded().json().iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect()
+    run.succeeded()
+        .json()
+        .iter()
+        .map(|event| event["after"]["id"].as_u64().unwrap())
+        .collect()
 }
 
 /// What a further run finds.
@@ -38,7 +50,10 @@ fn rest(db: &Database<'_>) -> Vec<u64> {
 }
 
 fn confirmed(db: &Database<'_>) -> String {
-    db.value(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'", db.name()))
+    db.value(&format!(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ))
 }
 
 #[test]
@@ -50,7 +65,14 @@ fn whatever_ends_a_run_the_next_repeats_nothing() {
     let mut next = 0;
     let mut lines = 0;
     for to_file in [false, true] {
-        for how in ["--until-now", "--limit=2", "--timeout=5", "--endpos", "INT", "TERM"] {
+        for how in [
+            "--until-now",
+            "--limit=2",
+            "--timeout=5",
+            "--endpos",
+            "INT",
+            "TERM",
+        ] {
             next += 2;
             db.sql(&format!("INSERT INTO t VALUES ({}), ({next})", next - 1));
             let mut command = stream(&db, if to_file { &file } else { &[] });
@@ -67,7 +89,11 @@ fn whatever_ends_a_run_the_next_repeats_nothing() {
                             running.line();
                         }
                     }
-                    running.signal(if how == "INT" { Signal::INT } else { Signal::TERM });
+                    running.signal(if how == "INT" {
+                        Signal::INT
+                    } else {
+                        Signal::TERM
+                    });
                     running.wait()
                 }
                 "--endpos" => run(command.args(["--endpos", &db.wal_position()])),
@@ -76,7 +102,11 @@ fn whatever_ends_a_run_the_next_repeats_nothing() {
             finished.succeeded();
             if to_file {
                 lines += 2;
-                assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), lines, "{how}");
+                assert_eq!(
+                    std::fs::read_to_string(&path).unwrap().lines().count(),
+                    lines,
+                    "{how}"
+                );
             } else {
                 assert_eq!(ids(&finished), [next - 1, next], "{how}");
             }
@@ -99,9 +129,17 @@ fn a_stop_within_a_huge_transaction_confirms_what_came_before() {
             ids(&run(&mut command))
         };
         assert_eq!(limited("2"), [0, 1], "{name}");
-        assert_eq!(limited("2"), [1, 2], "{name}: the small transaction was not confirmed");
+        assert_eq!(
+            limited("2"),
+            [1, 2],
+            "{name}: the small transaction was not confirmed"
+        );
         assert_eq!(limited("50000").len(), 50000);
-        assert_eq!(limited("1"), [1], "{name}: half a transaction was confirmed");
+        assert_eq!(
+            limited("1"),
+            [1],
+            "{name}: half a transaction was confirmed"
+        );
     }
 }
 
@@ -117,7 +155,10 @@ fn an_end_at_a_commit_confirms_it_though_the_server_sends_on() {
 #[test]
 fn a_message_outside_transactions_is_confirmed_too() {
     let db = shop("a_message_outside_transactions_is_confirmed_too");
-    db.sql("SELECT pg_logical_emit_message(false, 'p', 'one'); SELECT pg_logical_emit_message(false, 'p', 'two')");
+    db.sql(
+        "SELECT pg_logical_emit_message(false, 'p', 'one'); SELECT \
+            pg_logical_emit_message(false, 'p', 'two')",
+    );
     for content in ["one", "two"] {
         let run = run(&mut stream(&db, &["--messages", "--limit", "1"]));
         assert_eq!(run.succeeded().json()[0]["content"], content);
@@ -157,7 +198,10 @@ fn a_peek_moves_nothing() {
     ));
     running.interrupt().succeeded();
     assert_eq!(confirmed(&db), before);
-    assert_eq!(ids(&run(&mut stream(&db, &["--peek", "--until-now"]))), [1, 2]);
+    assert_eq!(
+        ids(&run(&mut stream(&db, &["--peek", "--until-now"]))),
+        [1, 2]
+    );
     assert_eq!(confirmed(&db), before);
     assert_eq!(rest(&db), [1, 2]);
 }
@@ -172,15 +216,36 @@ fn the_end_position_is_met_to_the_transaction() {
     let events = all.succeeded().json();
     let lsn = |row: usize, key: &str| events[row][key].as_str().unwrap().to_owned();
     let until = |position: &str| ids(&run(&mut stream(&db, &["--peek", "--endpos", position])));
-    assert_eq!(until(&lsn(3, "lsn")), [10, 11], "in the middle of the second transaction");
-    assert_eq!(until(&lsn(3, "commit_lsn")), [10, 11, 20, 21], "at the commit of the second");
+    assert_eq!(
+        until(&lsn(3, "lsn")),
+        [10, 11],
+        "in the middle of the second transaction"
+    );
+    assert_eq!(
+        until(&lsn(3, "commit_lsn")),
+        [10, 11, 20, 21],
+        "at the commit of the second"
+    );
     let next = db.value(&format!("SELECT '{}'::pg_lsn + 1", lsn(3, "commit_lsn")));
-    assert_eq!(until(&next), [10, 11, 20, 21], "within the commit record of the second");
+    assert_eq!(
+        until(&next),
+        [10, 11, 20, 21],
+        "within the commit record of the second"
+    );
     let before = db.value(&format!("SELECT '{}'::pg_lsn - 1", lsn(3, "commit_lsn")));
-    assert_eq!(until(&before), [10, 11], "just before the commit of the second");
-    assert_eq!(until(&db.wal_position()), [10, 11, 20, 21, 30, 31], "at the end");
+    assert_eq!(
+        until(&before),
+        [10, 11],
+        "just before the commit of the second"
+    );
+    assert_eq!(
+        until(&db.wal_position()),
+        [10, 11, 20, 21, 30, 31],
+        "at the end"
+    );
     assert_eq!(until("0/1"), [0; 0], "behind the slot");
-    // As often as you like: whether the server has sent what starts at the position must not depend on luck.
+    // As often as you like: whether the server has sent what starts at the position must not depend
+    // on luck.
     for _ in 0..20 {
         assert_eq!(until(&lsn(5, "commit_lsn")).len(), 6);
     }
@@ -206,8 +271,15 @@ fn until_now_on_an_idle_server_ends_at_once() {
     assert_eq!(rest(&db), [0; 0]);
     let start = Instant::now();
     assert_eq!(rest(&db), [0; 0]);
-    assert_eq!(ids(&db.run(&["stream", "--publication", "p", "--until-now"])), [0; 0]);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(
+        ids(&db.run(&["stream", "--publication", "p", "--until-now"])),
+        [0; 0]
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -215,7 +287,10 @@ fn a_reader_that_leaves_an_idle_stream_ends_it() {
     let db = shop("a_reader_that_leaves_an_idle_stream_ends_it");
     let (reader, writer) = std::io::pipe().unwrap();
     let mut child = stream(&db, &[]).stdout(writer).spawn().unwrap();
-    db.wait_for(&format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    db.wait_for(&format!(
+        "SELECT active FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
     drop(reader);
     let status = wait_until("the end of the program", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
@@ -229,10 +304,18 @@ fn a_server_that_shuts_down_need_not_wait_for_the_next_fsync() {
     let path = directory.path().join("out.json");
     let mut running = spawn(&mut stream(&db, &["-n", "-f", path.to_str().unwrap()]));
     db.sql("INSERT INTO t VALUES (1)");
-    wait_until("the row", || (std::fs::metadata(&path).ok()?.len() > 0).then_some(()));
+    wait_until("the row", || {
+        (std::fs::metadata(&path).ok()?.len() > 0).then_some(())
+    });
     let start = Instant::now();
     server.stop(Stop::Fast);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    wait_until("the end of the program", || running.has_ended().then_some(()));
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+    wait_until("the end of the program", || {
+        running.has_ended().then_some(())
+    });
     running.wait().exited(1);
 }

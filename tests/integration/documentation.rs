@@ -39,7 +39,10 @@ fn the_recipes_of_the_readme_do_what_they_say() {
             "[\"orders\",\"insert\",10]\n[\"users\",\"update\",1]\n[\"users\",\"delete\",2]\n[\"users\",\"truncate\",null]\n",
         ),
         ("as CSV", "10,1,19.5\n"),
-        ("old and new", "{\"table\":\"users\",\"changes\":{\"name\":[\"Ada\",\"Grace\"]}}\n"),
+        (
+            "old and new",
+            "{\"table\":\"users\",\"changes\":{\"name\":[\"Ada\",\"Grace\"]}}\n",
+        ),
         (
             "how many rows",
             "{\"xid\":7,\"at\":\"2026-11-20T09:23:34+00:00\",\"rows\":2}\n{\"xid\":8,\"at\":\"2026-11-20T09:23:35+00:00\",\"rows\":1}\n{\"xid\":9,\"at\":\"2026-11-20T09:23:36+00:00\",\"rows\":1}\n",
@@ -51,20 +54,31 @@ fn the_recipes_of_the_readme_do_what_they_say() {
     ];
     for (title, output) in expected {
         // The CSV recipe has walcat choose the inserts of one table.
-        let events = if title == "as CSV" { EVENTS.lines().nth(1).unwrap() } else { EVENTS };
+        let events = if title == "as CSV" {
+            EVENTS.lines().nth(1).unwrap()
+        } else {
+            EVENTS
+        };
         assert_eq!(jq(&recipe(title), events), output, "{title}");
     }
     let rows = jq(&recipe("--streaming on"), STREAMED);
     let ids: Vec<i64> = rows
         .lines()
-        .map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()["after"]["id"].as_i64().unwrap())
+        .map(|row| {
+            serde_json::from_str::<serde_json::Value>(row).unwrap()["after"]["id"]
+                .as_i64()
+                .unwrap()
+        })
         .collect();
     assert_eq!(ids, [4, 1, 5]);
 }
 
 #[test]
 fn every_command_of_the_readme_parses() {
-    let commands: Vec<String> = blocks(&read("README.md"), "sh").iter().flat_map(|block| parsable(block)).collect();
+    let commands: Vec<String> = blocks(&read("README.md"), "sh")
+        .iter()
+        .flat_map(|block| parsable(block))
+        .collect();
     assert!(commands.len() > 15, "found only {}", commands.len());
     commands.iter().for_each(|command| parse(command));
 }
@@ -72,8 +86,11 @@ fn every_command_of_the_readme_parses() {
 #[test]
 fn every_command_of_the_man_pages_parses() {
     let text = read("man/sections.txt");
-    let commands: Vec<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.contains("walcat ")).collect();
+    let commands: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.contains("walcat "))
+        .collect();
     assert!(commands.len() > 25, "found only {}", commands.len());
     commands.iter().for_each(|command| parse(command));
 }
@@ -82,18 +99,27 @@ fn every_command_of_the_man_pages_parses() {
 fn recipe(words: &str) -> String {
     let readme = read("README.md");
     let blocks = blocks(&readme, "sh");
-    let found =
-        blocks.iter().flat_map(|block| block.split("\n\n")).find(|part| part.contains(words) && part.contains("| jq"));
+    let found = blocks
+        .iter()
+        .flat_map(|block| block.split("\n\n"))
+        .find(|part| part.contains(words) && part.contains("| jq"));
     let command = found.unwrap_or_else(|| panic!("no recipe for {words:?} in README.md"));
     command.split_once("| ").unwrap().1.to_owned()
 }
 
 fn jq(command: &str, input: &str) -> String {
-    let mut child =
-        Command::new("sh").args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh");
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh");
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "jq fails (is it installed?): {command}");
+    assert!(
+        output.status.success(),
+        "jq fails (is it installed?): {command}"
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -108,11 +134,17 @@ fn parsable(block: &str) -> Vec<String> {
 fn parse(command: &str) {
     // What stands behind a pipe or a redirection is for other programs.
     let start = command.find("walcat ").unwrap();
-    let end = [" |", " >", " &&"].iter().filter_map(|mark| command[start..].find(mark)).min();
+    let end = [" |", " >", " &&"]
+        .iter()
+        .filter_map(|mark| command[start..].find(mark))
+        .min();
     let own = &command[start..end.map_or(command.len(), |end| start + end)];
     let script = format!("walcat() {{ printf '%s\\0' walcat \"$@\"; }}\n{own}");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-    assert!(output.status.success(), "the shell does not understand {own}");
+    assert!(
+        output.status.success(),
+        "the shell does not understand {own}"
+    );
     let arguments = String::from_utf8(output.stdout).unwrap();
     let arguments = arguments.split_terminator('\0');
     if let Err(error) = Cli::try_parse_from(arguments) {
@@ -123,7 +155,10 @@ fn parse(command: &str) {
 /// The contents of the fenced blocks in this language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}\n");
-    text.split(&opening).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
 }
 
 fn read(path: &str) -> String {

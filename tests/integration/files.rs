@@ -1,5 +1,5 @@
-//! Output files: a JSON file holds every change exactly once, whatever happened to the run that wrote it; other people's files are
-//! left alone.
+//! Output files: a JSON file holds every change exactly once, whatever happened to the run that
+//! wrote it; other people's files are left alone.
 
 use crate::support::*;
 use rustix::process::Signal;
@@ -38,17 +38,28 @@ fn directory() -> TempDir {
 
 fn events(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
-    assert!(text.is_empty() || text.ends_with('\n'), "the last line is incomplete");
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    assert!(
+        text.is_empty() || text.ends_with('\n'),
+        "the last line is incomplete"
+    );
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 fn ids(path: &Path) -> Vec<u64> {
-    events(path).iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect()
+    events(path)
+        .iter()
+        .map(|event| event["after"]["id"].as_u64().unwrap())
+        .collect()
 }
 
 fn wait_for_lines(path: &Path, count: usize) {
-    let lines = || fs::read(path).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count());
-    wait_until(&format!("{count} lines"), || (lines() >= count).then_some(()));
+    let lines =
+        || fs::read(path).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count());
+    wait_until(&format!("{count} lines"), || {
+        (lines() >= count).then_some(())
+    });
 }
 
 #[test]
@@ -57,7 +68,10 @@ fn a_new_file_is_the_owners_alone() {
     let directory = directory();
     let path = directory.path().join("out.json");
     run(&mut stream(&db, &path, &["--until-now"])).succeeded();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[test]
@@ -70,13 +84,23 @@ fn a_file_goes_on_wherever_it_was_cut() {
             WHERE id = {id}; DELETE FROM u WHERE id = {id}"
         ));
     }
-    db.sql("INSERT INTO t SELECT i, repeat('x', 30) FROM generate_series(10, 20000) i; INSERT INTO u VALUES (10, 'y')");
+    db.sql(
+        "INSERT INTO t SELECT i, repeat('x', 30) FROM generate_series(10, 20000) i; INSERT INTO \
+            u VALUES (10, 'y')",
+    );
     db.sql("INSERT INTO u VALUES (20, 'z')");
     let mut random = Random::new(4);
     for (round, options) in [
         &[][..],
         &["--include", "transactions,relations"],
-        &["--include", "transactions", "--table", "public.t:insert,update", "--table", "!public.u"],
+        &[
+            "--include",
+            "transactions",
+            "--table",
+            "public.t:insert,update",
+            "--table",
+            "!public.u",
+        ],
         &["--op", "delete,update"],
         &["--table", "u", "--include", "relations"],
     ]
@@ -89,7 +113,15 @@ fn a_file_goes_on_wherever_it_was_cut() {
         let bytes = fs::read(&whole).unwrap();
         let length = bytes.len() as u64;
         let first_line = bytes.iter().position(|&byte| byte == b'\n').unwrap() as u64 + 1;
-        let mut cuts = vec![0, 1, first_line - 1, first_line, first_line + 1, length - 1, length];
+        let mut cuts = vec![
+            0,
+            1,
+            first_line - 1,
+            first_line,
+            first_line + 1,
+            length - 1,
+            length,
+        ];
         cuts.extend((0..5).map(|_| random.within(0..length)));
         // The small transactions are all at the beginning.
         cuts.extend((0..3).map(|_| random.within(0..length.min(4000))));
@@ -99,7 +131,12 @@ fn a_file_goes_on_wherever_it_was_cut() {
             run(&mut stream(&db, &path, &options)).succeeded();
             let again = fs::read(&path).unwrap();
             let (again, once) = (without_relations(&again), without_relations(&bytes));
-            assert!(again == once, "{options:?} cut at {cut}: {} and {} bytes", again.len(), once.len());
+            assert!(
+                again == once,
+                "{options:?} cut at {cut}: {} and {} bytes",
+                again.len(),
+                once.len()
+            );
         }
     }
 }
@@ -107,7 +144,11 @@ fn a_file_goes_on_wherever_it_was_cut() {
 /// Every run announces the tables that it shows.
 fn without_relations(bytes: &[u8]) -> Vec<u8> {
     let lines = bytes.split_inclusive(|&byte| byte == b'\n');
-    lines.filter(|line| !line.starts_with(b"{\"op\":\"relation\"")).flatten().copied().collect()
+    lines
+        .filter(|line| !line.starts_with(b"{\"op\":\"relation\""))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 #[test]
@@ -137,11 +178,23 @@ fn a_file_may_end_with_a_message_that_wal2json_could_not_write() {
     db.sql("CREATE TABLE w ()");
     let directory = directory();
     let path = directory.path().join("out.json");
-    let arguments = ["stream", "-S", db.name(), "--peek", "--until-now", "--file", path.to_str().unwrap()];
+    let arguments = [
+        "stream",
+        "-S",
+        db.name(),
+        "--peek",
+        "--until-now",
+        "--file",
+        path.to_str().unwrap(),
+    ];
     for _ in 0..2 {
         db.run(&arguments).succeeded();
         let found = events(&path);
-        assert_eq!((found.len(), &found[0]["op"]), (1, &"undecodable".into()), "{found:?}");
+        assert_eq!(
+            (found.len(), &found[0]["op"]),
+            (1, &"undecodable".into()),
+            "{found:?}"
+        );
     }
     db.sql("INSERT INTO t VALUES (1)");
     db.run(&arguments).succeeded();
@@ -160,7 +213,10 @@ fn a_file_that_is_not_ours_is_left_alone() {
         ("a shopping list\n", "is no event of walcat's"),
         ("{\"op\":\"sell\"}\n", "names no position"),
         (&format!("{ahead}\n"), "the server's WAL already at"),
-        (&format!("{ahead}\n{{\"op\":\"inse"), "the server's WAL already at"),
+        (
+            &format!("{ahead}\n{{\"op\":\"inse"),
+            "the server's WAL already at",
+        ),
     ] {
         fs::write(&path, content).unwrap();
         let run = run(&mut stream(&db, &path, &["--until-now"]));
@@ -169,13 +225,27 @@ fn a_file_that_is_not_ours_is_left_alone() {
         assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
-    let mut elsewhere = db.walcat(&["stream", "-S", "of_nobody", "--create-slot", "--publication", "p", "--file"]);
+    let mut elsewhere = db.walcat(&[
+        "stream",
+        "-S",
+        "of_nobody",
+        "--create-slot",
+        "--publication",
+        "p",
+        "--file",
+    ]);
     run(elsewhere.arg(&path)).exited(1);
-    assert_eq!(db.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'of_nobody'"), "0");
+    assert_eq!(
+        db.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'of_nobody'"),
+        "0"
+    );
     fs::write(&path, "a shopping list").unwrap();
     run(&mut stream(&db, &path, &["--until-now", "--no-resume"])).succeeded();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.starts_with("a shopping list\n{\"op\":\"insert\""), "{text}");
+    assert!(
+        text.starts_with("a shopping list\n{\"op\":\"insert\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -187,10 +257,22 @@ fn a_file_has_one_writer() {
     let running = spawn(&mut stream(&db, &path, &[]));
     db.sql("INSERT INTO t VALUES (1)");
     wait_for_lines(&path, 1);
-    let mut second = db.walcat(&["stream", "-S", "the_second", "--publication", "p", "--until-now", "--file"]);
+    let mut second = db.walcat(&[
+        "stream",
+        "-S",
+        "the_second",
+        "--publication",
+        "p",
+        "--until-now",
+        "--file",
+    ]);
     let second = run(second.arg(&path));
     second.exited(1);
-    assert!(second.stderr.contains("another walcat is writing it"), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("another walcat is writing it"),
+        "{}",
+        second.stderr
+    );
     running.interrupt().succeeded();
     assert_eq!(ids(&path), [1]);
 }
@@ -200,7 +282,13 @@ fn what_is_no_regular_file_is_a_pipe() {
     let db = shop("what_is_no_regular_file_is_a_pipe");
     let directory = directory();
     let path = directory.path().join("fifo");
-    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
     // Nobody reads it yet: Ctrl-C ends the waiting.
     let running = spawn(&mut stream(&db, &path, &["-v"]));
     db.wait_for(&format!(
@@ -226,23 +314,56 @@ fn standard_output_may_be_a_file() {
     for (id, arguments) in [(1, &[][..]), (2, &["--file", "/dev/stdout"])] {
         db.sql(&format!("INSERT INTO t VALUES ({id})"));
         let path = directory.path().join("out.json");
-        let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p", "-F", "1000", "-s", "1000"]);
-        let mut child = command.args(arguments).stdout(File::create(&path).unwrap()).spawn().unwrap();
+        let mut command = db.walcat(&[
+            "stream",
+            "-S",
+            db.name(),
+            "--publication",
+            "p",
+            "-F",
+            "1000",
+            "-s",
+            "1000",
+        ]);
+        let mut child = command
+            .args(arguments)
+            .stdout(File::create(&path).unwrap())
+            .spawn()
+            .unwrap();
         wait_for_lines(&path, 1);
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
-        assert_eq!(wait_until("the end of the program", || child.try_wait().unwrap()).code(), Some(0));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT)
+            .unwrap();
+        assert_eq!(
+            wait_until("the end of the program", || child.try_wait().unwrap()).code(),
+            Some(0)
+        );
         assert_eq!(ids(&path), [id]);
     }
-    let rest = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
+    let rest = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
     assert_eq!(rest.succeeded().text(), "");
 }
 
-/// The program where no file may grow beyond 100 blocks of 512 bytes. What it says of a full disk, /dev/full shows elsewhere.
+/// The program where no file may grow beyond 100 blocks of 512 bytes. What it says of a full disk,
+/// /dev/full shows elsewhere.
 fn on_a_small_disk(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "sh"]);
-    shell.arg(command.get_program()).args(command.get_args()).env_clear();
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear();
+    shell.envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     shell
 }
 
@@ -253,12 +374,18 @@ fn a_full_disk_ends_the_stream_and_the_next_run_mends_the_file() {
     let path = directory.path().join("out.json");
     for first in [1, 1001] {
         let last = first + 999;
-        db.sql(&format!("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series({first}, {last}) i"));
+        db.sql(&format!(
+            "INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series({first}, {last}) i"
+        ));
     }
     for _ in 0..2 {
         let full = run(&mut on_a_small_disk(&stream(&db, &path, &["--until-now"])));
         full.exited(1);
-        assert!(full.stderr.contains("could not write to file"), "{}", full.stderr);
+        assert!(
+            full.stderr.contains("could not write to file"),
+            "{}",
+            full.stderr
+        );
         assert!(fs::read_to_string(&path).unwrap().lines().count() < 2000);
     }
     run(&mut stream(&db, &path, &["--until-now"])).succeeded();
@@ -277,17 +404,31 @@ fn a_file_that_goes_away_ends_the_stream_unconfirmed() {
         db.sql(&format!("INSERT INTO t VALUES ({id})"));
         let confirmed = db.wal_position();
         db.wait_for(&format!(
-            "SELECT confirmed_flush_lsn >= '{confirmed}' FROM pg_replication_slots WHERE slot_name = '{}'",
+            "SELECT confirmed_flush_lsn >= '{confirmed}' FROM pg_replication_slots WHERE slot_name \
+             = '{}'",
             db.name()
         ));
-        if folder_too { fs::remove_dir_all(&folder) } else { fs::remove_file(&path) }.unwrap();
+        if folder_too {
+            fs::remove_dir_all(&folder)
+        } else {
+            fs::remove_file(&path)
+        }
+        .unwrap();
         db.sql(&format!("INSERT INTO t VALUES ({id} + 1)"));
         let finished = running.wait();
         finished.exited(1);
-        assert!(finished.stderr.contains("it was removed"), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("it was removed"),
+            "{}",
+            finished.stderr
+        );
         fs::create_dir_all(&folder).unwrap();
         run(&mut stream(&db, &path, &["--until-now"])).succeeded();
-        assert_eq!(ids(&path), [id + 1], "only what was confirmed is gone with the file");
+        assert_eq!(
+            ids(&path),
+            [id + 1],
+            "only what was confirmed is gone with the file"
+        );
     }
 }
 
@@ -298,12 +439,19 @@ fn a_file_that_cannot_be_opened_is_named() {
     // Not even root may write there.
     let closed = Path::new("/proc/sys/kernel/osrelease");
     let missing = directory.path().join("missing/out.json");
-    for (path, reason) in
-        [(closed, "ermission denied"), (&missing, "No such file or directory"), (directory.path(), "Is a directory")]
-    {
+    for (path, reason) in [
+        (closed, "ermission denied"),
+        (&missing, "No such file or directory"),
+        (directory.path(), "Is a directory"),
+    ] {
         let run = run(&mut stream(&db, path, &["--until-now"]));
         run.exited(1);
-        assert!(run.stderr.contains(&format!("could not open file \"{}\"", path.display())), "{}", run.stderr);
+        assert!(
+            run.stderr
+                .contains(&format!("could not open file \"{}\"", path.display())),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.contains(reason), "{}", run.stderr);
     }
 }
@@ -312,7 +460,10 @@ fn a_file_that_cannot_be_opened_is_named() {
 fn rotation_waits_for_the_end_of_the_transaction() {
     let db = shop("rotation_waits_for_the_end_of_the_transaction");
     let directory = directory();
-    let (path, old) = (directory.path().join("out.json"), directory.path().join("out.json.1"));
+    let (path, old) = (
+        directory.path().join("out.json"),
+        directory.path().join("out.json.1"),
+    );
     let running = spawn(&mut stream(&db, &path, &["--include", "transactions"]));
     db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 50000) i");
     wait_for_lines(&path, 1);
@@ -324,7 +475,10 @@ fn rotation_waits_for_the_end_of_the_transaction() {
     running.interrupt().succeeded();
     let (before, after) = (events(&old), events(&path));
     assert_eq!((before.len(), after.len()), (50002, 3));
-    assert_eq!((&before[50001]["op"], &after[0]["op"]), (&"commit".into(), &"begin".into()));
+    assert_eq!(
+        (&before[50001]["op"], &after[0]["op"]),
+        (&"commit".into(), &"begin".into())
+    );
     assert_eq!(after[1]["after"]["id"], 50001);
 }
 
@@ -333,7 +487,10 @@ fn what_the_old_file_holds_never_comes_to_the_new_one() {
     let server = Server::start(Options::default());
     let db = shop_on(&server, "rotated");
     let directory = directory();
-    let (path, old) = (directory.path().join("out.json"), directory.path().join("out.json.1"));
+    let (path, old) = (
+        directory.path().join("out.json"),
+        directory.path().join("out.json.1"),
+    );
     let running = spawn(&mut stream(&db, &path, &[]));
     db.sql("INSERT INTO t SELECT generate_series(1, 10)");
     wait_for_lines(&path, 10);
@@ -346,7 +503,15 @@ fn what_the_old_file_holds_never_comes_to_the_new_one() {
     server.kill();
     server.resume();
     db.reconnect();
-    let sent_again = db.run(&["stream", "-S", db.name(), "--publication", "p", "--peek", "--until-now"]);
+    let sent_again = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--peek",
+        "--until-now",
+    ]);
     assert_eq!(sent_again.succeeded().json().len(), 10);
     run(&mut stream(&db, &path, &["--until-now"])).succeeded();
     db.sql("INSERT INTO t VALUES (11)");
@@ -359,7 +524,10 @@ fn a_file_is_rotated_while_the_server_is_away() {
     let server = Server::start(Options::default());
     let db = shop_on(&server, "away");
     let directory = directory();
-    let (path, old) = (directory.path().join("out.json"), directory.path().join("out.json.1"));
+    let (path, old) = (
+        directory.path().join("out.json"),
+        directory.path().join("out.json.1"),
+    );
     let running = spawn(&mut stream(&db, &path, &[]));
     db.sql("INSERT INTO t VALUES (1)");
     wait_for_lines(&path, 1);
@@ -386,5 +554,9 @@ fn a_new_slot_cannot_fill_the_gap_behind_an_old_file() {
     db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
     db.sql("INSERT INTO t VALUES (2)");
     let gap = run(&mut stream(&db, &path, &["--until-now", "--create-slot"]));
-    assert!(gap.succeeded().stderr.contains("warning: the slot is new"), "{}", gap.stderr);
+    assert!(
+        gap.succeeded().stderr.contains("warning: the slot is new"),
+        "{}",
+        gap.stderr
+    );
 }

@@ -1,5 +1,5 @@
-//! Man pages and completions are made from the definition of the command line and must be as committed.
-//! `make man` (`WALCAT_REGENERATE=1`) writes them anew.
+//! Man pages and completions are made from the definition of the command line and must be as
+//! committed. `make man` (`WALCAT_REGENERATE=1`) writes them anew.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -17,7 +17,12 @@ fn man_pages_are_as_generated() {
     let mut commands = Vec::new();
     collect(&command, &mut commands);
     let names: Vec<String> = commands.iter().map(page_name).collect();
-    let pages = commands.iter().map(|command| (format!("{}.1", page_name(command)), page(command, &sections, &names)));
+    let pages = commands.iter().map(|command| {
+        (
+            format!("{}.1", page_name(command)),
+            page(command, &sections, &names),
+        )
+    });
     compare("man", ".1", &pages.collect());
 }
 
@@ -38,9 +43,23 @@ fn every_man_page_has_its_sections() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "1") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let titles: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
-            for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
-                let count = titles.iter().filter(|found| found.trim_matches('"') == title).count();
+            let titles: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix(".SH "))
+                .collect();
+            for title in [
+                "NAME",
+                "SYNOPSIS",
+                "DESCRIPTION",
+                "EXAMPLES",
+                "EXIT STATUS",
+                "ENVIRONMENT",
+                "FILES",
+            ] {
+                let count = titles
+                    .iter()
+                    .filter(|found| found.trim_matches('"') == title)
+                    .count();
                 assert_eq!(count, 1, "{title} in {}", path.display());
             }
         }
@@ -57,11 +76,17 @@ fn compare(folder: &str, suffix: &str, expected: &BTreeMap<String, String>) {
     }
     for (name, text) in expected {
         let committed = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        assert!(committed == *text, "{name} is not as generated: run `make man` and commit it");
+        assert!(
+            committed == *text,
+            "{name} is not as generated: run `make man` and commit it"
+        );
     }
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(suffix) || expected.contains_key(&name), "{name} is generated no more: remove it");
+        assert!(
+            !name.ends_with(suffix) || expected.contains_key(&name),
+            "{name} is generated no more: remove it"
+        );
     }
 }
 
@@ -74,13 +99,19 @@ fn collect(command: &clap::Command, commands: &mut Vec<clap::Command>) {
 }
 
 fn page_name(command: &clap::Command) -> String {
-    command.get_display_name().unwrap_or(command.get_name()).to_owned()
+    command
+        .get_display_name()
+        .unwrap_or(command.get_name())
+        .to_owned()
 }
 
 fn page(command: &clap::Command, sections: &str, pages: &[String]) -> String {
     let name = page_name(command);
     let source = format!("walcat {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name.to_uppercase()).source(source).manual("walcat manual");
+    let man = Man::new(command.clone())
+        .title(name.to_uppercase())
+        .source(source)
+        .manual("walcat manual");
     let mut text = Vec::new();
     man.render_title(&mut text).unwrap();
     man.render_name_section(&mut text).unwrap();
@@ -91,7 +122,11 @@ fn page(command: &clap::Command, sections: &str, pages: &[String]) -> String {
         man.render_subcommands_section(&mut text).unwrap();
     }
     let mut text = without_repeated_preamble(&String::from_utf8(text).unwrap());
-    let others: Vec<String> = pages.iter().filter(|page| **page != name).map(|page| format!("{page}(1)")).collect();
+    let others: Vec<String> = pages
+        .iter()
+        .filter(|page| **page != name)
+        .map(|page| format!("{page}(1)"))
+        .collect();
     for section in sections.split("\n## ").skip(1) {
         let (heading, body) = section.split_once('\n').unwrap();
         let (names, title) = heading.split_once(": ").expect("PAGES: TITLE");
@@ -106,7 +141,12 @@ fn page(command: &clap::Command, sections: &str, pages: &[String]) -> String {
 fn without_repeated_preamble(text: &str) -> String {
     let preamble: Vec<&str> = text.lines().take(2).collect();
     let rest = text.lines().filter(|line| !preamble.contains(line));
-    preamble.iter().copied().chain(rest).map(|line| format!("{line}\n")).collect()
+    preamble
+        .iter()
+        .copied()
+        .chain(rest)
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 fn synopsis(command: &clap::Command) -> Roff {
@@ -115,7 +155,10 @@ fn synopsis(command: &clap::Command) -> Roff {
     let program = command.get_bin_name().unwrap_or(command.get_name());
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
-    roff.text([bold(program), roman(usage.strip_prefix(program).unwrap_or(usage))]);
+    roff.text([
+        bold(program),
+        roman(usage.strip_prefix(program).unwrap_or(usage)),
+    ]);
     roff
 }
 
@@ -133,7 +176,9 @@ fn render(title: &str, body: &str) -> String {
     for block in body.trim().split("\n\n") {
         let literal = block.lines().all(|line| line.starts_with("    "));
         if literal {
-            roff.control("PP", []).control("RS", ["4"]).control("nf", []);
+            roff.control("PP", [])
+                .control("RS", ["4"])
+                .control("nf", []);
             for line in block.lines() {
                 roff.text([roman(line.trim_start_matches("    "))]);
             }

@@ -1,8 +1,10 @@
-//! What the program prints of the scripts in tests/sql and the captures in tests/captures, line by line.
+//! What the program prints of the scripts in tests/sql and the captures in tests/captures, line by
+//! line.
 //!
-//! The expected lines lie in tests/golden and were read by a human beside the script. Only what differs from run to run is replaced:
-//! transaction numbers by 1, 2, 3 in their order, positions by `X/Y`, times by `TIME`, numbers of user-made types and tables by
-//! `OID`. Where a change is intended, `WALCAT_TEST_WRITE_GOLDEN=1` writes the files anew, to be read in the diff.
+//! The expected lines lie in tests/golden and were read by a human beside the script. Only what
+//! differs from run to run is replaced: transaction numbers by 1, 2, 3 in their order, positions by
+//! `X/Y`, times by `TIME`, numbers of user-made types and tables by `OID`. Where a change is
+//! intended, `WALCAT_TEST_WRITE_GOLDEN=1` writes the files anew, to be read in the diff.
 
 use crate::support::*;
 use std::collections::HashMap;
@@ -19,7 +21,12 @@ fn scripts_as_pgoutput_sends_them() {
             stream(&["--include", "transactions,relations,key,changed"]),
             normalized_json,
         );
-        compare(script, "pgoutput.text", stream(&["--format", "text", "--include", "relations"]), normalized_text);
+        compare(
+            script,
+            "pgoutput.text",
+            stream(&["--format", "text", "--include", "relations"]),
+            normalized_text,
+        );
     });
 }
 
@@ -32,28 +39,48 @@ fn scripts_as_wal2json_sends_them() {
             stream(&["--include", "transactions,relations,key,changed"]),
             normalized_json,
         );
-        compare(script, "wal2json.text", stream(&["--format", "text", "--include", "relations"]), normalized_text);
+        compare(
+            script,
+            "wal2json.text",
+            stream(&["--format", "text", "--include", "relations"]),
+            normalized_text,
+        );
     });
 }
 
 #[test]
 fn captures() {
-    for name in ["pgoutput-1", "pgoutput-2", "pgoutput-3", "pgoutput-4", "wal2json", "wal2json-plain"] {
+    for name in [
+        "pgoutput-1",
+        "pgoutput-2",
+        "pgoutput-3",
+        "pgoutput-4",
+        "wal2json",
+        "wal2json-plain",
+    ] {
         let decode = |options: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_walcat"));
             let capture = tests().join("captures").join(name).with_extension("bin");
             let finished = run(command.args(["-q", "decode"]).arg(capture).args(options));
             finished.succeeded().text().to_owned()
         };
-        compare(name, "ndjson", decode(&["--include", "transactions,relations,origin"]), str::to_owned);
+        compare(
+            name,
+            "ndjson",
+            decode(&["--include", "transactions,relations,origin"]),
+            str::to_owned,
+        );
         compare(name, "text", decode(&["--format", "text"]), str::to_owned);
     }
 }
 
-/// Runs each script in a database of its own, and hands over what streams its changes with more options.
+/// Runs each script in a database of its own, and hands over what streams its changes with more
+/// options.
 fn each_script(plugin: &str, options: &[&str], check: impl Fn(&str, &dyn Fn(&[&str]) -> String)) {
-    let mut scripts: Vec<PathBuf> =
-        std::fs::read_dir(tests().join("sql")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut scripts: Vec<PathBuf> = std::fs::read_dir(tests().join("sql"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     scripts.sort();
     assert!(!scripts.is_empty());
     for path in scripts {
@@ -62,9 +89,17 @@ fn each_script(plugin: &str, options: &[&str], check: impl Fn(&str, &dyn Fn(&[&s
         db.sql("CREATE PUBLICATION everything FOR ALL TABLES");
         db.create_slot(plugin);
         // Its statements are separate transactions unless it says otherwise.
-        std::fs::read_to_string(&path).unwrap().split(";\n").for_each(|statement| db.sql(statement));
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .split(";\n")
+            .for_each(|statement| db.sql(statement));
         check(script, &|more| {
-            let arguments = [&["stream", "-S", db.name(), "--peek", "--until-now"], options, more].concat();
+            let arguments = [
+                &["stream", "-S", db.name(), "--peek", "--until-now"],
+                options,
+                more,
+            ]
+            .concat();
             db.run(&arguments).succeeded().text().to_owned()
         });
     }
@@ -77,13 +112,19 @@ fn compare(name: &str, kind: &str, printed: String, normalize: impl Fn(&str) -> 
     if std::env::var_os("WALCAT_TEST_WRITE_GOLDEN").is_some() {
         return std::fs::write(&path, printed).unwrap();
     }
-    let expected = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let expected = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!expected.is_empty(), "{} is empty", path.display());
     let lines = expected.lines().zip(printed.lines()).enumerate();
     for (number, (expected, printed)) in lines {
         assert_eq!(printed, expected, "{}:{}", path.display(), number + 1);
     }
-    assert_eq!(printed.lines().count(), expected.lines().count(), "lines of {}", path.display());
+    assert_eq!(
+        printed.lines().count(),
+        expected.lines().count(),
+        "lines of {}",
+        path.display()
+    );
 }
 
 fn tests() -> PathBuf {
@@ -132,8 +173,12 @@ fn normalized_text(lines: &str) -> String {
     for line in lines.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
-            ["BEGIN", xid, "", ..] => normal += &format!("BEGIN {}  TIME\n", transactions.number(xid)),
-            ["COMMIT", xid, "", _] => normal += &format!("COMMIT {}  X/Y\n", transactions.number(xid)),
+            ["BEGIN", xid, "", ..] => {
+                normal += &format!("BEGIN {}  TIME\n", transactions.number(xid))
+            }
+            ["COMMIT", xid, "", _] => {
+                normal += &format!("COMMIT {}  X/Y\n", transactions.number(xid))
+            }
             _ => normal += &format!("{line}\n"),
         }
     }

@@ -1,24 +1,36 @@
-//! The import rules that `src/lib.rs` states: each layer uses only those below it, and some crates have one home.
+//! The import rules that `src/lib.rs` states: each layer uses only those below it, and some crates
+//! have one home.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Crates and parts of std that only these files (by the beginning of their path in `src`) may name.
+/// Crates and parts of std that only these files (by the beginning of their path in `src`) may
+/// name.
 const HOMES: &[(&str, &[&str])] = &[
     ("clap::", &["cli", "main.rs"]),
     ("clap_complete::", &["cli", "main.rs"]),
     ("chrono::", &["time.rs"]),
     ("rustls::", &["connect/", "walsender/socket"]),
     ("tokio_postgres_rustls::", &["connect/"]),
-    ("colored::", &["error.rs", "command/talk.rs", "render/text", "main.rs"]),
+    (
+        "colored::",
+        &["error.rs", "command/talk.rs", "render/text", "main.rs"],
+    ),
     ("rpassword::", &["connect/"]),
     ("signal_hook::", &["stop.rs"]),
 ];
 
 /// What the layers between bytes and text must never see.
 const PURE: &[&str] = &["decode", "value", "render", "event", "filter", "progress"];
-const IMPURE: &[&str] =
-    &["std::net", "std::fs", "std::env", "std::process", "std::io::std", "rustix::", "postgres::Client"];
+const IMPURE: &[&str] = &[
+    "std::net",
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::io::std",
+    "rustix::",
+    "postgres::Client",
+];
 
 #[test]
 fn imports_run_downward() {
@@ -26,13 +38,25 @@ fn imports_run_downward() {
     for (path, code) in sources() {
         let module = module(&path);
         let Some(allowed) = allowed.get(module) else {
-            assert!(["lib", "main"].contains(&module), "{path} is not in the table of src/lib.rs");
+            assert!(
+                ["lib", "main"].contains(&module),
+                "{path} is not in the table of src/lib.rs"
+            );
             continue;
         };
         for used in code.split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let fine = used == module || allowed.contains(&used) || allowed.contains(&"everything".to_owned());
-            assert!(fine, "src/{path} uses crate::{used}, which the table in src/lib.rs does not allow to {module}");
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let fine = used == module
+                || allowed.contains(&used)
+                || allowed.contains(&"everything".to_owned());
+            assert!(
+                fine,
+                "src/{path} uses crate::{used}, which the table in src/lib.rs does not allow to \
+                 {module}"
+            );
         }
     }
 }
@@ -42,7 +66,10 @@ fn crates_stay_at_home() {
     for (path, code) in sources() {
         for (name, homes) in HOMES {
             let at_home = homes.iter().any(|home| path.starts_with(home));
-            assert!(at_home || !names(&code, name), "src/{path} uses {name}, which belongs in {homes:?}");
+            assert!(
+                at_home || !names(&code, name),
+                "src/{path} uses {name}, which belongs in {homes:?}"
+            );
         }
         for name in IMPURE {
             let pure = PURE.contains(&module(&path));
@@ -56,25 +83,36 @@ fn crates_stay_at_home() {
 
 /// Does the code use this path, and not one whose last part just ends like it?
 fn names(code: &str, path: &str) -> bool {
-    code.match_indices(path).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
+    code.match_indices(path)
+        .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }
 
 /// For each module those that it may use: the table in `src/lib.rs`, whose last row is open to all.
 fn allowed() -> BTreeMap<String, Vec<String>> {
     let text = std::fs::read_to_string(source_directory().join("lib.rs")).unwrap();
-    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1);
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "))
+        .skip(1);
     let cells: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
     // The words between backquotes, of a path only its first part.
     let quoted = |cell: &str| -> Vec<String> {
         let words = cell.split('`').skip(1).step_by(2);
-        words.map(|word| word.split("::").next().unwrap_or(word).to_owned()).collect()
+        words
+            .map(|word| word.split("::").next().unwrap_or(word).to_owned())
+            .collect()
     };
     let ground = quoted(cells.last().expect("a table in src/lib.rs")[1]);
     let mut allowed = BTreeMap::new();
     for cell in &cells {
-        let everything = cell[2].starts_with("everything").then(|| "everything".to_owned());
+        let everything = cell[2]
+            .starts_with("everything")
+            .then(|| "everything".to_owned());
         for module in quoted(cell[1]) {
-            let words = quoted(cell[2]).into_iter().chain(ground.clone()).chain(everything.clone());
+            let words = quoted(cell[2])
+                .into_iter()
+                .chain(ground.clone())
+                .chain(everything.clone());
             allowed.insert(module, words.collect());
         }
     }
@@ -92,8 +130,14 @@ fn sources() -> Vec<(String, String)> {
                 directories.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-                let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+                let code = text
+                    .split("#[cfg(test)]\nmod tests")
+                    .next()
+                    .unwrap_or_default();
+                let code: Vec<&str> = code
+                    .lines()
+                    .filter(|line| !line.trim_start().starts_with("//"))
+                    .collect();
                 sources.push((inside(&path), code.join("\n")));
             }
         }
@@ -104,11 +148,18 @@ fn sources() -> Vec<(String, String)> {
 
 /// The module at the top that a file belongs to.
 fn module(path: &str) -> &str {
-    path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
+    path.split('/')
+        .next()
+        .unwrap_or(path)
+        .trim_end_matches(".rs")
 }
 
 fn inside(path: &Path) -> String {
-    path.strip_prefix(source_directory()).unwrap().to_str().unwrap().to_owned()
+    path.strip_prefix(source_directory())
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn source_directory() -> PathBuf {

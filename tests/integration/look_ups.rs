@@ -1,5 +1,5 @@
-//! What is asked of the catalog before and while the stream runs: what cannot be had while it runs is text, and nothing holds up
-//! reports or signals.
+//! What is asked of the catalog before and while the stream runs: what cannot be had while it runs
+//! is text, and nothing holds up reports or signals.
 
 use crate::support::*;
 use postgres::Client;
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A database with a table `m` of a type that has to be looked up, beside the plain table `t`, and a slot.
+/// A database with a table `m` of a type that has to be looked up, beside the plain table `t`, and
+/// a slot.
 fn moods<'s>(server: &'s Server, plugin: &str, name: &str) -> Database<'s> {
     let db = Database::create_on(server, name);
     db.sql(
@@ -34,7 +35,9 @@ fn row(running: &mut Running) -> Value {
 /// Nobody can look casts up, as looking for hstore does, until the client is dropped.
 fn lock_casts(db: &Database<'_>) -> Client {
     let mut locker = db.client();
-    locker.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_cast IN ACCESS EXCLUSIVE MODE").unwrap();
+    locker
+        .batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_cast IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     locker
 }
 
@@ -50,7 +53,11 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
         db.sql("ALTER ROLE streamer CONNECTION LIMIT 0");
         // Shown as text; the second is announced anew, as its table has changed.
         db.sql("INSERT INTO m VALUES (2, '{calm}')");
-        assert_eq!(row(&mut running), json!({"id": 2, "v": "{calm}"}), "{plugin}");
+        assert_eq!(
+            row(&mut running),
+            json!({"id": 2, "v": "{calm}"}),
+            "{plugin}"
+        );
         db.sql("ALTER TABLE m ADD w mood; INSERT INTO m VALUES (3, '{merry}')");
         assert_eq!(row(&mut running)["v"], "{merry}", "{plugin}");
         db.sql("INSERT INTO t VALUES (4)");
@@ -58,7 +65,10 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
         let finished = running.interrupt();
         let stderr = &finished.succeeded().stderr;
         assert!(!stderr.contains("trying again"), "{plugin}: {stderr}");
-        assert!(stderr.contains("too many connections for role \"streamer\""), "{plugin}: {stderr}");
+        assert!(
+            stderr.contains("too many connections for role \"streamer\""),
+            "{plugin}: {stderr}"
+        );
         let mood = db.value("SELECT 'mood[]'::regtype::oid");
         assert_eq!(stderr.matches(&mood).count(), 1, "{plugin}: {stderr}");
         db.sql("DROP TABLE m");
@@ -67,7 +77,10 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
 
 #[test]
 fn a_look_up_that_waits_does_not_silence_the_reports() {
-    let server = Server::start(Options { settings: &[("wal_sender_timeout", "3s")], ..Options::default() });
+    let server = Server::start(Options {
+        settings: &[("wal_sender_timeout", "3s")],
+        ..Options::default()
+    });
     let db = moods(&server, "pgoutput", "reports");
     let mut running = spawn(&mut stream(&db, "pgoutput"));
     db.sql("INSERT INTO t VALUES (1)");
@@ -81,7 +94,11 @@ fn a_look_up_that_waits_does_not_silence_the_reports() {
     drop(locker);
     let stderr = running.interrupt().succeeded().stderr.clone();
     assert!(!stderr.contains("trying again"), "{stderr}");
-    assert!(!server.log().contains("terminating walsender"), "{}", server.log());
+    assert!(
+        !server.log().contains("terminating walsender"),
+        "{}",
+        server.log()
+    );
 }
 
 #[test]
@@ -97,12 +114,21 @@ fn a_signal_ends_a_look_up_that_waits() {
     let start = Instant::now();
     running.signal(Signal::TERM);
     let finished = running.wait();
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(finished.succeeded().json().len(), 1);
     drop(locker);
     // What was being looked up comes again, and is no text.
     let again = run(stream(&db, "pgoutput").arg("--until-now"));
-    let rows: Vec<Value> = again.succeeded().json().iter().map(|event| event["after"].clone()).collect();
+    let rows: Vec<Value> = again
+        .succeeded()
+        .json()
+        .iter()
+        .map(|event| event["after"].clone())
+        .collect();
     assert_eq!(rows, [json!({"id": 2, "v": ["calm"]})]);
 }
 
@@ -111,7 +137,14 @@ fn a_signal_ends_a_preparation_that_waits() {
     let server = Server::start(Options::default());
     let db = moods(&server, "pgoutput", "preparation");
     let watch = ["-S", "preparation", "--publication", "p"];
-    let create = |publication| ["--publication", publication, "--create-publication", "--table=public.t"];
+    let create = |publication| {
+        [
+            "--publication",
+            publication,
+            "--create-publication",
+            "--table=public.t",
+        ]
+    };
     for (arguments, locked, signal) in [
         (watch, "pg_catalog.pg_publication", Signal::TERM),
         (watch, "pg_catalog.pg_publication", Signal::INT),
@@ -119,14 +152,25 @@ fn a_signal_ends_a_preparation_that_waits() {
         (create("r"), "t", Signal::INT),
     ] {
         let mut locker = db.client();
-        locker.batch_execute(&format!("BEGIN; LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")).unwrap();
+        locker
+            .batch_execute(&format!(
+                "BEGIN; LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"
+            ))
+            .unwrap();
         let running = spawn(db.walcat(&["stream"]).args(arguments));
         db.wait_for("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE NOT granted)");
         let start = Instant::now();
         running.signal(signal);
         running.wait().succeeded();
-        assert!(start.elapsed() < Duration::from_secs(5), "{locked}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "{locked}: {:?}",
+            start.elapsed()
+        );
         drop(locker);
-        db.wait_for("SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE application_name = 'walcat')");
+        db.wait_for(
+            "SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE \
+                     application_name = 'walcat')",
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Tests of the real program against real servers, and of what only a look at the whole tree can tell.
+//! Tests of the real program against real servers, and of what only a look at the whole tree can
+//! tell.
 //!
 //! One binary, so that all tests of a run share one server. To write a test:
 //!
@@ -17,14 +18,18 @@
 //! }
 //! ```
 //!
-//! * `db.walcat(&[..])` is the `Command`, to add to; [`run`](support::run) runs one to its end, [`spawn`](support::spawn)
-//!   returns at once, to read lines as they come and to send signals. Both have a deadline that kills and fails.
-//! * A test that holds a transaction open (nobody else could create a slot), makes much WAL (every slot reads all of it),
-//!   restarts, stops or kills the server, or needs other settings starts its own with `Server::start(Options { .. })`.
-//! * Instead of sleeping, wait: `db.wait_for("SELECT ...")` until it is true, `running.line()`, `running.wait_for_stderr("...")`.
-//! * Tests that need wal2json have `wal2json` in their names; tests of both plugins loop over [`plugins`](support::plugins).
-//!   Where a server cannot have wal2json (`WALCAT_TEST_WAL2JSON=no`), `make test-all` leaves them out by name, so cargo counts
-//!   them as filtered out. No test may return early instead: what an older server lacks is a case to test.
+//! * `db.walcat(&[..])` is the `Command`, to add to; [`run`](support::run) runs one to its end,
+//!   [`spawn`](support::spawn) returns at once, to read lines as they come and to send signals.
+//!   Both have a deadline that kills and fails.
+//! * A test that holds a transaction open (nobody else could create a slot), makes much WAL (every
+//!   slot reads all of it), restarts, stops or kills the server, or needs other settings starts its
+//!   own with `Server::start(Options { .. })`.
+//! * Instead of sleeping, wait: `db.wait_for("SELECT ...")` until it is true, `running.line()`,
+//!   `running.wait_for_stderr("...")`.
+//! * Tests that need wal2json have `wal2json` in their names; tests of both plugins loop over
+//!   [`plugins`](support::plugins). Where a server cannot have wal2json
+//!   (`WALCAT_TEST_WAL2JSON=no`), `make test-all` leaves them out by name, so cargo counts them as
+//!   filtered out. No test may return early instead: what an older server lacks is a case to test.
 //!
 //! `WALCAT_TEST_PG` chooses the server: a version (`16`) or the directory of its programs.
 

@@ -19,19 +19,32 @@ fn stream(db: &Database<'_>, more: &[&str]) -> Command {
     command
 }
 
-/// Starts a shell that runs walcat on the left side of this pipe, and prints walcat's exit status on its stderr.
+/// Starts a shell that runs walcat on the left side of this pipe, and prints walcat's exit status
+/// on its stderr.
 fn left_of_pipe(db: &Database<'_>, right: &str) -> Running {
     let script = format!(r#"{{ "$@"; echo "status $?" >&2; }} | {right}"#);
     let walcat = stream(db, &[]);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script, "sh"]).arg(walcat.get_program()).args(walcat.get_args()).env_clear();
-    shell.envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+        .args(["-c", &script, "sh"])
+        .arg(walcat.get_program())
+        .args(walcat.get_args())
+        .env_clear();
+    shell.envs(
+        walcat
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     spawn(&mut shell)
 }
 
 #[test]
 fn a_signal_ends_an_idle_stream_cleanly() {
-    for (name, signal) in [("interrupt", Signal::INT), ("terminate", Signal::TERM), ("hang_up", Signal::HUP)] {
+    for (name, signal) in [
+        ("interrupt", Signal::INT),
+        ("terminate", Signal::TERM),
+        ("hang_up", Signal::HUP),
+    ] {
         let db = shop(&format!("a_signal_ends_an_idle_stream_cleanly_{name}"));
         let mut running = spawn(&mut stream(&db, &[]));
         db.sql("INSERT INTO t VALUES (1)");
@@ -39,8 +52,19 @@ fn a_signal_ends_an_idle_stream_cleanly() {
         running.signal(signal);
         let finished = running.wait();
         assert_eq!(&*finished.succeeded().stderr, "", "{name}");
-        let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
-        assert_eq!(again.succeeded().text(), "", "{name}: what was confirmed comes again");
+        let again = db.run(&[
+            "stream",
+            "--slot",
+            db.name(),
+            "--publication",
+            "p",
+            "--until-now",
+        ]);
+        assert_eq!(
+            again.succeeded().text(),
+            "",
+            "{name}: what was confirmed comes again"
+        );
     }
 }
 
@@ -49,8 +73,15 @@ fn nohup_outlives_the_terminal() {
     let db = shop("nohup_outlives_the_terminal");
     let walcat = stream(&db, &[]);
     let mut nohup = Command::new("nohup");
-    nohup.arg(walcat.get_program()).args(walcat.get_args()).env_clear();
-    nohup.envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup
+        .arg(walcat.get_program())
+        .args(walcat.get_args())
+        .env_clear();
+    nohup.envs(
+        walcat
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     let mut running = spawn(&mut nohup);
     db.sql("INSERT INTO t VALUES (1)");
     assert_eq!(running.json()["after"]["id"], 1);
@@ -65,8 +96,13 @@ fn a_hang_up_ends_what_the_shell_sends_to_a_file() {
     let db = shop("a_hang_up_ends_what_the_shell_sends_to_a_file");
     let file = tempfile::NamedTempFile::new().unwrap();
     db.sql("INSERT INTO t VALUES (1)");
-    let mut child = stream(&db, &[]).stdout(file.reopen().unwrap()).spawn().unwrap();
-    wait_until("a line", || (!std::fs::read(file.path()).unwrap().is_empty()).then_some(()));
+    let mut child = stream(&db, &[])
+        .stdout(file.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    wait_until("a line", || {
+        (!std::fs::read(file.path()).unwrap().is_empty()).then_some(())
+    });
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::HUP).unwrap();
     let status = wait_until("the end of the program", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
@@ -83,9 +119,23 @@ fn a_reader_that_leaves_is_no_failure() {
     db.sql("INSERT INTO t VALUES (2)");
     let finished = running.wait();
     assert_eq!(finished.stderr, "left\nstatus 0\n");
-    db.wait_for(&format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
-    let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
-    assert_eq!(again.succeeded().json().last().unwrap()["after"]["id"], 2, "what nobody read is gone");
+    db.wait_for(&format!(
+        "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
+    let again = db.run(&[
+        "stream",
+        "--slot",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
+    assert_eq!(
+        again.succeeded().json().last().unwrap()["after"]["id"],
+        2,
+        "what nobody read is gone"
+    );
 }
 
 #[test]
@@ -95,7 +145,11 @@ fn a_second_interrupt_ends_at_once() {
     // Nobody reads the pipe, so the first Ctrl-C has to wait.
     let (reader, writer) = std::io::pipe().unwrap();
     let gauge = writer.try_clone().unwrap();
-    let mut child = stream(&db, &[]).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = stream(&db, &[])
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     wait_until("a full pipe", || {
         let mut room = [PollFd::new(&gauge, PollFlags::OUT)];
         (poll(&mut room, Some(&Timespec::default())).unwrap() == 0).then_some(())
@@ -113,15 +167,27 @@ fn a_second_interrupt_ends_at_once() {
 fn a_full_disk_ends_the_stream_and_loses_nothing() {
     let db = shop("a_full_disk_ends_the_stream_and_loses_nothing");
     db.sql("INSERT INTO t VALUES (1)");
-    for arguments in [&["--until-now"][..], &["--until-now", "--file", "/dev/full"]] {
+    for arguments in [
+        &["--until-now"][..],
+        &["--until-now", "--file", "/dev/full"],
+    ] {
         let mut command = stream(&db, arguments);
-        command.stdout(std::fs::File::create("/dev/full").unwrap()).stderr(Stdio::piped());
+        command
+            .stdout(std::fs::File::create("/dev/full").unwrap())
+            .stderr(Stdio::piped());
         let output = command.output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("No space left on device"), "{stderr}");
     }
-    let again = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now"]);
+    let again = db.run(&[
+        "stream",
+        "--slot",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
     assert_eq!(again.succeeded().json()[0]["after"]["id"], 1);
 }
 
@@ -135,19 +201,38 @@ fn a_closed_stdout_takes_nothing() {
             .args(["-c", &format!("exec \"$@\" {redirection}"), "sh"])
             .arg(walcat.get_program())
             .args(walcat.get_args());
-        shell.env_clear().envs(walcat.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env_clear().envs(
+            walcat
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         run(&mut shell)
     };
     db.sql("INSERT INTO t VALUES (1)");
     for redirection in [">&-", ">&- <&-"] {
         let refused = shell(redirection);
         let expected = "could not write to standard output: it is closed";
-        assert!(refused.exited(1).stderr.contains(expected), "{redirection}: {}", refused.stderr);
+        assert!(
+            refused.exited(1).stderr.contains(expected),
+            "{redirection}: {}",
+            refused.stderr
+        );
     }
-    let rest = db.run(&["stream", "--slot", db.name(), "--publication", "p", "--until-now", "--peek"]);
+    let rest = db.run(&[
+        "stream",
+        "--slot",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "--peek",
+    ]);
     assert_eq!(rest.succeeded().json()[0]["after"]["id"], 1);
     shell(">/dev/null").succeeded();
-    assert_eq!(run(&mut stream(&db, &["--until-now"])).succeeded().text(), "");
+    assert_eq!(
+        run(&mut stream(&db, &["--until-now"])).succeeded().text(),
+        ""
+    );
 }
 
 #[test]
@@ -156,7 +241,13 @@ fn a_closed_stderr_changes_nothing() {
     db.sql("INSERT INTO t VALUES (1)");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = stream(&db, &["--until-now", "--stats", "-v"]).stderr(writer).output().unwrap();
+    let output = stream(&db, &["--until-now", "--stats", "-v"])
+        .stderr(writer)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    assert_eq!(
+        output.stdout.iter().filter(|&&byte| byte == b'\n').count(),
+        1
+    );
 }

@@ -1,4 +1,5 @@
-//! `walcat pub`: create, drop, list; what a publication keeps from being updated is compared with what the server then refuses.
+//! `walcat pub`: create, drop, list; what a publication keeps from being updated is compared with
+//! what the server then refuses.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -11,8 +12,12 @@ fn major(db: &Database<'_>) -> u32 {
 /// The publication as `pub list --format json` has it.
 fn listed(db: &Database<'_>, name: &str) -> Value {
     let run = db.run(&["pub", "list", "--format", "json"]);
-    let publications: Vec<Value> = serde_json::from_str(run.succeeded().text()).expect("a JSON array");
-    publications.into_iter().find(|publication| publication["name"] == name).expect("the publication")
+    let publications: Vec<Value> =
+        serde_json::from_str(run.succeeded().text()).expect("a JSON array");
+    publications
+        .into_iter()
+        .find(|publication| publication["name"] == name)
+        .expect("the publication")
 }
 
 /// What `pub list` says of generated columns: nothing before 18.
@@ -26,8 +31,19 @@ fn with_generated(db: &Database<'_>, mut publication: Value) -> Value {
 #[test]
 fn publication_of_all_tables() {
     let db = Database::create("publication_of_all_tables");
-    let run = db.run(&["pub", "create", "everything", "--all-tables", "--via-root", "--publish", "insert,truncate"]);
-    assert_eq!(run.succeeded().stderr, "walcat: created publication \"everything\"\n");
+    let run = db.run(&[
+        "pub",
+        "create",
+        "everything",
+        "--all-tables",
+        "--via-root",
+        "--publish",
+        "insert,truncate",
+    ]);
+    assert_eq!(
+        run.succeeded().stderr,
+        "walcat: created publication \"everything\"\n"
+    );
     assert_eq!(
         listed(&db, "everything"),
         with_generated(
@@ -54,9 +70,20 @@ fn publication_of_all_tables() {
 fn publication_of_tables_columns_rows_and_schemas() {
     let db = Database::create("publication_of_tables_columns_rows_and_schemas");
     db.sql("CREATE SCHEMA app; CREATE TABLE app.users (id int PRIMARY KEY, name text); CREATE TABLE plain (id int PRIMARY KEY);
-            CREATE SCHEMA \"Odd one\"; CREATE TABLE \"Odd one\".\"T\"\"x\" (\"I d\" int PRIMARY KEY)");
-    db.run(&["pub", "create", "two", "--table", "plain", "--table", "\"Odd one\".\"T\"\"x\""]).succeeded();
-    let tables = json!([{"schema": "Odd one", "table": "T\"x"}, {"schema": "public", "table": "plain"}]);
+            CREATE SCHEMA \"Odd one\"; CREATE TABLE \"Odd one\".\"T\"\"x\" (\"I d\" int PRIMARY \
+                            KEY)");
+    db.run(&[
+        "pub",
+        "create",
+        "two",
+        "--table",
+        "plain",
+        "--table",
+        "\"Odd one\".\"T\"\"x\"",
+    ])
+    .succeeded();
+    let tables =
+        json!([{"schema": "Odd one", "table": "T\"x"}, {"schema": "public", "table": "plain"}]);
     assert_eq!(
         listed(&db, "two"),
         with_generated(
@@ -68,18 +95,31 @@ fn publication_of_tables_columns_rows_and_schemas() {
         )
     );
 
-    let partial =
-        db.run(&["pub", "create", "partial", "--table", "app.users (name, id) WHERE (id > 0 AND name <> ')')"]);
-    let schema = db.run(&["pub", "create", "schemas", "--schema", "app", "--schema", "Odd one"]);
+    let partial = db.run(&[
+        "pub",
+        "create",
+        "partial",
+        "--table",
+        "app.users (name, id) WHERE (id > 0 AND name <> ')')",
+    ]);
+    let schema = db.run(&[
+        "pub", "create", "schemas", "--schema", "app", "--schema", "Odd one",
+    ]);
     if major(&db) < 15 {
         let said = " needs PostgreSQL 15 or later, the server is 14.";
         assert!(
-            partial.exited(1).stderr.contains(&format!("\"partial\": a column list or row filter{said}")),
+            partial
+                .exited(1)
+                .stderr
+                .contains(&format!("\"partial\": a column list or row filter{said}")),
             "{}",
             partial.stderr
         );
         assert!(
-            schema.exited(1).stderr.contains(&format!("\"schemas\": publishing a schema{said}")),
+            schema
+                .exited(1)
+                .stderr
+                .contains(&format!("\"schemas\": publishing a schema{said}")),
             "{}",
             schema.stderr
         );
@@ -95,11 +135,32 @@ fn publication_of_tables_columns_rows_and_schemas() {
     );
     assert_eq!(listed(&db, "schemas")["schemas"], json!(["Odd one", "app"]));
     let run = db.run(&["pub", "list"]);
-    let rows: Vec<Vec<&str>> =
-        run.text().lines().map(|line| line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect()).collect();
-    assert_eq!(rows[1][..3], ["partial", "postgres", "app.users (id, name) WHERE ((id > 0) AND (name <> ')'::text))"]);
-    assert_eq!((rows[2][2], &rows[3][..]), ("schema \"Odd one\"", &["schema app"][..]));
-    assert_eq!((rows[4][2], &rows[5][..]), ("\"Odd one\".\"T\"\"x\"", &["public.plain"][..]));
+    let rows: Vec<Vec<&str>> = run
+        .text()
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|c| !c.is_empty())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        rows[1][..3],
+        [
+            "partial",
+            "postgres",
+            "app.users (id, name) WHERE ((id > 0) AND (name <> ')'::text))"
+        ]
+    );
+    assert_eq!(
+        (rows[2][2], &rows[3][..]),
+        ("schema \"Odd one\"", &["schema app"][..])
+    );
+    assert_eq!(
+        (rows[4][2], &rows[5][..]),
+        ("\"Odd one\".\"T\"\"x\"", &["public.plain"][..])
+    );
 }
 
 #[test]
@@ -110,10 +171,16 @@ fn publication_tables_are_found_as_in_psql() {
             ALTER DATABASE publication_tables_are_found_as_in_psql SET search_path = app, public",
     );
     db.run(&["pub", "create", "p", "--table", "t"]).succeeded();
-    assert_eq!(listed(&db, "p")["tables"], json!([{"schema": "app", "table": "t"}]));
+    assert_eq!(
+        listed(&db, "p")["tables"],
+        json!([{"schema": "app", "table": "t"}])
+    );
     let mut command = db.walcat(&["pub", "create", "q", "--table", "t"]);
     run(command.env("PGOPTIONS", "-c search_path=public")).succeeded();
-    assert_eq!(listed(&db, "q")["tables"], json!([{"schema": "public", "table": "t"}]));
+    assert_eq!(
+        listed(&db, "q")["tables"],
+        json!([{"schema": "public", "table": "t"}])
+    );
     let run = db.run(&["pub", "create", "r", "--table", "missing"]);
     assert_eq!(
         run.exited(1).stderr,
@@ -139,21 +206,38 @@ fn publication_text_cannot_smuggle_sql() {
     ] {
         let run = db.run(&["pub", "create", "p", "--table", table]);
         assert!(
-            run.exited(2).stderr.starts_with(&format!("walcat: error: could not read table \"{table}\": ")),
+            run.exited(2).stderr.starts_with(&format!(
+                "walcat: error: could not read table \"{table}\": "
+            )),
             "{}",
             run.stderr
         );
     }
     let name = "p\"; DROP TABLE u; --";
     db.run(&["pub", "create", name, "--table", "t"]).succeeded();
-    assert_eq!(listed(&db, name)["tables"], json!([{"schema": "public", "table": "t"}]));
+    assert_eq!(
+        listed(&db, name)["tables"],
+        json!([{"schema": "public", "table": "t"}])
+    );
     db.run(&["pub", "drop", name]).succeeded();
     // The server would just cut it off.
     let run = db.run(&["pub", "create", &"x".repeat(64), "--table", "t"]);
-    assert!(run.exited(1).stderr.contains(": identifier too long (SQLSTATE 42622)\n"), "{}", run.stderr);
+    assert!(
+        run.exited(1)
+            .stderr
+            .contains(": identifier too long (SQLSTATE 42622)\n"),
+        "{}",
+        run.stderr
+    );
     if major(&db) >= 15 {
         let run = db.run(&["pub", "create", "p", "--schema", "public; DROP TABLE u"]);
-        assert!(run.exited(1).stderr.contains("schema \"public; DROP TABLE u\" does not exist"), "{}", run.stderr);
+        assert!(
+            run.exited(1)
+                .stderr
+                .contains("schema \"public; DROP TABLE u\" does not exist"),
+            "{}",
+            run.stderr
+        );
     }
     assert_eq!(db.value("SELECT count(*) FROM pg_publication"), "0");
     assert_eq!(db.value("SELECT to_regclass('u')"), "u");
@@ -166,21 +250,47 @@ fn publication_that_exists() {
     let run = db.run(&["pub", "create", "p", "--all-tables"]);
     assert_eq!(
         run.exited(1).stderr,
-        "walcat: error: could not create publication \"p\": it already exists\ntry: another name, or the option --if-not-exists\n"
+        "walcat: error: could not create publication \"p\": it already exists\ntry: another name, \
+         or the option --if-not-exists\n"
     );
     let run = db.run(&["pub", "create", "p", "--all-tables", "--if-not-exists"]);
-    assert_eq!(run.succeeded().stderr, "walcat: publication \"p\" is already there\n");
+    assert_eq!(
+        run.succeeded().stderr,
+        "walcat: publication \"p\" is already there\n"
+    );
 
-    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION one FOR TABLE t WITH (publish = 'insert')");
+    db.sql(
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION one FOR TABLE t WITH (publish \
+            = 'insert')",
+    );
     let run = db.run(&["pub", "create", "p", "--table", "t", "--if-not-exists"]);
     assert_eq!(
         run.succeeded().stderr,
         "walcat: publication \"p\" is already there\n\
          walcat: warning: publication \"p\" is other than asked for: of all tables\n"
     );
-    let run = db.run(&["pub", "create", "one", "--table", "t", "--publish", "insert", "--if-not-exists"]);
-    assert_eq!(run.succeeded().stderr, "walcat: publication \"one\" is already there, of public.t\n");
-    let run = db.run(&["pub", "create", "one", "--all-tables", "--via-root", "--if-not-exists"]);
+    let run = db.run(&[
+        "pub",
+        "create",
+        "one",
+        "--table",
+        "t",
+        "--publish",
+        "insert",
+        "--if-not-exists",
+    ]);
+    assert_eq!(
+        run.succeeded().stderr,
+        "walcat: publication \"one\" is already there, of public.t\n"
+    );
+    let run = db.run(&[
+        "pub",
+        "create",
+        "one",
+        "--all-tables",
+        "--via-root",
+        "--if-not-exists",
+    ]);
     assert_eq!(
         run.succeeded().stderr,
         "walcat: publication \"one\" is already there, of public.t\n\
@@ -206,9 +316,17 @@ fn publication_drop_is_all_or_nothing() {
          DETAIL:  The publications of the database are: one, two.\ntry: walcat pub list\n"
     );
     let run = db.run(&["pub", "drop", "one", "three", "two", "--if-exists"]);
-    assert_eq!(run.succeeded().stderr, "walcat: dropped publication \"one\"\nwalcat: dropped publication \"two\"\n");
+    assert_eq!(
+        run.succeeded().stderr,
+        "walcat: dropped publication \"one\"\nwalcat: dropped publication \"two\"\n"
+    );
     assert_eq!(db.value("SELECT count(*) FROM pg_publication"), "0");
-    assert_eq!(db.run(&["pub", "list", "--format", "json"]).succeeded().text(), "[]\n");
+    assert_eq!(
+        db.run(&["pub", "list", "--format", "json"])
+            .succeeded()
+            .text(),
+        "[]\n"
+    );
 }
 
 /// Tables with every kind of replica identity there is.
@@ -241,15 +359,23 @@ const TABLES: &str = "
 
 /// Which statements the warnings say will fail, as `UPDATE public.none`.
 fn warned(run: &Finished) -> BTreeSet<String> {
-    let warnings = run.stderr.lines().filter_map(|line| line.strip_prefix("walcat: warning: "));
+    let warnings = run
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("walcat: warning: "));
     let warnings = warnings.filter(|line| line.contains(" on table "));
     warnings
         .flat_map(|line| {
             let (statements, rest) = line.split_once(" on table ").unwrap();
             let table = rest.split_once(": ").unwrap().0;
             assert!(rest.contains("; try: "), "{line}");
-            let both: Vec<&str> = statements.split(' ').filter(|word| ["UPDATE", "DELETE"].contains(word)).collect();
-            both.into_iter().map(|statement| format!("{statement} {table}")).collect::<Vec<_>>()
+            let both: Vec<&str> = statements
+                .split(' ')
+                .filter(|word| ["UPDATE", "DELETE"].contains(word))
+                .collect();
+            both.into_iter()
+                .map(|statement| format!("{statement} {table}"))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -259,17 +385,30 @@ fn refused(db: &Database<'_>) -> BTreeSet<String> {
     let mut client = db.client();
     let query = "SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
                  WHERE relkind = 'r' AND n.nspname IN ('public', 'app')";
-    let tables: Vec<String> = client.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    let tables: Vec<String> = client
+        .query(query, &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
     let mut refused = BTreeSet::new();
     for table in tables {
         for (name, statement) in [
-            ("UPDATE", format!("UPDATE ONLY {table} SET b = b WHERE false")),
+            (
+                "UPDATE",
+                format!("UPDATE ONLY {table} SET b = b WHERE false"),
+            ),
             ("DELETE", format!("DELETE FROM ONLY {table} WHERE false")),
         ] {
             if let Err(error) = client.batch_execute(&statement) {
-                let message = error.as_db_error().expect("an error of the server").message().to_owned();
+                let message = error
+                    .as_db_error()
+                    .expect("an error of the server")
+                    .message()
+                    .to_owned();
                 assert!(
-                    message.contains("cannot update table") || message.contains("cannot delete from table"),
+                    message.contains("cannot update table")
+                        || message.contains("cannot delete from table"),
                     "{message}"
                 );
                 refused.insert(format!("{name} {table}"));
@@ -298,8 +437,22 @@ fn publication_warns_of_just_the_tables_that_cannot_be_updated() {
         publications.extend([
             vec!["--schema", "app"],
             vec!["--schema", "public", "--table", "app.none", "--via-root"],
-            vec!["--table", "keyed (a)", "--table", "of_index (a, b)", "--table", "of_all"],
-            vec!["--table", "keyed (b)", "--table", "of_index (a)", "--table", "dropped_column (a)"],
+            vec![
+                "--table",
+                "keyed (a)",
+                "--table",
+                "of_index (a, b)",
+                "--table",
+                "of_all",
+            ],
+            vec![
+                "--table",
+                "keyed (b)",
+                "--table",
+                "of_index (a)",
+                "--table",
+                "dropped_column (a)",
+            ],
             vec!["--table", "of_all (a, b)", "--table", "nothing (a)"],
             vec![
                 "--table",
@@ -309,21 +462,41 @@ fn publication_warns_of_just_the_tables_that_cannot_be_updated() {
                 "--table",
                 "of_all WHERE (b > 0)",
             ],
-            vec!["--table", "keyed (a, b) WHERE (a > 0 AND b > 0)", "--table", "dropped_column WHERE (a > 0)"],
+            vec![
+                "--table",
+                "keyed (a, b) WHERE (a > 0 AND b > 0)",
+                "--table",
+                "dropped_column WHERE (a > 0)",
+            ],
             vec!["--table", "keyed (b) WHERE (a > 0)", "--publish", "insert"],
             vec!["--table", "parted (a)", "--via-root"],
             vec!["--table", "parted (b)", "--via-root"],
             vec!["--table", "parted WHERE (a > 0)", "--via-root"],
             vec!["--table", "parted WHERE (b > 0)", "--via-root"],
-            vec!["--table", "part_keyed (a)", "--table", "other_order WHERE (b > 0)"],
-            vec!["--table", "parted (a)", "--table", "part_keyed (a)", "--via-root"],
+            vec![
+                "--table",
+                "part_keyed (a)",
+                "--table",
+                "other_order WHERE (b > 0)",
+            ],
+            vec![
+                "--table",
+                "parted (a)",
+                "--table",
+                "part_keyed (a)",
+                "--via-root",
+            ],
             vec!["--table", "generated (a, b)", "--publish", "update"],
         ]);
     }
     for arguments in publications {
         let run = db.run(&[&["pub", "create", "p"], &arguments[..]].concat());
         let (warned, refused) = (warned(run.succeeded()), refused(&db));
-        assert_eq!(warned, refused, "{arguments:?}: warned of the first, the second fails\n{}", run.stderr);
+        assert_eq!(
+            warned, refused,
+            "{arguments:?}: warned of the first, the second fails\n{}",
+            run.stderr
+        );
         db.run(&["pub", "drop", "p"]).succeeded();
     }
 }
@@ -335,49 +508,82 @@ fn publications_of_the_readme_leave_update_working() {
         "CREATE SCHEMA app; CREATE TABLE users (id int PRIMARY KEY);
             CREATE TABLE app.orders (id int PRIMARY KEY, total numeric, draft bool NOT NULL DEFAULT true)",
     );
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("walcat -d shop pub create ")).collect();
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("walcat -d shop pub create "))
+        .collect();
     assert!(commands.len() >= 4, "{commands:?}");
     for command in commands {
         let command = command.replacen("walcat -d shop", "exec \"$0\"", 1);
         let program = db.walcat(&[]);
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", &command]).arg(program.get_program()).env_clear();
-        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+            .args(["-c", &command])
+            .arg(program.get_program())
+            .env_clear();
+        shell.envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         let run = run(&mut shell);
-        if major(&db) < 15 && [" WHERE (", " --schema "].iter().any(|part| command.contains(part)) {
-            assert!(run.exited(1).stderr.contains(" needs PostgreSQL 15 or later"), "{command}: {}", run.stderr);
+        if major(&db) < 15
+            && [" WHERE (", " --schema "]
+                .iter()
+                .any(|part| command.contains(part))
+        {
+            assert!(
+                run.exited(1)
+                    .stderr
+                    .contains(" needs PostgreSQL 15 or later"),
+                "{command}: {}",
+                run.stderr
+            );
             continue;
         }
-        assert!(!run.succeeded().stderr.contains("warning"), "{command}: {}", run.stderr);
+        assert!(
+            !run.succeeded().stderr.contains("warning"),
+            "{command}: {}",
+            run.stderr
+        );
     }
-    db.sql("INSERT INTO app.orders VALUES (1); UPDATE app.orders SET draft = false; DELETE FROM app.orders; UPDATE users SET id = id");
+    db.sql(
+        "INSERT INTO app.orders VALUES (1); UPDATE app.orders SET draft = false; DELETE FROM \
+            app.orders; UPDATE users SET id = id",
+    );
 }
 
 #[test]
 fn publication_remedies_know_of_column_lists() {
     let db = Database::create("publication_remedies_know_of_column_lists");
     db.sql(
-        "CREATE TABLE keyed (a int PRIMARY KEY, b int NOT NULL); CREATE TABLE bare (a int NOT NULL, b int NOT NULL)",
+        "CREATE TABLE keyed (a int PRIMARY KEY, b int NOT NULL); CREATE TABLE bare (a int NOT \
+         NULL, b int NOT NULL)",
     );
     for (create, remedy, mend) in [
         (
             "keyed (a, b) WHERE (b > 0)",
-            "publish it without the column list, then ALTER TABLE public.keyed REPLICA IDENTITY FULL",
+            "publish it without the column list, then ALTER TABLE public.keyed REPLICA IDENTITY \
+             FULL",
             "ALTER PUBLICATION p DROP TABLE keyed; ALTER PUBLICATION p ADD TABLE keyed WHERE (b > 0);
              ALTER TABLE public.keyed REPLICA IDENTITY FULL",
         ),
         // What it is now; then the same table with a list.
-        ("keyed (a, b)", "publish public.keyed without a column list", "ALTER PUBLICATION p SET TABLE keyed"),
+        ("keyed (a, b)", "publish public.keyed without a column list", "ALTER PUBLICATION p SET \
+                                                                        TABLE keyed"),
         (
             "bare (a, b) WHERE (b > 0)",
-            "a primary key for public.bare within the column list and with the columns of any row filter",
+            "a primary key for public.bare within the column list and with the columns of any row \
+             filter",
             "ALTER TABLE bare ADD PRIMARY KEY (a, b)",
         ),
     ] {
         let run = db.run(&["pub", "create", "p", "--table", create]);
         if major(&db) < 15 {
-            assert!(run.exited(1).stderr.contains("a column list or row filter needs PostgreSQL 15"), "{}", run.stderr);
+            assert!(run.exited(1).stderr.contains("a column list or row filter needs PostgreSQL \
+                                                   15"), "{}", run.stderr);
             continue;
         }
         assert!(run.succeeded().stderr.contains(&format!("; try: {remedy}\n")), "{create}: {}", run.stderr);
@@ -393,7 +599,10 @@ fn publication_remedies_know_of_column_lists() {
 #[test]
 fn publication_warnings_are_bounded() {
     let db = Database::create("publication_warnings_are_bounded");
-    db.sql("DO $$ BEGIN FOR i IN 1..25 LOOP EXECUTE format('CREATE TABLE t%s (a int)', i); END LOOP; END $$");
+    db.sql(
+        "DO $$ BEGIN FOR i IN 1..25 LOOP EXECUTE format('CREATE TABLE t%s (a int)', i); END \
+            LOOP; END $$",
+    );
     let run = db.run(&["pub", "create", "p", "--all-tables"]);
     assert_eq!(run.succeeded().stderr.lines().count(), 22);
     assert!(
@@ -404,6 +613,16 @@ fn publication_warnings_are_bounded() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.ends_with("walcat: warning: UPDATE or DELETE fails on 5 more tables\n"), "{}", run.stderr);
-    assert_eq!(db.run(&["-q", "pub", "create", "q", "--all-tables"]).succeeded().stderr, "");
+    assert!(
+        run.stderr
+            .ends_with("walcat: warning: UPDATE or DELETE fails on 5 more tables\n"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        db.run(&["-q", "pub", "create", "q", "--all-tables"])
+            .succeeded()
+            .stderr,
+        ""
+    );
 }

@@ -1,4 +1,5 @@
-//! Lost connections: what can heal is tried again, and the same stdout shows neither gap nor repeat; what cannot ends at once.
+//! Lost connections: what can heal is tried again, and the same stdout shows neither gap nor
+//! repeat; what cannot ends at once.
 
 use crate::support::*;
 use rustix::process::Signal;
@@ -9,7 +10,10 @@ use std::time::{Duration, Instant};
 
 /// A server of its own, so that it can be stopped: with a table, a publication and a slot.
 fn server_with(settings: &[(&str, &str)]) -> Server {
-    Server::start(Options { settings, ..Options::default() })
+    Server::start(Options {
+        settings,
+        ..Options::default()
+    })
 }
 
 fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
@@ -26,7 +30,9 @@ fn stream(db: &Database<'_>, more: &[&str]) -> Command {
 }
 
 fn through(proxy: &Proxy, mut command: Command) -> Command {
-    command.env("PGHOST", "127.0.0.1").env("PGPORT", proxy.port().to_string());
+    command
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", proxy.port().to_string());
     command
 }
 
@@ -51,7 +57,10 @@ fn end_walsender(db: &Database<'_>) {
 }
 
 fn wait_until_active(db: &Database<'_>) {
-    db.wait_for(&format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    db.wait_for(&format!(
+        "SELECT active FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
 }
 
 #[test]
@@ -61,7 +70,13 @@ fn lost_connections_leave_neither_gap_nor_repeat() {
     let proxy = Proxy::to(server.port());
     let mut running = spawn(&mut through(&proxy, stream(&db, &[])));
     let mut id = 0;
-    for how in ["session ended", "connection cut", "fast restart", "immediate restart", "killed"] {
+    for how in [
+        "session ended",
+        "connection cut",
+        "fast restart",
+        "immediate restart",
+        "killed",
+    ] {
         id += 1;
         insert(&db, id);
         expect(&mut running, id);
@@ -73,7 +88,9 @@ fn lost_connections_leave_neither_gap_nor_repeat() {
             "immediate restart" => server.stop(Stop::Immediate),
             _ => server.kill(),
         }
-        wait_until("the loss to be noticed", || (losses(&running) > before).then_some(()));
+        wait_until("the loss to be noticed", || {
+            (losses(&running) > before).then_some(())
+        });
         if how.contains("restart") || how == "killed" {
             server.resume();
             db.reconnect();
@@ -82,11 +99,23 @@ fn lost_connections_leave_neither_gap_nor_repeat() {
         id += 1;
         insert(&db, id);
         expect(&mut running, id);
-        println!("{how}: the next row {:.2} s after the server was there again", up.elapsed().as_secs_f64());
-        assert!(up.elapsed() < Duration::from_secs(20), "{how}: {:?}", up.elapsed());
+        println!(
+            "{how}: the next row {:.2} s after the server was there again",
+            up.elapsed().as_secs_f64()
+        );
+        assert!(
+            up.elapsed() < Duration::from_secs(20),
+            "{how}: {:?}",
+            up.elapsed()
+        );
     }
     let finished = running.interrupt();
-    let ids: Vec<_> = finished.succeeded().json().iter().map(|event| event["after"]["id"].as_u64().unwrap()).collect();
+    let ids: Vec<_> = finished
+        .succeeded()
+        .json()
+        .iter()
+        .map(|event| event["after"]["id"].as_u64().unwrap())
+        .collect();
     assert_eq!(ids, (1..=id).collect::<Vec<u64>>());
 }
 
@@ -97,11 +126,17 @@ fn a_stop_during_an_outage_does_not_cut_the_last_line() {
     db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 900) i");
     let (mut reader, writer) = std::io::pipe().unwrap();
     let mut command = stream(&db, &[]);
-    let mut child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     // It holds the other end too.
     drop(command);
     let end = db.wal_position();
-    db.wait_for(&format!("SELECT bool_or(sent_lsn >= '{end}') FROM pg_stat_replication"));
+    db.wait_for(&format!(
+        "SELECT bool_or(sent_lsn >= '{end}') FROM pg_stat_replication"
+    ));
     server.stop(Stop::Immediate);
     let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -114,7 +149,12 @@ fn a_stop_during_an_outage_does_not_cut_the_last_line() {
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert!(text.ends_with("\"}}\n") && text.len() > 100_000, "{} bytes, {:?}", text.len(), text.lines().last());
+    assert!(
+        text.ends_with("\"}}\n") && text.len() > 100_000,
+        "{} bytes, {:?}",
+        text.len(),
+        text.lines().last()
+    );
 }
 
 #[test]
@@ -131,7 +171,9 @@ fn a_transaction_that_was_cut_short_goes_on_where_it_was() {
         running.bytes();
         for round in 1..=3 {
             proxy.cut();
-            wait_until("the loss to be noticed", || (losses(&running) == round).then_some(()));
+            wait_until("the loss to be noticed", || {
+                (losses(&running) == round).then_some(())
+            });
             wait_until("the next connection", || {
                 (running.stderr().matches("streaming again").count() == round).then_some(())
             });
@@ -143,7 +185,10 @@ fn a_transaction_that_was_cut_short_goes_on_where_it_was() {
             assert!(broken.stdout == whole.stdout, "a gap or a repeat");
         } else {
             // A new connection announces the table once more: the bytes differ, and mean the same.
-            assert!(decoded(&db, &broken.stdout) == decoded(&db, &whole.stdout), "a gap or a repeat");
+            assert!(
+                decoded(&db, &broken.stdout) == decoded(&db, &whole.stdout),
+                "a gap or a repeat"
+            );
         }
     }
 }
@@ -167,8 +212,13 @@ fn a_connection_that_is_dead_but_open_is_noticed() {
     proxy.swallow();
     insert(&db, 2);
     expect(&mut running, 2);
-    assert!(running.stderr().contains("no sign of life from the server"), "{}", running.stderr());
-    // Stopped for so long that the server gives us up; what it had sent arrives late, and comes again.
+    assert!(
+        running.stderr().contains("no sign of life from the server"),
+        "{}",
+        running.stderr()
+    );
+    // Stopped for so long that the server gives us up; what it had sent arrives late, and comes
+    // again.
     proxy.stall();
     insert(&db, 3);
     let noticed = "SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'dead'";
@@ -183,7 +233,10 @@ fn a_connection_that_is_dead_but_open_is_noticed() {
 #[test]
 fn types_are_asked_for_when_the_server_is_back() {
     for plugin in plugins() {
-        let db = shop_on(server(), &format!("types_are_asked_for_when_the_server_is_back_{plugin}"));
+        let db = shop_on(
+            server(),
+            &format!("types_are_asked_for_when_the_server_is_back_{plugin}"),
+        );
         db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
         db.create_slot(plugin);
         db.sql(
@@ -191,17 +244,33 @@ fn types_are_asked_for_when_the_server_is_back() {
                 ALTER PUBLICATION p ADD TABLE m",
         );
         let proxy = Proxy::to(db.server().port());
-        let publication: &[&str] = if *plugin == "pgoutput" { &["--publication", "p"] } else { &[] };
+        let publication: &[&str] = if *plugin == "pgoutput" {
+            &["--publication", "p"]
+        } else {
+            &[]
+        };
         let stream = ["stream", "-S", db.name(), "--include", "transactions"];
-        let mut running = spawn(&mut through(&proxy, db.walcat(&[&stream, publication].concat())));
+        let mut running = spawn(&mut through(
+            &proxy,
+            db.walcat(&[&stream, publication].concat()),
+        ));
         insert(&db, 1);
-        assert_eq!((0..3).map(|_| running.json()["op"].to_string()).collect::<String>(), r#""begin""insert""commit""#);
+        assert_eq!(
+            (0..3)
+                .map(|_| running.json()["op"].to_string())
+                .collect::<String>(),
+            r#""begin""insert""commit""#
+        );
         proxy.redirect(1);
         db.sql("INSERT INTO m VALUES (2, '{calm,merry}')");
         running.wait_for_stderr("trying again");
         proxy.redirect(db.server().port());
         assert_eq!(running.json()["op"], "begin");
-        assert_eq!(running.json()["after"]["v"], serde_json::json!(["calm", "merry"]), "{plugin}");
+        assert_eq!(
+            running.json()["after"]["v"],
+            serde_json::json!(["calm", "merry"]),
+            "{plugin}"
+        );
         assert_eq!(running.json()["op"], "commit");
         running.interrupt().succeeded();
     }
@@ -238,7 +307,10 @@ fn a_server_in_recovery_is_waited_for() {
     expect(&mut running, 1);
     // Recovers from an archive that takes its time.
     let arrived = server.home().join("arrived");
-    let fetch = format!("while [ ! -e {} ]; do sleep 0.05; done; false", arrived.display());
+    let fetch = format!(
+        "while [ ! -e {} ]; do sleep 0.05; done; false",
+        arrived.display()
+    );
     db.sql(&format!("ALTER SYSTEM SET restore_command = '{fetch}'"));
     server.stop(Stop::Fast);
     server.write_file("recovery.signal", b"");
@@ -259,10 +331,22 @@ fn a_server_in_recovery_is_waited_for() {
 fn what_cannot_heal_ends_at_once() {
     let server = server_with(&[]);
     for (name, damage, reason) in [
-        ("no_slot", "SELECT pg_drop_replication_slot('no_slot')", "there is no replication slot \"no_slot\""),
+        (
+            "no_slot",
+            "SELECT pg_drop_replication_slot('no_slot')",
+            "there is no replication slot \"no_slot\"",
+        ),
         ("no_publication", "DROP PUBLICATION p", "publication \"p\""),
-        ("no_login", "ALTER ROLE streamer NOLOGIN", "not permitted to log in"),
-        ("no_replication", "ALTER ROLE streamer NOREPLICATION", "SQLSTATE 42501"),
+        (
+            "no_login",
+            "ALTER ROLE streamer NOLOGIN",
+            "not permitted to log in",
+        ),
+        (
+            "no_replication",
+            "ALTER ROLE streamer NOREPLICATION",
+            "SQLSTATE 42501",
+        ),
     ] {
         let db = shop_on(&server, name);
         db.sql("DROP ROLE IF EXISTS streamer; CREATE ROLE streamer LOGIN REPLICATION");
@@ -274,13 +358,19 @@ fn what_cannot_heal_ends_at_once() {
         proxy.redirect(1);
         proxy.cut();
         running.wait_for_stderr("trying again");
-        db.wait_for(&format!("SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{name}'"));
+        db.wait_for(&format!(
+            "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{name}'"
+        ));
         db.sql(damage);
         let losses_before = losses(&running);
         proxy.redirect(server.port());
         let finished = running.wait();
         finished.exited(1);
-        assert!(finished.stderr.contains(reason), "{name}: {}", finished.stderr);
+        assert!(
+            finished.stderr.contains(reason),
+            "{name}: {}",
+            finished.stderr
+        );
         // One more may have been under way.
         let losses = finished.stderr.matches("trying again").count();
         assert!(losses <= losses_before + 1, "{name}: {}", finished.stderr);
@@ -299,14 +389,29 @@ fn a_publication_that_is_dropped_meanwhile_ends_the_stream() {
     // From 18 on the server only warns: then the catalog is asked.
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("there is no publication \"p\""), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("there is no publication \"p\""),
+        "{}",
+        finished.stderr
+    );
     let again = run(&mut stream(&db, &["--until-now"]));
-    assert!(again.exited(1).stderr.contains("there is no publication \"p\""), "{}", again.stderr);
+    assert!(
+        again
+            .exited(1)
+            .stderr
+            .contains("there is no publication \"p\""),
+        "{}",
+        again.stderr
+    );
 }
 
 #[test]
 fn a_slot_that_is_lost_meanwhile_ends_the_stream() {
-    let settings = [("max_slot_wal_keep_size", "1MB"), ("max_wal_size", "32MB"), ("min_wal_size", "32MB")];
+    let settings = [
+        ("max_slot_wal_keep_size", "1MB"),
+        ("max_wal_size", "32MB"),
+        ("min_wal_size", "32MB"),
+    ];
     let server = server_with(&settings);
     let db = shop_on(&server, "lost");
     let proxy = Proxy::to(server.port());
@@ -321,13 +426,18 @@ fn a_slot_that_is_lost_meanwhile_ends_the_stream() {
         db.sql("DELETE FROM t WHERE id > 1");
         db.value("SELECT pg_switch_wal()::text");
         db.sql("CHECKPOINT");
-        let status = db.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'");
+        let status =
+            db.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'");
         (status == "lost").then_some(())
     });
     proxy.redirect(server.port());
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("it is invalidated"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("it is invalidated"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]
@@ -340,7 +450,10 @@ fn who_wants_no_second_connection_gets_none() {
     end_walsender(&db);
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("administrator command") && !finished.stderr.contains("trying again"));
+    assert!(
+        finished.stderr.contains("administrator command")
+            && !finished.stderr.contains("trying again")
+    );
 }
 
 #[test]
@@ -349,15 +462,26 @@ fn a_temporary_slot_goes_with_its_connection() {
     let db = shop_on(&server, "temporary");
     let mut running = spawn(&mut db.walcat(&["stream", "--publication", "p"]));
     db.wait_for(
-        "SELECT count(*) > 0 FROM pg_replication_slots WHERE temporary AND active AND confirmed_flush_lsn IS NOT NULL",
+        "SELECT count(*) > 0 FROM pg_replication_slots WHERE temporary AND active AND \
+         confirmed_flush_lsn IS NOT NULL",
     );
     insert(&db, 1);
     expect(&mut running, 1);
     db.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE temporary");
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("DETAIL:  The temporary slot went with the connection"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("try: walcat stream --slot NAME"), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("DETAIL:  The temporary slot went with the connection"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("try: walcat stream --slot NAME"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]
@@ -373,7 +497,13 @@ fn another_server_in_its_place_is_refused() {
     proxy.cut();
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("another server has taken the place"), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("another server has taken the place"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]
@@ -387,14 +517,21 @@ fn a_standby_that_lacks_what_was_received_is_refused() {
     db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 50000) i");
     expect(&mut running, 1);
     (2..=50_000).for_each(|id| expect(&mut running, id));
-    standby.client("postgres").batch_execute("SELECT pg_promote()").unwrap();
+    standby
+        .client("postgres")
+        .batch_execute("SELECT pg_promote()")
+        .unwrap();
     let past = shop_on(&standby, "fork");
     insert(&past, 1);
     proxy.redirect(standby.port());
     proxy.cut();
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("the server's WAL ends at"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("the server's WAL ends at"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]
@@ -408,18 +545,37 @@ fn a_standby_that_has_outgrown_what_it_lacks_is_refused() {
     expect(&mut running, 1);
     let received = db.wal_position();
     primary.stop(Stop::Immediate);
-    standby.client("postgres").batch_execute("SELECT pg_promote()").unwrap();
+    standby
+        .client("postgres")
+        .batch_execute("SELECT pg_promote()")
+        .unwrap();
     let other = shop_on(&standby, "outgrown");
     // Less of it than lies between would be a gap, as the server starts where the stream was.
-    while other.value(&format!("SELECT pg_current_wal_lsn() > '{received}'::pg_lsn + 100000")) == "f" {
-        other.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 1000) i; DELETE FROM t");
+    while other.value(&format!(
+        "SELECT pg_current_wal_lsn() > '{received}'::pg_lsn + 100000"
+    )) == "f"
+    {
+        other.sql(
+            "INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 1000) i; \
+                   DELETE FROM t",
+        );
     }
     proxy.redirect(standby.port());
     proxy.cut();
     let finished = running.wait();
     finished.exited(1);
-    assert!(finished.stderr.contains("is on timeline 2, and timeline 1 was left at 0/"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("a standby has taken its place"), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("is on timeline 2, and timeline 1 was left at 0/"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("a standby has taken its place"),
+        "{}",
+        finished.stderr
+    );
 }
 
 #[test]
@@ -433,13 +589,20 @@ fn a_standby_that_has_everything_takes_over() {
     insert(&db, 1);
     expect(&mut running, 1);
     let mut client = standby.client("takeover");
-    wait_until("the standby to follow", || client.query_opt("SELECT FROM t", &[]).unwrap());
+    wait_until("the standby to follow", || {
+        client.query_opt("SELECT FROM t", &[]).unwrap()
+    });
     proxy.redirect(1);
     primary.stop(Stop::Fast);
     client.batch_execute("SELECT pg_promote()").unwrap();
-    // As slots that are kept on a standby come from version 17 on: here that of the copy is of no more use.
-    client.batch_execute("SELECT pg_drop_replication_slot('takeover')").unwrap();
-    client.batch_execute("SELECT pg_create_logical_replication_slot('takeover', 'pgoutput')").unwrap();
+    // As slots that are kept on a standby come from version 17 on: here that of the copy is of no
+    // more use.
+    client
+        .batch_execute("SELECT pg_drop_replication_slot('takeover')")
+        .unwrap();
+    client
+        .batch_execute("SELECT pg_create_logical_replication_slot('takeover', 'pgoutput')")
+        .unwrap();
     client.batch_execute("INSERT INTO t VALUES (2)").unwrap();
     proxy.redirect(standby.port());
     expect(&mut running, 2);
@@ -469,7 +632,11 @@ fn an_interrupt_ends_every_kind_of_waiting() {
         }
         let start = Instant::now();
         running.interrupt().succeeded();
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            start.elapsed()
+        );
         db.wait_for("SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'waiting'");
     }
 }
@@ -482,7 +649,11 @@ fn the_second_of_two_names_the_first() {
     let second = run(&mut stream(&db, &[]));
     second.exited(1);
     let holder = "it is in use by PID";
-    assert!(second.stderr.contains(holder) && second.stderr.contains("application \"walcat\""), "{}", second.stderr);
+    assert!(
+        second.stderr.contains(holder) && second.stderr.contains("application \"walcat\""),
+        "{}",
+        second.stderr
+    );
     first.interrupt().succeeded();
     // What was just let go of can be had at once.
     let mut third = spawn(&mut stream(&db, &[]));

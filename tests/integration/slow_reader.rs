@@ -1,4 +1,5 @@
-//! A reader that stops reading: the connection lives, memory stays bounded, and everything arrives in order when it goes on.
+//! A reader that stops reading: the connection lives, memory stays bounded, and everything arrives
+//! in order when it goes on.
 
 use crate::support::*;
 use std::io::{BufRead, BufReader};
@@ -24,31 +25,60 @@ fn kilobytes(pid: u32, what: &str) -> u64 {
 }
 
 fn patience(name: &str, host: Option<&str>, output: &[&str]) {
-    let server = Server::start(Options { settings: &[("wal_sender_timeout", "3s")], ..Options::default() });
+    let server = Server::start(Options {
+        settings: &[("wal_sender_timeout", "3s")],
+        ..Options::default()
+    });
     let db = Database::create_on(&server, name);
     db.sql("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t");
     db.create_slot("pgoutput");
-    db.sql(&format!("INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, {ROWS}) i"));
+    db.sql(&format!(
+        "INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, {ROWS}) i"
+    ));
     db.sql("INSERT INTO t VALUES (0)");
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut command: Command = db.walcat(&["stream", "-n", "-S", name, "--publication", "p", "--until-now"]);
+    let mut command: Command = db.walcat(&[
+        "stream",
+        "-n",
+        "-S",
+        name,
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
     if let Some(host) = host {
         command.env("PGHOST", host);
     }
-    let mut child = Killed(command.args(output).stdout(writer).stderr(Stdio::piped()).spawn().unwrap());
+    let mut child = Killed(
+        command
+            .args(output)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
     drop(command);
-    let walsender =
-        || db.maybe_value(&format!("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{name}'"));
+    let walsender = || {
+        db.maybe_value(&format!(
+            "SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{name}'"
+        ))
+    };
     let before = wait_until("the stream", walsender);
-    // Nothing happens that could be awaited: the point is that time passes, many times wal_sender_timeout.
+    // Nothing happens that could be awaited: the point is that time passes, many times
+    // wal_sender_timeout.
     std::thread::sleep(Duration::from_secs(12));
     assert_eq!(walsender(), Some(before), "the connection was lost");
     let start = Instant::now();
     let mut expected = (1..=ROWS).chain([0]);
     for line in BufReader::new(reader).lines() {
         let line = line.unwrap();
-        let id = expected.next().unwrap_or_else(|| panic!("one too many: {line}"));
-        assert!(line.contains(&format!("\"after\":{{\"id\":{id},")), "{id}: {line}");
+        let id = expected
+            .next()
+            .unwrap_or_else(|| panic!("one too many: {line}"));
+        assert!(
+            line.contains(&format!("\"after\":{{\"id\":{id},")),
+            "{id}: {line}"
+        );
         if id == 0 {
             // The last line: the process still lives.
             let peak = kilobytes(child.0.id(), "VmHWM");

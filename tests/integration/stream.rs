@@ -7,14 +7,30 @@ use std::fs;
 /// A database with a table, a publication for all tables, and a slot of this plugin.
 fn prepared(name: &str, plugin: &str) -> Database<'static> {
     let db = Database::create(name);
-    db.sql("CREATE TABLE users (id int PRIMARY KEY, name text, bio text); CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql(
+        "CREATE TABLE users (id int PRIMARY KEY, name text, bio text); CREATE PUBLICATION p FOR \
+            ALL TABLES",
+    );
     db.create_slot(plugin);
     db
 }
 
 /// The events up to now, without what differs from run to run.
 fn events(db: &Database, more: &[&str]) -> Vec<Value> {
-    let run = db.run(&[&["stream", "-S", db.name(), "--publication", "p", "--until-now"], more].concat());
+    let run = db.run(
+        &[
+            &[
+                "stream",
+                "-S",
+                db.name(),
+                "--publication",
+                "p",
+                "--until-now",
+            ],
+            more,
+        ]
+        .concat(),
+    );
     run.succeeded();
     run.json().into_iter().map(stripped).collect()
 }
@@ -38,17 +54,32 @@ fn each_operation_is_an_event() {
     let table = |op: &str| json!({"op": op, "schema": "public", "table": "users", "seq": 0});
     let with = |op: &str, more: Value| {
         let mut event = table(op);
-        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         event
     };
     assert_eq!(
         events(&db, &[]),
         [
-            with("insert", json!({"after": {"id": 1, "name": "Ada", "bio": null}})),
-            with("update", json!({"after": {"id": 1, "name": "Grace", "bio": null}})),
-            with("update", json!({"before": {"id": 1}, "after": {"id": 2, "name": "Grace", "bio": null}})),
+            with(
+                "insert",
+                json!({"after": {"id": 1, "name": "Ada", "bio": null}})
+            ),
+            with(
+                "update",
+                json!({"after": {"id": 1, "name": "Grace", "bio": null}})
+            ),
+            with(
+                "update",
+                json!({"before": {"id": 1}, "after": {"id": 2, "name": "Grace", "bio": null}})
+            ),
             with("delete", json!({"before": {"id": 2}})),
-            with("truncate", json!({"cascade": true, "restart_identity": true})),
+            with(
+                "truncate",
+                json!({"cascade": true, "restart_identity": true})
+            ),
         ]
     );
 }
@@ -58,10 +89,18 @@ fn an_event_is_placed_as_the_server_says() {
     let db = prepared("an_event_is_placed_as_the_server_says", "pgoutput");
     let before = db.wal_position();
     let xid = db.value(
-        "WITH i AS (INSERT INTO users VALUES (1), (2) RETURNING 1) SELECT pg_current_xact_id()::text FROM i LIMIT 1",
+        "WITH i AS (INSERT INTO users VALUES (1), (2) RETURNING 1) SELECT \
+         pg_current_xact_id()::text FROM i LIMIT 1",
     );
     let after = db.wal_position();
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
     let events = run.json();
     assert_eq!(events.len(), 2);
     for (seq, event) in events.iter().enumerate() {
@@ -78,10 +117,24 @@ fn an_event_is_placed_as_the_server_says() {
     }
     let keys: Vec<&String> = events[0].as_object().unwrap().keys().collect();
     let first_line = run.text().lines().next().unwrap();
-    let places: Vec<usize> = ["op", "schema", "table", "xid", "lsn", "commit_lsn", "commit_time", "seq", "after"]
-        .iter()
-        .map(|key| first_line.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key} in {keys:?}")))
-        .collect();
+    let places: Vec<usize> = [
+        "op",
+        "schema",
+        "table",
+        "xid",
+        "lsn",
+        "commit_lsn",
+        "commit_time",
+        "seq",
+        "after",
+    ]
+    .iter()
+    .map(|key| {
+        first_line
+            .find(&format!("\"{key}\":"))
+            .unwrap_or_else(|| panic!("no {key} in {keys:?}"))
+    })
+    .collect();
     assert!(places.is_sorted(), "{first_line}");
 }
 
@@ -97,8 +150,14 @@ fn unchanged_toast_is_named_or_filled_in() {
     let bio = "x".repeat(10_000);
     assert_eq!(events[1]["after"], json!({"id": 1, "name": "b"}));
     assert_eq!(events[1]["unchanged"], json!(["bio"]));
-    assert_eq!(events[2]["after"], json!({"id": 1, "name": "c", "bio": bio}));
-    assert_eq!(events[2]["before"], json!({"id": 1, "name": "b", "bio": bio}));
+    assert_eq!(
+        events[2]["after"],
+        json!({"id": 1, "name": "c", "bio": bio})
+    );
+    assert_eq!(
+        events[2]["before"],
+        json!({"id": 1, "name": "b", "bio": bio})
+    );
     assert_eq!(events[2].get("unchanged"), None);
     assert_eq!(events[2]["changed"], json!(["name"]));
 }
@@ -107,11 +166,15 @@ fn unchanged_toast_is_named_or_filled_in() {
 fn a_temporary_slot_leaves_nothing_behind() {
     let db = Database::create("a_temporary_slot_leaves_nothing_behind");
     db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t");
-    let slots = format!("SELECT count(*) FROM pg_replication_slots WHERE database = '{}'", db.name());
-    let mut stream = spawn(&mut db.walcat(&["stream", "--publication", "p"]));
-    db.wait_for(
-        &slots.replace("count(*)", "count(*) FILTER (WHERE temporary AND confirmed_flush_lsn IS NOT NULL) = 1"),
+    let slots = format!(
+        "SELECT count(*) FROM pg_replication_slots WHERE database = '{}'",
+        db.name()
     );
+    let mut stream = spawn(&mut db.walcat(&["stream", "--publication", "p"]));
+    db.wait_for(&slots.replace(
+        "count(*)",
+        "count(*) FILTER (WHERE temporary AND confirmed_flush_lsn IS NOT NULL) = 1",
+    ));
     db.sql("INSERT INTO t VALUES (1)");
     assert_eq!(stream.json()["after"], json!({"id": 1}));
     stream.interrupt().exited(0);
@@ -134,18 +197,37 @@ fn a_quiet_stream_shows_each_row_at_once_and_confirms_it_at_the_end() {
 #[test]
 fn slot_and_publication_are_created_on_demand() {
     let db = Database::create("slot_and_publication_are_created_on_demand");
-    db.sql("CREATE TABLE a_1 (id int PRIMARY KEY); CREATE TABLE a_2 (id int PRIMARY KEY); CREATE TABLE b (id int)");
-    let create = ["stream", "-S", db.name(), "--create-slot", "--create-publication", "--table", "a_*", "--until-now"];
+    db.sql(
+        "CREATE TABLE a_1 (id int PRIMARY KEY); CREATE TABLE a_2 (id int PRIMARY KEY); CREATE \
+            TABLE b (id int)",
+    );
+    let create = [
+        "stream",
+        "-S",
+        db.name(),
+        "--create-slot",
+        "--create-publication",
+        "--table",
+        "a_*",
+        "--until-now",
+    ];
     let run = db.run(&create);
     run.succeeded();
     assert_eq!(
-        db.value("SELECT string_agg(pubname || '.' || tablename, ' ' ORDER BY tablename) FROM pg_publication_tables"),
+        db.value(
+            "SELECT string_agg(pubname || '.' || tablename, ' ' ORDER BY tablename) FROM \
+                  pg_publication_tables"
+        ),
         "walcat.a_1 walcat.a_2"
     );
     db.sql("INSERT INTO a_1 VALUES (1); INSERT INTO a_2 VALUES (2); INSERT INTO b VALUES (3)");
     let run = db.run(&create);
     run.succeeded();
-    let rows: Vec<Value> = run.json().iter().map(|event| event["after"]["id"].clone()).collect();
+    let rows: Vec<Value> = run
+        .json()
+        .iter()
+        .map(|event| event["after"]["id"].clone())
+        .collect();
     assert_eq!(rows, [1, 2]);
 }
 
@@ -155,7 +237,11 @@ fn a_publication_that_would_break_updates_is_not_created() {
     db.sql("CREATE TABLE keyless (id int); CREATE TABLE keyed (id int PRIMARY KEY)");
     let run = db.run(&["stream", "--create-publication", "--until-now"]);
     run.exited(1);
-    assert!(run.stderr.contains("keyless") && !run.stderr.contains("keyed"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("keyless") && !run.stderr.contains("keyed"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(db.value("SELECT count(*)::text FROM pg_publication"), "0");
     db.sql("INSERT INTO keyless VALUES (1); UPDATE keyless SET id = 2");
 }
@@ -163,10 +249,17 @@ fn a_publication_that_would_break_updates_is_not_created() {
 #[test]
 fn raw_is_what_pg_recvlogical_writes() {
     for plugin in plugins() {
-        let db = prepared(&format!("raw_is_what_pg_recvlogical_writes_{plugin}"), plugin);
+        let db = prepared(
+            &format!("raw_is_what_pg_recvlogical_writes_{plugin}"),
+            plugin,
+        );
         let other = format!("{}_other", db.name());
-        db.value(&format!("SELECT slot_name::text FROM pg_create_logical_replication_slot('{other}', '{plugin}')"));
-        db.sql("INSERT INTO users SELECT g, 'name ' || g, E'line\\n' FROM generate_series(1, 500) g");
+        db.value(&format!(
+            "SELECT slot_name::text FROM pg_create_logical_replication_slot('{other}', '{plugin}')"
+        ));
+        db.sql(
+            "INSERT INTO users SELECT g, 'name ' || g, E'line\\n' FROM generate_series(1, 500) g",
+        );
         db.sql("UPDATE users SET name = NULL; DELETE FROM users WHERE id < 100");
         db.sql("TRUNCATE users");
         let end = db.wal_position();
@@ -177,17 +270,53 @@ fn raw_is_what_pg_recvlogical_writes() {
             _ => &["-o", "format-version=2"],
         };
         let file = ours.to_str().unwrap();
-        let ours_options = if *plugin == "pgoutput" { &["--publication", "p"] } else { options };
-        let stream = ["stream", "-S", db.name(), "--format", "raw", "-E", &end, "-f", file];
+        let ours_options = if *plugin == "pgoutput" {
+            &["--publication", "p"]
+        } else {
+            options
+        };
+        let stream = [
+            "stream",
+            "-S",
+            db.name(),
+            "--format",
+            "raw",
+            "-E",
+            &end,
+            "-f",
+            file,
+        ];
         db.run(&[&stream, ours_options].concat()).succeeded();
-        let mut recvlogical = std::process::Command::new(db.server().client_program("pg_recvlogical"));
-        recvlogical.args(["-d", db.name(), "-S", &other, "--start", "--no-loop", "-E", &end, "-f"]).arg(&theirs);
-        recvlogical.args(options).env("PGHOST", db.server().socket_directory());
-        recvlogical.env("PGPORT", db.server().port().to_string()).env("PGUSER", "postgres");
+        let mut recvlogical =
+            std::process::Command::new(db.server().client_program("pg_recvlogical"));
+        recvlogical
+            .args([
+                "-d",
+                db.name(),
+                "-S",
+                &other,
+                "--start",
+                "--no-loop",
+                "-E",
+                &end,
+                "-f",
+            ])
+            .arg(&theirs);
+        recvlogical
+            .args(options)
+            .env("PGHOST", db.server().socket_directory());
+        recvlogical
+            .env("PGPORT", db.server().port().to_string())
+            .env("PGUSER", "postgres");
         run(&mut recvlogical).succeeded();
         let (ours, theirs) = (fs::read(ours).unwrap(), fs::read(theirs).unwrap());
         assert!(theirs.len() > 10_000);
-        assert!(ours == theirs, "{plugin}: {} bytes, and pg_recvlogical wrote {}", ours.len(), theirs.len());
+        assert!(
+            ours == theirs,
+            "{plugin}: {} bytes, and pg_recvlogical wrote {}",
+            ours.len(),
+            theirs.len()
+        );
         db.value(&format!("SELECT pg_drop_replication_slot('{other}')::text"));
     }
 }
@@ -196,9 +325,21 @@ fn raw_is_what_pg_recvlogical_writes() {
 fn a_foreign_plugin_is_printed_raw() {
     let db = prepared("a_foreign_plugin_is_printed_raw", "test_decoding");
     db.sql("INSERT INTO users VALUES (7)");
-    let run = db.run(&["stream", "-S", db.name(), "--format", "raw", "--until-now", "-o", "include-xids=0"]);
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--format",
+        "raw",
+        "--until-now",
+        "-o",
+        "include-xids=0",
+    ]);
     run.succeeded();
-    assert_eq!(run.text(), "BEGIN\ntable public.users: INSERT: id[integer]:7 name[text]:null bio[text]:null\nCOMMIT\n");
+    assert_eq!(
+        run.text(),
+        "BEGIN\ntable public.users: INSERT: id[integer]:7 name[text]:null bio[text]:null\nCOMMIT\n"
+    );
     let again = db.run(&["stream", "-S", db.name(), "--format", "raw", "--until-now"]);
     assert_eq!(again.text(), "");
 }
@@ -207,23 +348,46 @@ fn a_foreign_plugin_is_printed_raw() {
 fn tables_and_operations_are_chosen() {
     let db = prepared("tables_and_operations_are_chosen", "pgoutput");
     db.sql(
-        "CREATE SCHEMA other; CREATE TABLE other.users (id int PRIMARY KEY); CREATE TABLE logs (id int PRIMARY KEY)",
+        "CREATE SCHEMA other; CREATE TABLE other.users (id int PRIMARY KEY); CREATE TABLE logs (id \
+         int PRIMARY KEY)",
     );
-    db.sql("INSERT INTO users VALUES (1); INSERT INTO other.users VALUES (2); INSERT INTO logs VALUES (3)");
+    db.sql(
+        "INSERT INTO users VALUES (1); INSERT INTO other.users VALUES (2); INSERT INTO logs \
+            VALUES (3)",
+    );
     db.sql("UPDATE users SET name = 'x'; UPDATE logs SET id = 4; DELETE FROM users");
     let chosen = |options: &[&str]| -> Vec<String> {
         events(&db, &[&["--peek"], options].concat())
             .iter()
             .map(|event| {
-                format!("{} {}.{} {}", event["op"], event["schema"], event["table"], event["seq"]).replace('"', "")
+                format!(
+                    "{} {}.{} {}",
+                    event["op"], event["schema"], event["table"], event["seq"]
+                )
+                .replace('"', "")
             })
             .collect()
     };
-    assert_eq!(chosen(&["--table", "public.*", "--op", "insert"]), ["insert public.users 0", "insert public.logs 2"]);
-    assert_eq!(chosen(&["--table", "!logs", "--table", "!public.users"]), ["insert other.users 1"]);
     assert_eq!(
-        chosen(&["--table", "public.users:insert,delete", "--table", "lo?s:update"]),
-        ["insert public.users 0", "update public.logs 1", "delete public.users 2"]
+        chosen(&["--table", "public.*", "--op", "insert"]),
+        ["insert public.users 0", "insert public.logs 2"]
+    );
+    assert_eq!(
+        chosen(&["--table", "!logs", "--table", "!public.users"]),
+        ["insert other.users 1"]
+    );
+    assert_eq!(
+        chosen(&[
+            "--table",
+            "public.users:insert,delete",
+            "--table",
+            "lo?s:update"
+        ]),
+        [
+            "insert public.users 0",
+            "update public.logs 1",
+            "delete public.users 2"
+        ]
     );
 }
 
@@ -234,9 +398,21 @@ fn text_is_made_to_be_read() {
     db.sql("INSERT INTO users VALUES (1, 'Ada', NULL)");
     db.sql("UPDATE users SET name = 'Grace'");
     db.sql("DELETE FROM users");
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--format", "text"]);
-    let lines: Vec<&str> =
-        run.text().lines().filter(|line| !line.starts_with("BEGIN") && !line.starts_with("COMMIT")).collect();
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "--format",
+        "text",
+    ]);
+    let lines: Vec<&str> = run
+        .text()
+        .lines()
+        .filter(|line| !line.starts_with("BEGIN") && !line.starts_with("COMMIT"))
+        .collect();
     assert_eq!(
         lines,
         [
@@ -251,8 +427,14 @@ fn text_is_made_to_be_read() {
 #[test]
 fn the_same_change_prints_the_same_whatever_is_set() {
     let db = prepared("the_same_change_prints_the_same", "pgoutput");
-    db.sql("CREATE TABLE v (id int PRIMARY KEY, t timestamptz, i interval, f float8, b bytea, r regclass)");
-    db.sql("INSERT INTO v VALUES (1, '2026-11-20 12:00+00', '1 day 2 hours', 0.1::float4, '\\x00ff', 'public.v')");
+    db.sql(
+        "CREATE TABLE v (id int PRIMARY KEY, t timestamptz, i interval, f float8, b bytea, r \
+            regclass)",
+    );
+    db.sql(
+        "INSERT INTO v VALUES (1, '2026-11-20 12:00+00', '1 day 2 hours', 0.1::float4, \
+            '\\x00ff', 'public.v')",
+    );
     let database = db.name();
     for setting in [
         "datestyle = 'German'",
@@ -266,10 +448,21 @@ fn the_same_change_prints_the_same_whatever_is_set() {
     ] {
         db.sql(&format!("ALTER DATABASE {database} SET {setting}"));
     }
-    let stream = ["stream", "-S", database, "--publication", "p", "--until-now", "--peek"];
+    let stream = [
+        "stream",
+        "-S",
+        database,
+        "--publication",
+        "p",
+        "--until-now",
+        "--peek",
+    ];
     let mut command = db.walcat(&stream);
     command
-        .env("PGOPTIONS", "-c datestyle=SQL -c timezone=America/Lima -c extra_float_digits=0")
+        .env(
+            "PGOPTIONS",
+            "-c datestyle=SQL -c timezone=America/Lima -c extra_float_digits=0",
+        )
         .env("PGTZ", "Asia/Tokyo");
     let after = json!({"id": 1, "t": "2026-11-20T12:00:00+00:00", "i": "1 day 02:00:00", "f": 0.10000000149011612,
                        "b": "\\x00ff", "r": "public.v"});
@@ -281,15 +474,45 @@ fn the_same_change_prints_the_same_whatever_is_set() {
 #[test]
 fn a_start_behind_the_slot_is_warned_of() {
     let db = prepared("a_start_behind_the_slot_is_warned_of", "pgoutput");
-    let behind = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "-I", "0/1"]);
+    let behind = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "-I",
+        "0/1",
+    ]);
     behind.succeeded();
-    assert!(behind.stderr.contains("walcat: warning: the slot is confirmed up to"), "{}", behind.stderr);
+    assert!(
+        behind
+            .stderr
+            .contains("walcat: warning: the slot is confirmed up to"),
+        "{}",
+        behind.stderr
+    );
     db.sql("INSERT INTO users VALUES (1)");
     let middle = db.wal_position();
     db.sql("INSERT INTO users VALUES (2)");
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "-I", &middle]);
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "-I",
+        &middle,
+    ]);
     assert_eq!(run.stderr, "");
-    assert_eq!(run.json().iter().map(|event| event["after"]["id"].clone()).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        run.json()
+            .iter()
+            .map(|event| event["after"]["id"].clone())
+            .collect::<Vec<_>>(),
+        [2]
+    );
 }
 
 #[test]
@@ -303,25 +526,63 @@ fn logical_messages_are_shown_on_request() {
     db.sql("CREATE TABLE committed ()"); // which flushes the WAL, as the message does not
     let without = events(&db, &["--peek"]);
     assert_eq!(
-        without.iter().map(|event| event["seq"].clone()).collect::<Vec<_>>(),
+        without
+            .iter()
+            .map(|event| event["seq"].clone())
+            .collect::<Vec<_>>(),
         [0, 2],
         "seq counts what is not shown"
     );
     let with = events(&db, &["--messages"]);
-    assert_eq!(with[1], json!({"op": "message", "seq": 1, "transactional": true, "prefix": "app", "content": "héllo"}));
-    assert_eq!(with[3], json!({"op": "message", "transactional": false, "prefix": "bin", "content_base64": "AP8="}));
+    assert_eq!(
+        with[1],
+        json!({"op": "message", "seq": 1, "transactional": true, "prefix": "app", "content": "héllo"})
+    );
+    assert_eq!(
+        with[3],
+        json!({"op": "message", "transactional": false, "prefix": "bin", "content_base64": "AP8="})
+    );
 }
 
 #[test]
 fn statistics_stay_off_stdout() {
     let db = prepared("statistics_stay_off_stdout", "pgoutput");
     db.sql("INSERT INTO users VALUES (1)");
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--stats"]);
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "--stats",
+    ]);
     run.succeeded();
     assert_eq!(run.json().len(), 1);
-    assert!(run.stderr.starts_with("walcat: ") && run.stderr.contains(" messages/s, "), "{}", run.stderr);
-    assert!(run.stderr.contains(", confirmed ") && run.stderr.contains(", lag "), "{}", run.stderr);
-    let peek = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now", "--stats", "--peek"]);
-    assert!(peek.succeeded().stderr.ends_with(", nothing confirmed\n"), "{}", peek.stderr);
+    assert!(
+        run.stderr.starts_with("walcat: ") && run.stderr.contains(" messages/s, "),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains(", confirmed ") && run.stderr.contains(", lag "),
+        "{}",
+        run.stderr
+    );
+    let peek = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+        "--stats",
+        "--peek",
+    ]);
+    assert!(
+        peek.succeeded().stderr.ends_with(", nothing confirmed\n"),
+        "{}",
+        peek.stderr
+    );
     assert!(!peek.stderr.contains("lag"), "{}", peek.stderr);
 }

@@ -26,31 +26,49 @@ fn resolve(conninfo: &str, voice: Voice) -> Settings {
         socket_directory: "/nowhere".into(),
         system_directories: Vec::new(),
     };
-    let given = Given { dbname: Some(conninfo.into()), prompt: Prompt::Never, voice, ..Given::default() };
+    let given = Given {
+        dbname: Some(conninfo.into()),
+        prompt: Prompt::Never,
+        voice,
+        ..Given::default()
+    };
     Settings::resolve_in(&given, &environment).unwrap()
 }
 
 /// Through the socket, as superuser.
 fn settings(db: &Database<'_>) -> Settings {
     let (sockets, port) = (db.server().socket_directory(), db.server().port());
-    resolve(&format!("host={} port={port} user=postgres dbname={}", sockets.display(), db.name()), Voice::default())
+    resolve(
+        &format!(
+            "host={} port={port} user=postgres dbname={}",
+            sockets.display(),
+            db.name()
+        ),
+        Voice::default(),
+    )
 }
 
 fn session() -> SessionSettings {
-    SessionSettings { timezone: "UTC".into(), interrupted: Rc::new(|| false) }
+    SessionSettings {
+        timezone: "UTC".into(),
+        interrupted: Rc::new(|| false),
+    }
 }
 
 fn open(db: &Database<'_>) -> Connection {
     Connection::open(&settings(db), &session()).unwrap()
 }
 
-/// Streams from the slot with test_decoding, whose payload is text, until the text is there; returns all of it.
+/// Streams from the slot with test_decoding, whose payload is text, until the text is there;
+/// returns all of it.
 fn stream_until(connection: &mut Connection, end: &str) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     loop {
         while let Some(message) = connection.next_message()? {
             match message {
-                Message::XLogData { payload, .. } => lines.push(String::from_utf8_lossy(payload).into_owned()),
+                Message::XLogData { payload, .. } => {
+                    lines.push(String::from_utf8_lossy(payload).into_owned())
+                }
                 Message::Keepalive { .. } => {}
                 Message::CopyDone => return Ok(lines),
             }
@@ -59,7 +77,11 @@ fn stream_until(connection: &mut Connection, end: &str) -> Result<Vec<String>> {
             }
         }
         let mut fds = [PollFd::new(connection, PollFlags::IN)];
-        assert_ne!(poll(&mut fds, Some(&DEADLINE.try_into().unwrap())).unwrap(), 0, "nothing comes");
+        assert_ne!(
+            poll(&mut fds, Some(&DEADLINE.try_into().unwrap())).unwrap(),
+            0,
+            "nothing comes"
+        );
         connection.receive()?;
     }
 }
@@ -67,10 +89,17 @@ fn stream_until(connection: &mut Connection, end: &str) -> Result<Vec<String>> {
 #[test]
 fn walsender_pins_the_session() {
     let db = Database::create("walsender_pins_the_session");
-    db.sql(&format!("ALTER DATABASE {} SET datestyle = 'German'", db.name()));
-    db.sql(&format!("ALTER DATABASE {} SET search_path = 'pg_catalog'", db.name()));
+    db.sql(&format!(
+        "ALTER DATABASE {} SET datestyle = 'German'",
+        db.name()
+    ));
+    db.sql(&format!(
+        "ALTER DATABASE {} SET search_path = 'pg_catalog'",
+        db.name()
+    ));
     let mut settings = settings(&db);
-    settings.options = Some("-c timezone=Asia/Tokyo -c extra_float_digits=0 -c work_mem=123kB".into());
+    settings.options =
+        Some("-c timezone=Asia/Tokyo -c extra_float_digits=0 -c work_mem=123kB".into());
     let mut connection = Connection::open(&settings, &session()).unwrap();
     for (name, value) in [
         ("datestyle", "ISO, MDY"),
@@ -89,7 +118,10 @@ fn walsender_pins_the_session() {
     assert_eq!(connection.server_version(), db.server().version());
     assert_eq!(connection.parameter("server_encoding"), Some("UTF8"));
     let identity = connection.identify_system().unwrap();
-    assert_eq!(identity.system_id, db.value("SELECT system_identifier FROM pg_control_system()"));
+    assert_eq!(
+        identity.system_id,
+        db.value("SELECT system_identifier FROM pg_control_system()")
+    );
     assert!(identity.flushed > Lsn(0x10_0000));
     assert_eq!(connection.show("nosuch").unwrap_err().sqlstate(), "42704");
     assert_eq!(connection.show("work_mem").unwrap(), "123kB");
@@ -108,18 +140,35 @@ fn walsender_streams_and_confirms() {
     db.sql("CREATE TABLE t (id int PRIMARY KEY, v text)");
     db.create_slot("test_decoding");
     db.sql("INSERT INTO t VALUES (1, 'a'); INSERT INTO t SELECT 2, repeat('long', 1000000)");
-    let options = [("include-xids".to_owned(), Some("0".to_owned())), ("skip-empty-xacts".to_owned(), None)];
+    let options = [
+        ("include-xids".to_owned(), Some("0".to_owned())),
+        ("skip-empty-xacts".to_owned(), None),
+    ];
     let mut connection = open(&db);
-    connection.start_replication(db.name(), Lsn::INVALID, &options).unwrap();
+    connection
+        .start_replication(db.name(), Lsn::INVALID, &options)
+        .unwrap();
     let lines = stream_until(&mut connection, "COMMIT").unwrap();
-    assert_eq!(lines[1], "table public.t: INSERT: id[integer]:1 v[text]:'a'");
-    assert_eq!(lines[2].len(), 4_000_000 + "table public.t: INSERT: id[integer]:2 v[text]:''".len());
+    assert_eq!(
+        lines[1],
+        "table public.t: INSERT: id[integer]:1 v[text]:'a'"
+    );
+    assert_eq!(
+        lines[2].len(),
+        4_000_000 + "table public.t: INSERT: id[integer]:2 v[text]:''".len()
+    );
     let flushed = db.wal_position().parse().unwrap();
-    let status = StandbyStatus { written: flushed, flushed, reply_requested: true };
+    let status = StandbyStatus {
+        written: flushed,
+        flushed,
+        reply_requested: true,
+    };
     connection.send_status(&status).unwrap();
     connection.finish(DEADLINE).unwrap();
-    let confirmed =
-        db.value(&format!("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
+    let confirmed = db.value(&format!(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ));
     assert_eq!(confirmed.parse(), Ok(flushed));
 }
 
@@ -128,13 +177,20 @@ fn walsender_creates_temporary_slots() {
     let db = Database::create("walsender_creates_temporary_slots");
     let mut connection = open(&db);
     let wait = &mut || ControlFlow::Continue(());
-    let start = connection.create_temporary_slot("te mp", "test_decoding", false, wait).unwrap_err();
+    let start = connection
+        .create_temporary_slot("te mp", "test_decoding", false, wait)
+        .unwrap_err();
     assert_eq!(start.sqlstate(), "42602");
-    let start = connection.create_temporary_slot("walsender_temporary", "test_decoding", true, wait).unwrap();
-    connection.start_replication("walsender_temporary", start, &[]).unwrap();
+    let start = connection
+        .create_temporary_slot("walsender_temporary", "test_decoding", true, wait)
+        .unwrap();
+    connection
+        .start_replication("walsender_temporary", start, &[])
+        .unwrap();
     db.sql("CREATE TABLE t (id int)");
     stream_until(&mut connection, "COMMIT").unwrap();
-    let slots = "SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'walsender_temporary'";
+    let slots =
+        "SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'walsender_temporary'";
     assert_eq!(db.value(slots), "f");
     drop(connection);
     db.wait_for(slots);
@@ -150,13 +206,24 @@ fn walsender_gives_up_on_a_slot_and_leaves_nothing() {
     let (pid, calls) = (connection.backend_pid(), Cell::new(0));
     let wait = &mut || {
         calls.set(calls.get() + 1);
-        if calls.get() < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if calls.get() < 5 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     };
-    let error = connection.create_temporary_slot("s", "test_decoding", false, wait).unwrap_err();
-    assert_eq!(error.to_string(), "could not create the temporary replication slot \"s\": interrupted");
+    let error = connection
+        .create_temporary_slot("s", "test_decoding", false, wait)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "could not create the temporary replication slot \"s\": interrupted"
+    );
     assert_eq!(error.kind(), Kind::Permanent);
     drop(connection);
-    db.wait_for(&format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"));
+    db.wait_for(&format!(
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"
+    ));
     assert_eq!(db.value("SELECT count(*) FROM pg_replication_slots"), "0");
 }
 
@@ -166,22 +233,39 @@ fn walsender_says_why_the_stream_ends() {
     let db = Database::create_on(&server, "ending");
     db.create_slot("test_decoding");
     let mut connection = open(&db);
-    let error = connection.start_replication("nosuch", Lsn::INVALID, &[]).unwrap_err();
+    let error = connection
+        .start_replication("nosuch", Lsn::INVALID, &[])
+        .unwrap_err();
     assert_eq!((error.sqlstate(), error.kind()), ("42704", Kind::Permanent));
     let mut connection = open(&db);
-    connection.start_replication(db.name(), Lsn::INVALID, &[]).unwrap();
-    let error = open(&db).start_replication(db.name(), Lsn::INVALID, &[]).unwrap_err();
+    connection
+        .start_replication(db.name(), Lsn::INVALID, &[])
+        .unwrap();
+    let error = open(&db)
+        .start_replication(db.name(), Lsn::INVALID, &[])
+        .unwrap_err();
     assert_eq!((error.sqlstate(), error.kind()), ("55006", Kind::Transient));
-    db.sql(&format!("SELECT pg_terminate_backend({})", connection.backend_pid()));
+    db.sql(&format!(
+        "SELECT pg_terminate_backend({})",
+        connection.backend_pid()
+    ));
     let error = stream_until(&mut connection, "nothing").unwrap_err();
     assert_eq!((error.sqlstate(), error.kind()), ("57P01", Kind::Transient));
     let mut connection = open(&db);
-    connection.start_replication(db.name(), Lsn::INVALID, &[]).unwrap();
+    connection
+        .start_replication(db.name(), Lsn::INVALID, &[])
+        .unwrap();
     server.kill();
     let error = stream_until(&mut connection, "nothing").unwrap_err();
     assert_eq!(error.kind(), Kind::Transient);
-    let expected = "could not receive data from the WAL stream: server closed the connection unexpectedly";
-    assert!([expected, "(SQLSTATE 57P02)"].iter().any(|text| error.to_string().contains(text)), "{error}");
+    let expected =
+        "could not receive data from the WAL stream: server closed the connection unexpectedly";
+    assert!(
+        [expected, "(SQLSTATE 57P02)"]
+            .iter()
+            .any(|text| error.to_string().contains(text)),
+        "{error}"
+    );
 }
 
 #[test]
@@ -190,24 +274,37 @@ fn walsender_reaches_no_server() {
     let mut settings = settings(&db);
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = dead.local_addr().unwrap().port();
-    settings.hosts[0] =
-        Host { address: Address::Tcp { name: "127.0.0.1".into(), hostaddr: None }, port, password: None };
+    settings.hosts[0] = Host {
+        address: Address::Tcp {
+            name: "127.0.0.1".into(),
+            hostaddr: None,
+        },
+        port,
+        password: None,
+    };
     // It listens, but says nothing.
     settings.connect_timeout = Some(Duration::from_millis(300));
-    let error = Connection::open(&settings, &session()).map(drop).unwrap_err();
+    let error = Connection::open(&settings, &session())
+        .map(drop)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("could not connect to server at \"127.0.0.1\", port {port}: timeout expired")
     );
     assert_eq!(error.kind(), Kind::Transient);
     settings.connect_timeout = None;
-    let session = SessionSettings { interrupted: Rc::new(|| true), ..session() };
+    let session = SessionSettings {
+        interrupted: Rc::new(|| true),
+        ..session()
+    };
     let error = Connection::open(&settings, &session).map(drop).unwrap_err();
     assert!(error.to_string().ends_with(": interrupted"), "{error}");
     assert_eq!(error.kind(), Kind::Permanent);
     let refusing = RefusingPort::new();
     settings.hosts[0].port = refusing.number();
-    let error = Connection::open(&settings, &self::session()).map(drop).unwrap_err();
+    let error = Connection::open(&settings, &self::session())
+        .map(drop)
+        .unwrap_err();
     assert!(error.to_string().contains("connection refused"), "{error}");
     assert_eq!(error.kind(), Kind::Transient);
 }
@@ -218,15 +315,25 @@ fn walsender_passes_notices_on() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&heard);
     let mut settings = settings(&db);
-    settings.voice = Voice::new(move |remark, text| listener.lock().unwrap().push((remark, text.to_owned())));
+    settings.voice =
+        Voice::new(move |remark, text| listener.lock().unwrap().push((remark, text.to_owned())));
     settings.options = Some("-c client_min_messages=debug1".into());
     let mut connection = Connection::open(&settings, &session()).unwrap();
     let wait = &mut || ControlFlow::Continue(());
-    connection.create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait).unwrap();
-    assert!(heard.lock().unwrap().iter().any(|(remark, _)| *remark == Remark::Notice));
+    connection
+        .create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait)
+        .unwrap();
+    assert!(
+        heard
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(remark, _)| *remark == Remark::Notice)
+    );
 }
 
-/// Passwords for each method, over TCP with TLS (`hostssl`) or without; through the socket everybody is let in.
+/// Passwords for each method, over TCP with TLS (`hostssl`) or without; through the socket
+/// everybody is let in.
 const HBA: &str = "
 local    all all trust
 host     all clear   127.0.0.1/32 password
@@ -253,8 +360,10 @@ fn guarded() -> &'static Guarded {
         let ca = parameters.self_signed(&ca_key).unwrap();
         let issuer = rcgen::Issuer::new(parameters, ca_key);
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-        let certificate =
-            rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
         let server = Server::start(Options {
             settings: &[
                 ("ssl", "on"),
@@ -282,13 +391,16 @@ fn guarded() -> &'static Guarded {
             .unwrap();
         let files = server.socket_directory();
         let mut client = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        client.distinguished_name.push(rcgen::DnType::CommonName, "certain");
+        client
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "certain");
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = client.signed_by(&key, &issuer).unwrap();
         std::fs::write(files.join("ca.crt"), ca.pem()).unwrap();
         std::fs::write(files.join("client.crt"), certificate.pem()).unwrap();
         std::fs::write(files.join("client.key"), key.serialize_pem()).unwrap();
-        std::fs::set_permissions(files.join("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(files.join("client.key"), PermissionsExt::from_mode(0o600))
+            .unwrap();
         Guarded { server, files }
     });
     &GUARDED
@@ -298,14 +410,22 @@ impl Guarded {
     fn open(&self, user: &str, more: &str) -> Result<Connection> {
         let (port, files) = (self.server.port(), self.files.display());
         let conninfo = format!(
-            "host=localhost hostaddr=127.0.0.1 port={port} dbname=postgres user={user} sslrootcert={files}/ca.crt {more}"
+            "host=localhost hostaddr=127.0.0.1 port={port} dbname=postgres user={user} \
+             sslrootcert={files}/ca.crt {more}"
         );
         Connection::open(&resolve(&conninfo, Voice::default()), &session())
     }
 
     fn encrypted(&self, connection: &Connection) -> bool {
-        let query = format!("SELECT ssl FROM pg_stat_ssl WHERE pid = {}", connection.backend_pid());
-        self.server.client("postgres").query_one(&query, &[]).unwrap().get(0)
+        let query = format!(
+            "SELECT ssl FROM pg_stat_ssl WHERE pid = {}",
+            connection.backend_pid()
+        );
+        self.server
+            .client("postgres")
+            .query_one(&query, &[])
+            .unwrap()
+            .get(0)
     }
 
     /// The error of a connection that must not come about.
@@ -319,10 +439,20 @@ fn walsender_knows_every_password_method() {
     let guarded = guarded();
     for mode in ["disable", "require", "verify-full"] {
         for user in ["clear", "digest", "scram"] {
-            let connection = guarded.open(user, &format!("sslmode={mode} password='pa ss'")).unwrap();
-            assert_eq!(guarded.encrypted(&connection), mode != "disable", "{user} with {mode}");
+            let connection = guarded
+                .open(user, &format!("sslmode={mode} password='pa ss'"))
+                .unwrap();
+            assert_eq!(
+                guarded.encrypted(&connection),
+                mode != "disable",
+                "{user} with {mode}"
+            );
             let wrong = guarded.refused(user, &format!("sslmode={mode} password=wrong"));
-            assert_eq!((wrong.sqlstate(), wrong.kind()), ("28P01", Kind::Permanent), "{wrong}");
+            assert_eq!(
+                (wrong.sqlstate(), wrong.kind()),
+                ("28P01", Kind::Permanent),
+                "{wrong}"
+            );
             let missing = guarded.refused(user, &format!("sslmode={mode}"));
             assert!(missing.to_string().contains("password"), "{missing}");
         }
@@ -341,17 +471,35 @@ fn walsender_binds_scram_to_the_channel() {
             assert!(guarded.encrypted(&connection));
         }
     }
-    let error = guarded.refused("scram", "sslmode=disable channel_binding=require password='pa ss'");
-    assert!(error.to_string().contains("channel binding is required, but"), "{error}");
-    let error = guarded.refused("digest", "sslmode=require channel_binding=require password='pa ss'");
-    assert!(error.to_string().contains("channel binding is required, but"), "{error}");
+    let error = guarded.refused(
+        "scram",
+        "sslmode=disable channel_binding=require password='pa ss'",
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("channel binding is required, but"),
+        "{error}"
+    );
+    let error = guarded.refused(
+        "digest",
+        "sslmode=require channel_binding=require password='pa ss'",
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("channel binding is required, but"),
+        "{error}"
+    );
 }
 
 #[test]
 fn walsender_encrypts_as_sslmode_says() {
     let guarded = guarded();
     let encrypted = |user: &str, mode: &str| {
-        guarded.open(user, &format!("sslmode={mode} password='pa ss'")).map(|connection| guarded.encrypted(&connection))
+        guarded
+            .open(user, &format!("sslmode={mode} password='pa ss'"))
+            .map(|connection| guarded.encrypted(&connection))
     };
     // What the server lets in at all is found by trying.
     assert!(!encrypted("scram", "allow").unwrap());
@@ -360,16 +508,30 @@ fn walsender_encrypts_as_sslmode_says() {
     assert!(encrypted("secret", "prefer").unwrap());
     assert!(!encrypted("open", "allow").unwrap());
     assert!(!encrypted("open", "prefer").unwrap());
-    assert_eq!(encrypted("secret", "disable").unwrap_err().sqlstate(), "28000");
-    assert_eq!(encrypted("open", "require").unwrap_err().sqlstate(), "28000");
+    assert_eq!(
+        encrypted("secret", "disable").unwrap_err().sqlstate(),
+        "28000"
+    );
+    assert_eq!(
+        encrypted("open", "require").unwrap_err().sqlstate(),
+        "28000"
+    );
     // The other server has no TLS.
     let plain = |mode: &str| {
-        let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}", server().port());
+        let conninfo = format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
+            server().port()
+        );
         Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop)
     };
     plain("prefer").unwrap();
     let error = plain("require").unwrap_err();
-    assert!(error.to_string().ends_with("the server does not support TLS, but sslmode requires it"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("the server does not support TLS, but sslmode requires it"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -379,13 +541,22 @@ fn walsender_needs_a_certificate_where_the_server_does() {
     assert_eq!(error.sqlstate(), "28000", "{error}");
     let files = guarded.files.display();
     let own = format!("sslcert={files}/client.crt sslkey={files}/client.key");
-    assert!(guarded.encrypted(&guarded.open("certain", &format!("sslmode=verify-full {own}")).unwrap()));
+    assert!(
+        guarded.encrypted(
+            &guarded
+                .open("certain", &format!("sslmode=verify-full {own}"))
+                .unwrap()
+        )
+    );
 }
 
 #[test]
 fn walsender_starts_tls_at_once() {
     let guarded = guarded();
-    let direct = guarded.open("scram", "sslmode=require sslnegotiation=direct password='pa ss'");
+    let direct = guarded.open(
+        "scram",
+        "sslmode=require sslnegotiation=direct password='pa ss'",
+    );
     if guarded.server.version() >= 17_00_00 {
         assert!(guarded.encrypted(&direct.unwrap()));
     } else {
@@ -399,24 +570,52 @@ fn walsender_streams_through_tls() {
     let guarded = guarded();
     let db = Database::create_on(&guarded.server, "encrypted");
     db.create_slot("test_decoding");
-    db.sql("CREATE TABLE t (v text); INSERT INTO t SELECT repeat(i::text, 1000) FROM generate_series(1, 3000) AS i");
+    db.sql(
+        "CREATE TABLE t (v text); INSERT INTO t SELECT repeat(i::text, 1000) FROM \
+            generate_series(1, 3000) AS i",
+    );
     db.sql("INSERT INTO t SELECT repeat('long', 2000000)");
-    let mut connection = guarded.open("secret", "dbname=encrypted sslmode=verify-full password='pa ss'").unwrap();
-    let options = [("include-xids".to_owned(), Some("0".to_owned())), ("skip-empty-xacts".to_owned(), None)];
-    connection.start_replication("encrypted", Lsn::INVALID, &options).unwrap();
+    let mut connection = guarded
+        .open(
+            "secret",
+            "dbname=encrypted sslmode=verify-full password='pa ss'",
+        )
+        .unwrap();
+    let options = [
+        ("include-xids".to_owned(), Some("0".to_owned())),
+        ("skip-empty-xacts".to_owned(), None),
+    ];
+    connection
+        .start_replication("encrypted", Lsn::INVALID, &options)
+        .unwrap();
     stream_until(&mut connection, "BEGIN").unwrap();
     let lines = stream_until(&mut connection, "COMMIT").unwrap();
     for (i, line) in lines.iter().take(3000).enumerate() {
-        assert_eq!(*line, format!("table public.t: INSERT: v[text]:'{}'", (i + 1).to_string().repeat(1000)));
+        assert_eq!(
+            *line,
+            format!(
+                "table public.t: INSERT: v[text]:'{}'",
+                (i + 1).to_string().repeat(1000)
+            )
+        );
     }
     stream_until(&mut connection, "BEGIN").unwrap();
     let lines = stream_until(&mut connection, "COMMIT").unwrap();
-    assert_eq!(lines[0].len(), 8_000_000 + "table public.t: INSERT: v[text]:''".len());
+    assert_eq!(
+        lines[0].len(),
+        8_000_000 + "table public.t: INSERT: v[text]:''".len()
+    );
     let flushed = db.wal_position().parse().unwrap();
-    let status = StandbyStatus { written: flushed, flushed, reply_requested: false };
+    let status = StandbyStatus {
+        written: flushed,
+        flushed,
+        reply_requested: false,
+    };
     connection.send_status(&status).unwrap();
     connection.finish(DEADLINE).unwrap();
-    let confirmed = db.value("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'encrypted'");
+    let confirmed = db.value(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'encrypted'",
+    );
     assert_eq!(confirmed.parse(), Ok(flushed));
 }
 
@@ -424,21 +623,35 @@ fn walsender_streams_through_tls() {
 fn walsender_cancels_through_tls() {
     let guarded = guarded();
     let db = Database::create_on(&guarded.server, "cancelled");
-    let mut connection = guarded.open("secret", "dbname=cancelled sslmode=verify-full password='pa ss'").unwrap();
+    let mut connection = guarded
+        .open(
+            "secret",
+            "dbname=cancelled sslmode=verify-full password='pa ss'",
+        )
+        .unwrap();
     let pid = connection.backend_pid();
     let mut blocker = db.client();
     blocker.batch_execute("BEGIN; CREATE TABLE t ()").unwrap();
     // Version 14 does not show what it waits for.
-    let waiting =
-        format!("SELECT NOT granted FROM pg_locks WHERE pid = {pid} AND locktype = 'transactionid' AND NOT granted");
+    let waiting = format!(
+        "SELECT NOT granted FROM pg_locks WHERE pid = {pid} AND locktype = 'transactionid' AND NOT \
+         granted"
+    );
     let wait = &mut || match db.maybe_value(&waiting) {
         Some(_) => ControlFlow::Break(()),
         None => ControlFlow::Continue(()),
     };
-    connection.create_temporary_slot("cancelled", "test_decoding", false, wait).unwrap_err();
+    connection
+        .create_temporary_slot("cancelled", "test_decoding", false, wait)
+        .unwrap_err();
     drop(blocker);
     db.wait_for("SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'cancelled'");
-    assert!(guarded.server.log().contains("canceling statement due to user request"));
+    assert!(
+        guarded
+            .server
+            .log()
+            .contains("canceling statement due to user request")
+    );
 }
 
 /// A port that answers the first bytes of each connection with this, and hangs up.
@@ -471,24 +684,61 @@ fn walsender_recognizes_what_is_no_server() {
             "prefer",
             "answered the request for TLS with \"H\": is it a PostgreSQL server?",
         ),
-        (b"HTTP/1.1 400 Bad Request\r\n", "disable", "the server does not speak PostgreSQL's protocol"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "require", "the server does not speak TLS as it should"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "prefer", "the server does not speak PostgreSQL's protocol"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n",
+            "disable",
+            "the server does not speak PostgreSQL's protocol",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "require",
+            "the server does not speak TLS as it should",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "prefer",
+            "the server does not speak PostgreSQL's protocol",
+        ),
         // Nobody in between may slip in a message before encryption begins.
-        (b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", "require", "the server does not speak TLS as it should"),
-        (b"E\0\0\0\x10VFATAL\0Mlie\0\0", "require", "the server answered the request for TLS with an error"),
-        (b"N", "require", "the server does not support TLS, but sslmode requires it"),
+        (
+            b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I",
+            "require",
+            "the server does not speak TLS as it should",
+        ),
+        (
+            b"E\0\0\0\x10VFATAL\0Mlie\0\0",
+            "require",
+            "the server answered the request for TLS with an error",
+        ),
+        (
+            b"N",
+            "require",
+            "the server does not support TLS, but sslmode requires it",
+        ),
     ] {
         let port = answering(answer);
-        let conninfo = format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}");
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop).unwrap_err();
+        let conninfo =
+            format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}");
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session())
+            .map(drop)
+            .unwrap_err();
         assert!(error.to_string().contains(reason), "{mode}: {error}");
         assert_eq!(error.kind(), Kind::Permanent, "{error}");
     }
     for mode in ["require", "prefer", "disable"] {
-        let conninfo = format!("host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}", answering(b""));
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop).unwrap_err();
-        assert!(error.to_string().contains("server closed the connection unexpectedly"), "{error}");
+        let conninfo = format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
+            answering(b"")
+        );
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session())
+            .map(drop)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("server closed the connection unexpectedly"),
+            "{error}"
+        );
         assert_eq!(error.kind(), Kind::Transient);
     }
 }
@@ -499,7 +749,9 @@ fn walsender_finds_the_server_that_is_wanted() {
     let standby = primary.standby(&[]);
     let sockets = |server: &Server| server.socket_directory().display().to_string();
     let to = |hosts: &str, ports: &str, wanted: &str| {
-        let conninfo = format!("host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs={wanted}");
+        let conninfo = format!(
+            "host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs={wanted}"
+        );
         Connection::open(&resolve(&conninfo, Voice::default()), &session())
     };
     let hosts = format!("/nowhere,{},{}", sockets(&primary), sockets(&standby));
@@ -513,10 +765,19 @@ fn walsender_finds_the_server_that_is_wanted() {
         ("prefer-standby", "on"),
     ] {
         let connection = to(&hosts, &ports, wanted).unwrap();
-        assert_eq!(connection.parameter("in_hot_standby"), Some(in_recovery), "{wanted}");
+        assert_eq!(
+            connection.parameter("in_hot_standby"),
+            Some(in_recovery),
+            "{wanted}"
+        );
     }
     let alone = (sockets(&primary), primary.port().to_string());
     to(&alone.0, &alone.1, "prefer-standby").unwrap();
     let error = to(&alone.0, &alone.1, "standby").map(drop).unwrap_err();
-    assert!(error.to_string().ends_with("server is not in hot standby mode"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("server is not in hot standby mode"),
+        "{error}"
+    );
 }

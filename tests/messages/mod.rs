@@ -1,4 +1,5 @@
-//! Messages of pgoutput made by hand, for the tests and benchmarks that need many rows and no server.
+//! Messages of pgoutput made by hand, for the tests and benchmarks that need many rows and no
+//! server.
 
 /// A column: its name, the number of its type, and whether it is part of the key.
 pub type Column = (&'static str, u32, bool);
@@ -19,7 +20,12 @@ pub fn order(number: u64) -> Vec<String> {
         number.to_string(),
         (number % 1000).to_string(),
         format!("customer {number} of the city of Ä"),
-        format!("2026-11-20 09:{:02}:{:02}.{:06}+00", number / 60 % 60, number % 60, number * 7919 % 1_000_000),
+        format!(
+            "2026-11-20 09:{:02}:{:02}.{:06}+00",
+            number / 60 % 60,
+            number % 60,
+            number * 7919 % 1_000_000
+        ),
         format!("{}.{:02}", number * 31 % 100_000, number % 100),
         format!("{{\"item\": {number}, \"tags\": [\"a\", \"b\"], \"note\": \"line\\nbreak\"}}"),
     ]

@@ -24,17 +24,29 @@ enum Verdict {
 impl Findings {
     /// All is well.
     pub fn ok(&mut self, text: impl Into<String>) {
-        self.0.push(Finding { verdict: Verdict::Ok, text: text.into(), remedy: None });
+        self.0.push(Finding {
+            verdict: Verdict::Ok,
+            text: text.into(),
+            remedy: None,
+        });
     }
 
     /// It works, but may cause trouble.
     pub fn warn(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { verdict: Verdict::Warn, text: text.into(), remedy: Some(remedy.into()) });
+        self.0.push(Finding {
+            verdict: Verdict::Warn,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        });
     }
 
     /// A stream would fail.
     pub fn fail(&mut self, text: impl Into<String>, remedy: impl Into<String>) {
-        self.0.push(Finding { verdict: Verdict::Fail, text: text.into(), remedy: Some(remedy.into()) });
+        self.0.push(Finding {
+            verdict: Verdict::Fail,
+            text: text.into(),
+            remedy: Some(remedy.into()),
+        });
     }
 
     /// How many things were looked at.
@@ -44,7 +56,10 @@ impl Findings {
 
     /// How many would make a stream fail.
     pub fn failures(&self) -> usize {
-        self.0.iter().filter(|finding| finding.verdict == Verdict::Fail).count()
+        self.0
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::Fail)
+            .count()
     }
 }
 

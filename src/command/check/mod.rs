@@ -12,7 +12,8 @@ use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use findings::Findings;
 
-/// Prints one line for each thing looked at, and fails after that if one of them would keep a stream from running.
+/// Prints one line for each thing looked at, and fails after that if one of them would keep a
+/// stream from running.
 pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
@@ -20,13 +21,20 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     server::check(&mut findings, &mut session, &server, settings)?;
     let plugin = slots::check(&mut findings, &mut session, &server, args.slot.as_deref())?;
     server::check_plugin(&mut findings, &mut session, &plugin)?;
-    let publications: Vec<String> = args.publication.iter().flat_map(|names| names.0.clone()).collect();
+    let publications: Vec<String> = args
+        .publication
+        .iter()
+        .flat_map(|names| names.0.clone())
+        .collect();
     if plugin == "pgoutput" || !publications.is_empty() {
         publications::check(&mut findings, &mut session, &publications)?;
     }
     answer::print(&findings.to_string())?;
     match findings.failures() {
         0 => Ok(()),
-        failures => Err(Error::new(format!("{failures} of {} checks failed", findings.len()))),
+        failures => Err(Error::new(format!(
+            "{failures} of {} checks failed",
+            findings.len()
+        ))),
     }
 }

@@ -1,4 +1,5 @@
-//! The publications: are they there, what is in them, and which tables do they make unfit for UPDATE or DELETE.
+//! The publications: are they there, what is in them, and which tables do they make unfit for
+//! UPDATE or DELETE.
 
 use super::findings::Findings;
 use crate::catalog::{publications, replica_identity};
@@ -12,14 +13,20 @@ const TABLES_SHOWN: usize = 20;
 pub fn check(findings: &mut Findings, session: &mut Session, wanted: &[String]) -> Result<()> {
     let there = publications::names(session)?;
     if wanted.is_empty() && there.is_empty() {
-        findings.warn("the database has no publication, and pgoutput needs one", "walcat pub create NAME --all-tables");
+        findings.warn(
+            "the database has no publication, and pgoutput needs one",
+            "walcat pub create NAME --all-tables",
+        );
     }
     let names = if wanted.is_empty() { &there } else { wanted };
     for name in names {
         if there.contains(name) {
             check_one(findings, session, name)?;
         } else {
-            let remedy = format!("walcat pub create {} --all-tables", crate::catalog::shell_word(name));
+            let remedy = format!(
+                "walcat pub create {} --all-tables",
+                crate::catalog::shell_word(name)
+            );
             findings.fail(format!("there is no publication \"{name}\""), remedy);
         }
     }
@@ -28,7 +35,10 @@ pub fn check(findings: &mut Findings, session: &mut Session, wanted: &[String]) 
 
 fn check_one(findings: &mut Findings, session: &mut Session, name: &str) -> Result<()> {
     match publications::table_count(session, name)? {
-        0 => findings.warn(format!("publication \"{name}\" has no tables"), "walcat pub list"),
+        0 => findings.warn(
+            format!("publication \"{name}\" has no tables"),
+            "walcat pub list",
+        ),
         1 => findings.ok(format!("publication \"{name}\" has 1 table")),
         count => findings.ok(format!("publication \"{name}\" has {count} tables")),
     }

@@ -1,4 +1,5 @@
-//! The server: its version, its settings, room for one more slot and WAL sender, the role, the way there, the plugin.
+//! The server: its version, its settings, room for one more slot and WAL sender, the role, the way
+//! there, the plugin.
 
 use super::findings::Findings;
 use crate::catalog::quoted;
@@ -13,7 +14,12 @@ use std::rc::Rc;
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=19;
 
 /// Looks at the server.
-pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, settings: &Settings) -> Result<()> {
+pub fn check(
+    findings: &mut Findings,
+    session: &mut Session,
+    server: &Server,
+    settings: &Settings,
+) -> Result<()> {
     check_version(findings, server);
     match server.require_decoding("stream") {
         Ok(()) => findings.ok(format!("wal_level is {}", server.wal_level)),
@@ -32,7 +38,11 @@ pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, se
 }
 
 fn check_version(findings: &mut Findings, server: &Server) {
-    let standby = if server.in_recovery { ", a standby" } else { "" };
+    let standby = if server.in_recovery {
+        ", a standby"
+    } else {
+        ""
+    };
     let text = format!("the server is PostgreSQL {}{standby}", server.version);
     let major = server.version.major();
     if major < *VERSIONS.start() {
@@ -48,7 +58,9 @@ fn check_version(findings: &mut Findings, server: &Server) {
 
 /// Else the primary removes rows that slots of the standby still need, and the slots are lost.
 fn check_feedback(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
-    if server.in_recovery && server::setting(session, "hot_standby_feedback")?.as_deref() == Some("off") {
+    if server.in_recovery
+        && server::setting(session, "hot_standby_feedback")?.as_deref() == Some("off")
+    {
         findings.warn(
             "hot_standby_feedback is off: slots of this standby may be invalidated",
             "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()",
@@ -72,15 +84,28 @@ fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -
 }
 
 /// Only trying tells whether pg_hba.conf lets the role in, and whether a WAL sender is free.
-fn check_connection(findings: &mut Findings, server: &Server, settings: &Settings, may_replicate: bool) {
-    let session = SessionSettings { timezone: "UTC".to_owned(), interrupted: Rc::new(|| false) };
-    match Connection::open(settings, &session).and_then(|mut connection| connection.identify_system()) {
+fn check_connection(
+    findings: &mut Findings,
+    server: &Server,
+    settings: &Settings,
+    may_replicate: bool,
+) {
+    let session = SessionSettings {
+        timezone: "UTC".to_owned(),
+        interrupted: Rc::new(|| false),
+    };
+    match Connection::open(settings, &session)
+        .and_then(|mut connection| connection.identify_system())
+    {
         Ok(_) => findings.ok("a replication connection can be opened"),
         // insufficient_privilege: what the role lacks is told already.
         Err(error) if !may_replicate && error.sqlstate() == "42501" => {}
         Err(error) => {
             let error = refusal::explain(error, &server.user);
-            let remedy = error.remedy().unwrap_or("psql 'replication=database' -c IDENTIFY_SYSTEM").to_owned();
+            let remedy = error
+                .remedy()
+                .unwrap_or("psql 'replication=database' -c IDENTIFY_SYSTEM")
+                .to_owned();
             findings.fail(error.to_string(), remedy);
         }
     }
@@ -89,8 +114,18 @@ fn check_connection(findings: &mut Findings, server: &Server, settings: &Setting
 fn check_room(findings: &mut Findings, session: &mut Session) -> Result<()> {
     let room = server::room(session)?;
     for (what, setting, used, max) in [
-        ("replication slots", "max_replication_slots", room.slots, room.max_slots),
-        ("WAL senders", "max_wal_senders", room.wal_senders, room.max_wal_senders),
+        (
+            "replication slots",
+            "max_replication_slots",
+            room.slots,
+            room.max_slots,
+        ),
+        (
+            "WAL senders",
+            "max_wal_senders",
+            room.wal_senders,
+            room.max_wal_senders,
+        ),
     ] {
         let text = format!("{used} of {max} {what} are in use");
         let remedy = format!("raise {setting} and restart the server, or free one");
@@ -104,12 +139,20 @@ fn check_room(findings: &mut Findings, session: &mut Session) -> Result<()> {
 }
 
 fn check_timeout(findings: &mut Findings, session: &mut Session) -> Result<()> {
-    let Some(setting) = server::number(session, "wal_sender_timeout")? else { return Ok(()) };
+    let Some(setting) = server::number(session, "wal_sender_timeout")? else {
+        return Ok(());
+    };
     let text = format!("wal_sender_timeout is {}", setting.text);
     let default = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()";
     match setting.value {
-        0 => findings.warn("wal_sender_timeout is 0: a client that vanished holds its slot for long", default),
-        1..2000 => findings.warn(format!("{text}: a short break of the network ends the stream"), default),
+        0 => findings.warn(
+            "wal_sender_timeout is 0: a client that vanished holds its slot for long",
+            default,
+        ),
+        1..2000 => findings.warn(
+            format!("{text}: a short break of the network ends the stream"),
+            default,
+        ),
         _ => findings.ok(text),
     }
     Ok(())
@@ -118,20 +161,28 @@ fn check_timeout(findings: &mut Findings, session: &mut Session) -> Result<()> {
 fn check_limits(findings: &mut Findings, session: &mut Session) -> Result<()> {
     if let Some(setting) = server::number(session, "max_slot_wal_keep_size")? {
         findings.ok(match setting.value {
-            ..0 => "max_slot_wal_keep_size is -1: slots are never lost, and one that nobody reads fills the disk"
+            ..0 => "max_slot_wal_keep_size is -1: slots are never lost, and one that nobody reads \
+                    fills the disk"
                 .to_owned(),
-            _ => format!("max_slot_wal_keep_size is {}: a slot that falls further behind is lost", setting.text),
+            _ => format!(
+                "max_slot_wal_keep_size is {}: a slot that falls further behind is lost",
+                setting.text
+            ),
         });
     }
     if let Some(setting) = server::number(session, "idle_replication_slot_timeout")?
         && setting.value > 0
     {
-        findings.ok(format!("idle_replication_slot_timeout is {}: a slot idle for longer is lost", setting.text));
+        findings.ok(format!(
+            "idle_replication_slot_timeout is {}: a slot idle for longer is lost",
+            setting.text
+        ));
     }
     Ok(())
 }
 
-/// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that are listed.
+/// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that
+/// are listed.
 pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
     let listed = match server::setting(session, "output_plugin_libraries") {
         Ok(Some(list)) => list,
@@ -140,18 +191,27 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str
         // insufficient_privilege
         Err(error) if error.sqlstate() == "42501" => {
             findings.warn(
-                format!("output_plugin_libraries is not for this role to see, so it may lack {plugin}"),
+                format!(
+                    "output_plugin_libraries is not for this role to see, so it may lack {plugin}"
+                ),
                 "as a superuser: SHOW output_plugin_libraries",
             );
             return Ok(());
         }
         Err(error) => return Err(error),
     };
-    if listed.split(',').any(|name| name.trim().trim_matches('"') == plugin) {
+    if listed
+        .split(',')
+        .any(|name| name.trim().trim_matches('"') == plugin)
+    {
         findings.ok(format!("output_plugin_libraries lists {plugin}"));
     } else {
-        let remedy = format!("add {plugin} to output_plugin_libraries, then SELECT pg_reload_conf()");
-        findings.fail(format!("output_plugin_libraries is \"{listed}\", without {plugin}"), remedy);
+        let remedy =
+            format!("add {plugin} to output_plugin_libraries, then SELECT pg_reload_conf()");
+        findings.fail(
+            format!("output_plugin_libraries is \"{listed}\", without {plugin}"),
+            remedy,
+        );
     }
     Ok(())
 }
@@ -159,15 +219,23 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str
 /// Only a superuser can tell whether a library is installed, other than by using it.
 fn check_library(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
     if plugin == "pgoutput" {
-        findings.ok("output plugin pgoutput is part of the server, which takes any plugin that it has");
+        findings
+            .ok("output plugin pgoutput is part of the server, which takes any plugin that it has");
         return Ok(());
     }
     match server::load(session, plugin) {
-        Ok(()) => findings.ok(format!("output plugin {plugin} is installed, and the server takes any that is")),
+        Ok(()) => findings.ok(format!(
+            "output plugin {plugin} is installed, and the server takes any that is"
+        )),
         Err(error) if error.sqlstate() == "42501" => {
-            findings.ok(format!("the server takes any output plugin that is installed, as {plugin} was for the slot"));
+            findings.ok(format!(
+                "the server takes any output plugin that is installed, as {plugin} was for the slot"
+            ));
         }
-        Err(error) => findings.fail(error.to_string(), "install the plugin on the server, or use pgoutput"),
+        Err(error) => findings.fail(
+            error.to_string(),
+            "install the plugin on the server, or use pgoutput",
+        ),
     }
     Ok(())
 }

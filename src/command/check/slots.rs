@@ -1,4 +1,5 @@
-//! The slot: is it there, of use, and how far behind; or all slots of the database, if none is named.
+//! The slot: is it there, of use, and how far behind; or all slots of the database, if none is
+//! named.
 
 use super::findings::Findings;
 use crate::catalog::server::Server;
@@ -8,13 +9,21 @@ use crate::connect::Session;
 use crate::error::{Kind, Result};
 
 /// Looks at the slot, or at all, and returns the plugin that a stream would use.
-pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, wanted: Option<&str>) -> Result<String> {
+pub fn check(
+    findings: &mut Findings,
+    session: &mut Session,
+    server: &Server,
+    wanted: Option<&str>,
+) -> Result<String> {
     let Some(name) = wanted else {
         check_all(findings, session, server)?;
         return Ok("pgoutput".to_owned());
     };
     let Some(slot) = slots::find(session, name)? else {
-        findings.fail(format!("there is no replication slot \"{name}\""), format!("walcat slot create {name}"));
+        findings.fail(
+            format!("there is no replication slot \"{name}\""),
+            format!("walcat slot create {name}"),
+        );
         return Ok("pgoutput".to_owned());
     };
     match slot.require_usable(session, server, &format!("stream from slot \"{name}\"")) {
@@ -31,15 +40,20 @@ pub fn check(findings: &mut Findings, session: &mut Session, server: &Server, wa
     }
     let plugin = slot.plugin.unwrap_or_default();
     if !["pgoutput", "wal2json"].contains(&plugin.as_str()) && slot.slot_type == SlotType::Logical {
-        findings
-            .warn(format!("slot \"{name}\" has plugin {plugin}, which walcat cannot decode"), "stream --format raw");
+        findings.warn(
+            format!("slot \"{name}\" has plugin {plugin}, which walcat cannot decode"),
+            "stream --format raw",
+        );
     }
     Ok(plugin)
 }
 
 fn check_all(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
     let slots = slots::list(session)?;
-    let here: Vec<&Slot> = slots.iter().filter(|slot| slot.database.as_deref() == Some(&server.database)).collect();
+    let here: Vec<&Slot> = slots
+        .iter()
+        .filter(|slot| slot.database.as_deref() == Some(&server.database))
+        .collect();
     for slot in &here {
         match slot.lost() {
             Some(reason) => findings.warn(
@@ -64,9 +78,14 @@ fn check_lag(findings: &mut Findings, slot: &Slot) {
         size(slot.retained_bytes)
     );
     // With a limit: less than half of what may be retained is left.
-    let tight = slot.safe_wal_size.is_some_and(|safe| safe < slot.retained_bytes.unwrap_or_default());
+    let tight = slot
+        .safe_wal_size
+        .is_some_and(|safe| safe < slot.retained_bytes.unwrap_or_default());
     match slot.wal_status.as_deref() {
-        Some("unreserved") => findings.warn(format!("{text}, and is about to be lost"), "stream from it at once"),
+        Some("unreserved") => findings.warn(
+            format!("{text}, and is about to be lost"),
+            "stream from it at once",
+        ),
         _ if tight => {
             let safe = size(slot.safe_wal_size);
             findings.warn(

@@ -17,11 +17,30 @@ const WARNINGS_SHOWN: usize = 20;
 
 /// Creates it and warns of each table whose UPDATE or DELETE will now fail.
 pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
-    let tables = args.table.iter().map(|text| table(text)).collect::<Result<Vec<_>>>()?;
-    let operations: Vec<&str> = args.publish.iter().map(|&operation| name(operation)).collect();
-    let contents =
-        if args.all_tables { Contents::AllTables } else { Contents::Only { tables: &tables, schemas: &args.schema } };
-    let new = NewPublication { name: &args.name, contents, operations: &operations, via_root: args.via_root };
+    let tables = args
+        .table
+        .iter()
+        .map(|text| table(text))
+        .collect::<Result<Vec<_>>>()?;
+    let operations: Vec<&str> = args
+        .publish
+        .iter()
+        .map(|&operation| name(operation))
+        .collect();
+    let contents = if args.all_tables {
+        Contents::AllTables
+    } else {
+        Contents::Only {
+            tables: &tables,
+            schemas: &args.schema,
+        }
+    };
+    let new = NewPublication {
+        name: &args.name,
+        contents,
+        operations: &operations,
+        via_root: args.via_root,
+    };
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     match publications::create(&mut session, &server, &new)? {
@@ -32,46 +51,65 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
         }
         None if args.if_not_exists => {
             let list = publications::list(&mut session, server.version)?;
-            match list.iter().find(|publication| publication.name == args.name) {
+            match list
+                .iter()
+                .find(|publication| publication.name == args.name)
+            {
                 Some(there) => compare(there, args, &operations, talk),
                 None => talk.info(&format!("publication \"{}\" is already there", args.name)),
             }
             Ok(())
         }
-        None => Err(Error::new(format!("could not create publication \"{}\": it already exists", args.name))
-            .with_remedy("another name, or the option --if-not-exists")),
+        None => Err(Error::new(format!(
+            "could not create publication \"{}\": it already exists",
+            args.name
+        ))
+        .with_remedy("another name, or the option --if-not-exists")),
     }
 }
 
-/// Says what of the publication that is there is other than was asked for. Its tables are told, not compared: what the names on the
-/// command line mean is the server's to say.
+/// Says what of the publication that is there is other than was asked for. Its tables are told, not
+/// compared: what the names on the command line mean is the server's to say.
 fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str], talk: &Talk) {
     let name = &args.name;
     let contents = enumerate(&contents(there));
     if there.all_tables {
         talk.info(&format!("publication \"{name}\" is already there"));
     } else {
-        talk.info(&format!("publication \"{name}\" is already there, of {contents}"));
+        talk.info(&format!(
+            "publication \"{name}\" is already there, of {contents}"
+        ));
     }
     let mut differences = Vec::new();
     let schemas: BTreeSet<&String> = args.schema.iter().collect();
-    if there.all_tables != args.all_tables || !there.schemas.iter().collect::<BTreeSet<_>>().eq(&schemas) {
+    if there.all_tables != args.all_tables
+        || !there.schemas.iter().collect::<BTreeSet<_>>().eq(&schemas)
+    {
         differences.push(format!("of {contents}"));
     }
     let is_wanted = |operation: &&str| operations.is_empty() || operations.contains(operation);
-    if !["insert", "update", "delete", "truncate"].iter().filter(|name| is_wanted(name)).eq(&there.publish) {
+    if !["insert", "update", "delete", "truncate"]
+        .iter()
+        .filter(|name| is_wanted(name))
+        .eq(&there.publish)
+    {
         differences.push(format!("publishing {}", there.publish.join(", ")));
     }
     if there.via_root != args.via_root {
-        differences.push(if there.via_root { "with" } else { "without" }.to_owned() + " --via-root");
+        differences
+            .push(if there.via_root { "with" } else { "without" }.to_owned() + " --via-root");
     }
     if !differences.is_empty() {
-        talk.warning(&format!("publication \"{name}\" is other than asked for: {}", differences.join("; ")));
+        talk.warning(&format!(
+            "publication \"{name}\" is other than asked for: {}",
+            differences.join("; ")
+        ));
     }
 }
 
 fn table(text: &str) -> Result<TableSpec> {
-    TableSpec::parse(text).map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
+    TableSpec::parse(text)
+        .map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
 }
 
 fn name(operation: PublishedOperation) -> &'static str {

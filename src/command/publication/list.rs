@@ -8,7 +8,14 @@ use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::Result;
 
-const HEADINGS: [&str; 6] = ["NAME", "OWNER", "PUBLISHES", "OPERATIONS", "VIA ROOT", "GENERATED COLUMNS"];
+const HEADINGS: [&str; 6] = [
+    "NAME",
+    "OWNER",
+    "PUBLISHES",
+    "OPERATIONS",
+    "VIA ROOT",
+    "GENERATED COLUMNS",
+];
 
 /// Prints the list.
 pub fn run(args: &PublicationListArgs, settings: &Settings) -> Result<()> {
@@ -16,7 +23,10 @@ pub fn run(args: &PublicationListArgs, settings: &Settings) -> Result<()> {
     let server = Server::ask(&mut session)?;
     let publications = publications::list(&mut session, server.version)?;
     answer::print(&match args.format {
-        ListFormat::Table => answer::table(&HEADINGS, &publications.iter().flat_map(rows).collect::<Vec<_>>()),
+        ListFormat::Table => answer::table(
+            &HEADINGS,
+            &publications.iter().flat_map(rows).collect::<Vec<_>>(),
+        ),
         ListFormat::Json => answer::json(&publications)?,
     })
 }
@@ -39,16 +49,29 @@ fn rows(publication: &Publication) -> Vec<Vec<String>> {
 /// All tables, or each schema and table.
 pub fn contents(publication: &Publication) -> Vec<String> {
     let all = publication.all_tables.then(|| "all tables".to_owned());
-    let schemas = publication.schemas.iter().map(|schema| format!("schema {}", quoted_if_needed(schema)));
-    all.into_iter().chain(schemas).chain(publication.tables.iter().map(table)).collect()
+    let schemas = publication
+        .schemas
+        .iter()
+        .map(|schema| format!("schema {}", quoted_if_needed(schema)));
+    all.into_iter()
+        .chain(schemas)
+        .chain(publication.tables.iter().map(table))
+        .collect()
 }
 
 /// As in CREATE PUBLICATION.
 fn table(table: &PublishedTable) -> String {
     let mut text = if table.except { "except " } else { "" }.to_owned();
-    text += &format!("{}.{}", quoted_if_needed(&table.schema), quoted_if_needed(&table.table));
+    text += &format!(
+        "{}.{}",
+        quoted_if_needed(&table.schema),
+        quoted_if_needed(&table.table)
+    );
     if let Some(columns) = &table.columns {
-        let columns: Vec<String> = columns.iter().map(|column| quoted_if_needed(column)).collect();
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| quoted_if_needed(column))
+            .collect();
         text += &format!(" ({})", columns.join(", "));
     }
     if let Some(filter) = &table.filter {

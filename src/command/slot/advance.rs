@@ -35,7 +35,9 @@ fn position(client: &mut Client, server: &Server, slot: &Slot, act: &str) -> Res
         return Ok(slot.confirmed_flush_lsn.unwrap_or(Lsn::INVALID));
     }
     if let Some(reason) = slot.lost() {
-        return Err(Error::new(format!("could not {act}: it is invalidated ({reason})")));
+        return Err(Error::new(format!(
+            "could not {act}: it is invalidated ({reason})"
+        )));
     }
     slot.restart_lsn.ok_or_else(|| {
         Error::new(format!("could not {act}: it has no position yet"))
@@ -50,9 +52,10 @@ fn target(wanted: Option<Lsn>, from: Lsn, server: &Server, act: &str) -> Result<
         Some(to) if to < from => Err(Error::new(format!(
             "could not {act} to {to}: it is at {from} already, and slots do not move backwards"
         ))),
-        Some(to) if to > server.position => {
-            Err(Error::new(format!("could not {act} to {to}: the WAL ends at {}", server.position)))
-        }
+        Some(to) if to > server.position => Err(Error::new(format!(
+            "could not {act} to {to}: the WAL ends at {}",
+            server.position
+        ))),
         Some(to) => Ok(to),
     }
 }

@@ -28,14 +28,22 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let plugin = args.kind.plugin.as_deref().unwrap_or("pgoutput");
-    let new = NewSlot { name: &args.name, plugin, two_phase: args.kind.two_phase, failover: args.kind.failover };
+    let new = NewSlot {
+        name: &args.name,
+        plugin,
+        two_phase: args.kind.two_phase,
+        failover: args.kind.failover,
+    };
     if let Some(there) = slots::find(&mut session, new.name)? {
         return keep(&there, &new, &server, args.if_not_exists);
     }
     require(&server, &new)?;
     let stop = Stop::install()?;
     match create(session, settings, talk, &new, args.timeout, &stop) {
-        Ok(lsn) => answer::print(&format!("slot {}: plugin {plugin}, consistent point {lsn}\n", new.name)),
+        Ok(lsn) => answer::print(&format!(
+            "slot {}: plugin {plugin}, consistent point {lsn}\n",
+            new.name
+        )),
         // Another client created it meanwhile.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
             let there = slots::find(&mut *connect::sql(settings)?, new.name)?;
@@ -50,8 +58,10 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
     let name = new.name;
     let differs = |what: &str, there: &Option<String>| {
         let there = there.as_deref().unwrap_or("none");
-        Err(Error::new(format!("could not create slot \"{name}\": it already exists, with {what} {there}"))
-            .with_remedy(format!("another name, or first: walcat slot drop {name}")))
+        Err(Error::new(format!(
+            "could not create slot \"{name}\": it already exists, with {what} {there}"
+        ))
+        .with_remedy(format!("another name, or first: walcat slot drop {name}")))
     };
     if there.plugin.as_deref() != Some(new.plugin) {
         return differs("plugin", &there.plugin);
@@ -66,11 +76,16 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
         return differs("failover", &Some("off".to_owned()));
     }
     if !if_not_exists {
-        return Err(Error::new(format!("could not create slot \"{name}\": it already exists"))
-            .with_remedy(format!("walcat slot create --if-not-exists {name}")));
+        return Err(Error::new(format!(
+            "could not create slot \"{name}\": it already exists"
+        ))
+        .with_remedy(format!("walcat slot create --if-not-exists {name}")));
     }
     let confirmed = there.confirmed_flush_lsn.unwrap_or(Lsn::INVALID);
-    answer::print(&format!("slot {name}: plugin {}, already there, confirmed up to {confirmed}\n", new.plugin))
+    answer::print(&format!(
+        "slot {name}: plugin {}, already there, confirmed up to {confirmed}\n",
+        new.plugin
+    ))
 }
 
 /// Refuses what the server would refuse with a syntax error, or understand differently.
@@ -90,8 +105,8 @@ pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Creates the slot on a thread of its own, while this one watches the time and the signals.
-/// When it gives up, the query is cancelled, and the server has taken the slot back when this returns.
+/// Creates the slot on a thread of its own, while this one watches the time and the signals. When
+/// it gives up, the query is cancelled, and the server has taken the slot back when this returns.
 pub fn create(
     mut session: Session,
     settings: &Settings,
@@ -104,10 +119,19 @@ pub fn create(
     sessions::end_with_client(&mut session);
     let (sender, done) = channel();
     let (name, plugin) = (new.name.to_owned(), new.plugin.to_owned());
-    let NewSlot { two_phase, failover, .. } = *new;
+    let NewSlot {
+        two_phase,
+        failover,
+        ..
+    } = *new;
     // Not a scoped thread: if the query cannot even be cancelled, this must not wait for it.
     thread::spawn(move || {
-        let new = NewSlot { name: &name, plugin: &plugin, two_phase, failover };
+        let new = NewSlot {
+            name: &name,
+            plugin: &plugin,
+            two_phase,
+            failover,
+        };
         // Nobody is left to be told that it took too long.
         let _ = sender.send(slots::create(&mut session, &new));
     });
@@ -126,7 +150,13 @@ pub struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// The creation of the slot `name` begins.
     pub fn new(settings: &'a Settings, talk: &'a Talk, name: &'a str) -> Watch<'a> {
-        Watch { settings, talk, name, start: Instant::now(), next_report: SILENCE }
+        Watch {
+            settings,
+            talk,
+            name,
+            start: Instant::now(),
+            next_report: SILENCE,
+        }
     }
 
     /// Says what it waits for, if that is due.
@@ -148,7 +178,9 @@ impl<'a> Watch<'a> {
         loop {
             match done.recv_timeout(TICK) {
                 Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(self.error("the connection was lost")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.error("the connection was lost"));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let elapsed = self.start.elapsed();
@@ -156,7 +188,10 @@ impl<'a> Watch<'a> {
                 return self.give_up(done, pid, "interrupted");
             }
             if let Some(timeout) = timeout.filter(|&timeout| elapsed >= timeout) {
-                let reason = format!("gave up after {} s, as it waits for running transactions", timeout.as_secs_f64());
+                let reason = format!(
+                    "gave up after {} s, as it waits for running transactions",
+                    timeout.as_secs_f64()
+                );
                 return self.give_up(done, pid, &reason);
             }
             self.tick();
@@ -173,9 +208,9 @@ impl<'a> Watch<'a> {
             Ok(Err(error)) if error.sqlstate() == "57014" => {
                 let error = self.error(reason);
                 Err(match awaited {
-                    Some(awaited) => {
-                        error.with_detail(format!("It waited for {awaited}.")).with_remedy(awaited.remedy())
-                    }
+                    Some(awaited) => error
+                        .with_detail(format!("It waited for {awaited}."))
+                        .with_remedy(awaited.remedy()),
                     None => error,
                 })
             }
@@ -191,7 +226,8 @@ impl<'a> Watch<'a> {
             Ok(None) => "the server".to_owned(),
             Err(error) => format!("running transactions ({error})"),
         };
-        self.talk.info(&format!("slot \"{}\" waits for {what}", self.name));
+        self.talk
+            .info(&format!("slot \"{}\" waits for {what}", self.name));
     }
 
     fn ask(&self) -> Result<Option<Awaited>> {

@@ -31,7 +31,8 @@ pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> 
         if args.force {
             drop_by_force(&mut session, &server, name, talk)?;
         } else {
-            slots::drop(&mut session, name).map_err(|error| in_use(&mut session, &server, name, error))?;
+            slots::drop(&mut session, name)
+                .map_err(|error| in_use(&mut session, &server, name, error))?;
         }
         talk.info(&format!("dropped slot \"{name}\""));
     }
@@ -46,8 +47,8 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) 
         let patience = PATIENCE.saturating_sub(start.elapsed());
         if let Some(pid) = slots::find(client, name)?.and_then(|slot| slot.active_pid) {
             let holder = sessions::find(client, pid)?;
-            ended =
-                sessions::terminate(client, pid, patience).map_err(|error| refusal::explain(error, &server.user))?;
+            ended = sessions::terminate(client, pid, patience)
+                .map_err(|error| refusal::explain(error, &server.user))?;
             if let Some(holder) = holder.filter(|_| ended) {
                 talk.info(&format!("ended {holder}, which held slot \"{name}\""));
             }
@@ -70,7 +71,11 @@ fn missing(client: &mut Client, name: &str) -> Error {
 fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Error {
     let in_use = error.sqlstate() == OBJECT_IN_USE;
     let explained = slots::explain(client, server, name, &act(name), error);
-    if in_use { explained.with_remedy(format!("walcat slot drop --force {name}")) } else { explained }
+    if in_use {
+        explained.with_remedy(format!("walcat slot drop --force {name}"))
+    } else {
+        explained
+    }
 }
 
 fn act(name: &str) -> String {

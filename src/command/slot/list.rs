@@ -69,9 +69,14 @@ fn row(slot: &Slot) -> Vec<String> {
         SlotType::Physical => "physical",
     };
     let temporary = if slot.temporary { ", temporary" } else { "" };
-    let size = |bytes: Option<i64>| bytes.map(|bytes| format!("{bytes} ({})", answer::human_size(bytes)));
+    let size =
+        |bytes: Option<i64>| bytes.map(|bytes| format!("{bytes} ({})", answer::human_size(bytes)));
     let yes_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
-    let invalid = slot.invalidation_reason.clone().flatten().or_else(|| slot.lost());
+    let invalid = slot
+        .invalidation_reason
+        .clone()
+        .flatten()
+        .or_else(|| slot.lost());
     let cells = [
         Some(slot.name.clone()),
         Some(format!("{kind}{temporary}")),
@@ -94,20 +99,38 @@ fn row(slot: &Slot) -> Vec<String> {
 
 /// A lost slot retains nothing any more, but it is what the alarm was to prevent.
 fn alarm(slots: &[Slot], limit: u64) -> Result<()> {
-    let over = |slot: &&Slot| slot.retained_bytes.is_some_and(|bytes| bytes.unsigned_abs() > limit);
+    let over = |slot: &&Slot| {
+        slot.retained_bytes
+            .is_some_and(|bytes| bytes.unsigned_abs() > limit)
+    };
     let lagging: Vec<String> = slots.iter().filter(over).map(describe).collect();
-    let lost: Vec<&str> = slots.iter().filter(|slot| slot.lost().is_some()).map(|slot| slot.name.as_str()).collect();
+    let lost: Vec<&str> = slots
+        .iter()
+        .filter(|slot| slot.lost().is_some())
+        .map(|slot| slot.name.as_str())
+        .collect();
     let mut alarms = Vec::new();
     if !lagging.is_empty() {
         let limit = answer::human_size(i64::try_from(limit).unwrap_or(i64::MAX));
-        alarms.push(format!("slots retain more than {limit} of WAL: {}", enumerate(&lagging)));
+        alarms.push(format!(
+            "slots retain more than {limit} of WAL: {}",
+            enumerate(&lagging)
+        ));
     }
     if !lost.is_empty() {
         alarms.push(format!("slots are invalidated: {}", enumerate(&lost)));
     }
-    if alarms.is_empty() { Ok(()) } else { Err(Error::new(alarms.join("; "))) }
+    if alarms.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::new(alarms.join("; ")))
+    }
 }
 
 fn describe(slot: &Slot) -> String {
-    format!("{} ({})", slot.name, answer::human_size(slot.retained_bytes.unwrap_or_default()))
+    format!(
+        "{} ({})",
+        slot.name,
+        answer::human_size(slot.retained_bytes.unwrap_or_default())
+    )
 }

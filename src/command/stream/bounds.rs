@@ -1,6 +1,8 @@
-//! Where a stream ends: `--endpos`, `--until-now` and `--limit`, never in the middle of a transaction if that can be helped.
+//! Where a stream ends: `--endpos`, `--until-now` and `--limit`, never in the middle of a
+//! transaction if that can be helped.
 //!
-//! Transactions come in the order of their commits, so the first that ends behind the position means that all before it have come.
+//! Transactions come in the order of their commits, so the first that ends behind the position
+//! means that all before it have come.
 
 use super::Ended;
 use crate::event::{Body, End, Event};
@@ -23,14 +25,20 @@ pub struct Until {
     pub lsn: Lsn,
     /// Is a transaction wanted whose commit record starts just there?
     pub inclusive: bool,
-    /// Did the server's WAL go beyond the position when the stream began? Then something starts just there.
+    /// Did the server's WAL go beyond the position when the stream began? Then something starts
+    /// just there.
     pub passed: bool,
 }
 
 impl Bounds {
     /// Ends after `limit` changes.
     pub fn new(limit: Option<u64>) -> Bounds {
-        Bounds { until: None, left: limit, in_transaction: false, cut: false }
+        Bounds {
+            until: None,
+            left: limit,
+            in_transaction: false,
+            cut: false,
+        }
     }
 
     /// Up to where everything is wanted, if there is a bound.
@@ -54,7 +62,8 @@ impl Bounds {
         self.in_transaction = false;
     }
 
-    /// The output ends with a part of a transaction, or with all of it: that only shows when the server sends it again, or does not.
+    /// The output ends with a part of a transaction, or with all of it: that only shows when the
+    /// server sends it again, or does not.
     pub fn resume_within(&mut self) {
         self.cut = true;
     }
@@ -66,7 +75,8 @@ impl Bounds {
 
     /// Does the stream end before this event?
     pub fn before(&self, event: &Event<'_>) -> Option<Ended> {
-        // The end of the transaction that brought the last change wanted is still taken: then it can be confirmed.
+        // The end of the transaction that brought the last change wanted is still taken: then it
+        // can be confirmed.
         let enough = self.left == Some(0) && !is_end(event);
         if enough {
             return Some(Ended::AtLimit);
@@ -78,7 +88,9 @@ impl Bounds {
     /// Does the stream end with this event? `counts` if it was a change that was shown.
     pub fn after(&mut self, event: &Event<'_>, counts: bool) -> Option<Ended> {
         match event.body {
-            Body::Begin | Body::BeginPrepare { .. } | Body::StreamStart { .. } => self.in_transaction = true,
+            Body::Begin | Body::BeginPrepare { .. } | Body::StreamStart { .. } => {
+                self.in_transaction = true
+            }
             _ if is_end(event) => (self.in_transaction, self.cut) = (false, false),
             _ => {}
         }
@@ -101,60 +113,92 @@ impl Bounds {
             *left = left.saturating_sub(1);
         }
         let reached = self.until.is_some_and(|until| start == until.lsn);
-        let after = if self.left == Some(0) { Some(Ended::AtLimit) } else { reached.then_some(Ended::AtPosition) };
+        let after = if self.left == Some(0) {
+            Some(Ended::AtLimit)
+        } else {
+            reached.then_some(Ended::AtPosition)
+        };
         (None, after)
     }
 
     /// The server has nothing left to send that commits before `position`.
     pub fn idle_at(&mut self, position: Lsn) -> Option<Ended> {
-        let done = self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
+        let done =
+            self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
         done.then_some(Ended::AtPosition)
     }
 }
 
 /// Does the event end a transaction, or a block of a streamed one?
 fn is_end(event: &Event<'_>) -> bool {
-    matches!(event.body, Body::Commit { .. } | Body::Prepare { .. } | Body::StreamStop)
+    matches!(
+        event.body,
+        Body::Commit { .. } | Body::Prepare { .. } | Body::StreamStop
+    )
 }
 
 impl Until {
     /// Nothing is left that commits before `position`: has everything wanted come?
     fn is_passed_at(&self, position: Lsn) -> bool {
         // Before the server's WAL goes on, nothing starts at its end.
-        if self.inclusive && self.passed { position > self.lsn } else { position >= self.lsn }
+        if self.inclusive && self.passed {
+            position > self.lsn
+        } else {
+            position >= self.lsn
+        }
     }
 
     /// Does the event belong to a transaction that ends behind the position?
     fn is_passed_by(&self, event: &Event<'_>) -> bool {
-        let behind = |lsn: Lsn| if self.inclusive { lsn > self.lsn } else { lsn >= self.lsn };
+        let behind = |lsn: Lsn| {
+            if self.inclusive {
+                lsn > self.lsn
+            } else {
+                lsn >= self.lsn
+            }
+        };
         let end = match event.transaction.map(|transaction| transaction.end) {
             Some(End::Commit { lsn, .. }) => lsn,
             Some(End::Prepare { lsn, .. }) => Some(lsn),
             Some(End::Open) | None => None,
         };
         match event.body {
-            Body::Begin | Body::BeginPrepare { .. } | Body::StreamCommit { .. } | Body::StreamPrepare { .. } => {
-                end.is_some_and(behind)
-            }
+            Body::Begin
+            | Body::BeginPrepare { .. }
+            | Body::StreamCommit { .. }
+            | Body::StreamPrepare { .. } => end.is_some_and(behind),
             Body::CommitPrepared { commit_lsn, .. } => behind(commit_lsn),
-            // What streams now is still in progress: all that committed before its next change has come.
+            // What streams now is still in progress: all that committed before its next change has
+            // come.
             Body::StreamStart { .. } => event.lsn.is_some_and(behind),
             // Where they lie is their end, which what is wanted may reach.
-            Body::RollbackPrepared { .. } | Body::Message { transactional: false, .. } | Body::Undecodable { .. } => {
-                event.position().is_some_and(|position| behind(position.lsn))
+            Body::RollbackPrepared { .. }
+            | Body::Message {
+                transactional: false,
+                ..
             }
+            | Body::Undecodable { .. } => event
+                .position()
+                .is_some_and(|position| behind(position.lsn)),
             _ => false,
         }
     }
 
-    /// Does the transaction that the event ends reach up to the position, so that none is left before it?
+    /// Does the transaction that the event ends reach up to the position, so that none is left
+    /// before it?
     fn is_reached_by(&self, event: &Event<'_>) -> bool {
-        let reached = |end: Lsn| if self.inclusive { end > self.lsn } else { end >= self.lsn };
+        let reached = |end: Lsn| {
+            if self.inclusive {
+                end > self.lsn
+            } else {
+                end >= self.lsn
+            }
+        };
         match event.body {
             Body::Commit { end_lsn } => end_lsn.is_some_and(reached),
-            Body::Prepare { end_lsn, .. } | Body::StreamCommit { end_lsn } | Body::CommitPrepared { end_lsn, .. } => {
-                reached(end_lsn)
-            }
+            Body::Prepare { end_lsn, .. }
+            | Body::StreamCommit { end_lsn }
+            | Body::CommitPrepared { end_lsn, .. } => reached(end_lsn),
             _ => false,
         }
     }
@@ -167,23 +211,43 @@ mod tests {
 
     fn until(lsn: u64, inclusive: bool, passed: bool) -> Bounds {
         let mut bounds = Bounds::new(None);
-        bounds.end_at(Until { lsn: Lsn(lsn), inclusive, passed });
+        bounds.end_at(Until {
+            lsn: Lsn(lsn),
+            inclusive,
+            passed,
+        });
         bounds
     }
 
     fn transaction(commit: u64) -> Transaction {
-        Transaction { xid: Some(7), end: End::Commit { lsn: Some(Lsn(commit)), time: None }, origin: None }
+        Transaction {
+            xid: Some(7),
+            end: End::Commit {
+                lsn: Some(Lsn(commit)),
+                time: None,
+            },
+            origin: None,
+        }
     }
 
     fn event<'a>(transaction: &'a Transaction, body: Body<'a>) -> Event<'a> {
-        Event { lsn: None, transaction: Some(transaction), subxid: None, seq: None, body }
+        Event {
+            lsn: None,
+            transaction: Some(transaction),
+            subxid: None,
+            seq: None,
+            body,
+        }
     }
 
     #[test]
     fn a_transaction_at_the_position_is_wanted_if_it_is_inclusive() {
-        for (commit, inclusive, wanted) in
-            [(99, true, true), (100, true, true), (101, true, false), (100, false, false)]
-        {
+        for (commit, inclusive, wanted) in [
+            (99, true, true),
+            (100, true, true),
+            (101, true, false),
+            (100, false, false),
+        ] {
             let transaction = transaction(commit);
             let ended = until(100, inclusive, false).before(&event(&transaction, Body::Begin));
             assert_eq!(ended.is_none(), wanted, "{commit} {inclusive}");
@@ -192,11 +256,20 @@ mod tests {
 
     #[test]
     fn a_commit_that_reaches_the_position_ends_the_stream() {
-        for (end, inclusive, ends) in [(99, true, false), (100, true, false), (101, true, true), (100, false, true)] {
+        for (end, inclusive, ends) in [
+            (99, true, false),
+            (100, true, false),
+            (101, true, true),
+            (100, false, true),
+        ] {
             let transaction = transaction(90);
-            let body = Body::Commit { end_lsn: Some(Lsn(end)) };
+            let body = Body::Commit {
+                end_lsn: Some(Lsn(end)),
+            };
             assert_eq!(
-                until(100, inclusive, false).after(&event(&transaction, body), false).is_some(),
+                until(100, inclusive, false)
+                    .after(&event(&transaction, body), false)
+                    .is_some(),
                 ends,
                 "{end} {inclusive}"
             );
@@ -205,11 +278,18 @@ mod tests {
 
     #[test]
     fn a_server_that_stands_at_the_position_may_be_about_to_send_what_starts_there() {
-        for (passed, position, inclusive, ends) in
-            [(true, 100, true, false), (true, 101, true, true), (false, 100, true, true), (true, 100, false, true)]
-        {
+        for (passed, position, inclusive, ends) in [
+            (true, 100, true, false),
+            (true, 101, true, true),
+            (false, 100, true, true),
+            (true, 100, false, true),
+        ] {
             let mut bounds = until(100, inclusive, passed);
-            assert_eq!(bounds.idle_at(Lsn(position)).is_some(), ends, "{passed} {position} {inclusive}");
+            assert_eq!(
+                bounds.idle_at(Lsn(position)).is_some(),
+                ends,
+                "{passed} {position} {inclusive}"
+            );
         }
     }
 

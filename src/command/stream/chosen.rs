@@ -1,4 +1,5 @@
-//! Warns where `--table` chooses nothing that the publications send. It is no failure: the table may be yet to come.
+//! Warns where `--table` chooses nothing that the publications send. It is no failure: the table
+//! may be yet to come.
 
 use crate::catalog::publications;
 use crate::catalog::server::Version;
@@ -9,25 +10,44 @@ use crate::error::Result;
 use crate::filter::{Filter, Operations};
 use postgres::Client;
 
-/// Warns of each pattern without wildcards that no published table matches, and if none matches any pattern.
-pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version: Version, talk: &Talk) -> Result<()> {
+/// Warns of each pattern without wildcards that no published table matches, and if none matches any
+/// pattern.
+pub fn warn(
+    client: &mut Client,
+    names: &[String],
+    patterns: &[String],
+    version: Version,
+    talk: &Talk,
+) -> Result<()> {
     if patterns.is_empty() {
         return warn_of_empty(client, names, version, talk);
     }
     let published = publications::tables(client, names)?;
     let filter = Filter::new(patterns, Operations::ALL)?;
     let missing = filter.unmatched(&published);
-    let shows = |(schema, table): &(String, String)| !filter.operations_of(schema, table).has_no_table_operation();
+    let shows = |(schema, table): &(String, String)| {
+        !filter.operations_of(schema, table).has_no_table_operation()
+    };
     if missing.is_empty() && published.iter().any(shows) {
         return Ok(());
     }
     let list = publications::list(client, version)?;
-    let extensible = list.into_iter().find(|one| names.contains(&one.name) && !one.all_tables);
+    let extensible = list
+        .into_iter()
+        .find(|one| names.contains(&one.name) && !one.all_tables);
     let extensible = extensible.map(|one| quoted_if_needed(&one.name));
-    let there = Situation { names, extensible, published, tables: tables::all(client)? };
+    let there = Situation {
+        names,
+        extensible,
+        published,
+        tables: tables::all(client)?,
+    };
     for pattern in missing.iter().filter_map(|&at| patterns.get(at)) {
         let (what, remedy) = there.of_name(pattern)?;
-        talk.warning_with_remedy(&format!("--table {} shows nothing: {what}", shell_word(pattern)), &remedy);
+        talk.warning_with_remedy(
+            &format!("--table {} shows nothing: {what}", shell_word(pattern)),
+            &remedy,
+        );
     }
     if missing.is_empty() {
         let (what, remedy) = (there.without("that --table chooses"), there.another());
@@ -37,11 +57,24 @@ pub fn warn(client: &mut Client, names: &[String], patterns: &[String], version:
 }
 
 /// One for all tables, or for those of a schema, waits for them; one of no tables is a mistake.
-fn warn_of_empty(client: &mut Client, names: &[String], version: Version, talk: &Talk) -> Result<()> {
-    let Some(first) = names.first() else { return Ok(()) };
+fn warn_of_empty(
+    client: &mut Client,
+    names: &[String],
+    version: Version,
+    talk: &Talk,
+) -> Result<()> {
+    let Some(first) = names.first() else {
+        return Ok(());
+    };
     if !publications::have_contents(client, names, version)? {
-        let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", quoted_if_needed(first));
-        talk.warning_with_remedy(&format!("nothing is shown: {} no table", have(names)), &remedy);
+        let remedy = format!(
+            "ALTER PUBLICATION {} ADD TABLE ...",
+            quoted_if_needed(first)
+        );
+        talk.warning_with_remedy(
+            &format!("nothing is shown: {} no table", have(names)),
+            &remedy,
+        );
     }
     Ok(())
 }
@@ -60,35 +93,54 @@ impl Situation<'_> {
     /// Why no published table has the name that the pattern says, and what mends it.
     fn of_name(&self, pattern: &str) -> Result<(String, String)> {
         let filter = Filter::new(&[pattern.to_owned()], Operations::ALL)?;
-        let matches = |table: &&Table| filter.operations_of(&table.schema, &table.name) != Operations::NONE;
+        let matches =
+            |table: &&Table| filter.operations_of(&table.schema, &table.name) != Operations::NONE;
         let Some(table) = self.tables.iter().find(matches) else {
             return Ok((
-                format!("there is no such table yet, {}", self.without("of that name")),
+                format!(
+                    "there is no such table yet, {}",
+                    self.without("of that name")
+                ),
                 self.similar(pattern)?,
             ));
         };
         let name = table.sql();
         if let Some((schema, root)) = &table.root
-            && self.published.iter().any(|one| one == &(schema.clone(), root.clone()))
+            && self
+                .published
+                .iter()
+                .any(|one| one == &(schema.clone(), root.clone()))
         {
             let root = format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(root));
             return Ok((
-                format!("changes of {name} are shown as those of {root}, of which it is a partition"),
+                format!(
+                    "changes of {name} are shown as those of {root}, of which it is a partition"
+                ),
                 format!("--table {}", shell_word(&root)),
             ));
         }
         let of_table = |partition: &&Table| {
-            partition.root.as_ref().is_some_and(|(schema, root)| *schema == table.schema && *root == table.name)
-                && self.published.contains(&(partition.schema.clone(), partition.name.clone()))
+            partition
+                .root
+                .as_ref()
+                .is_some_and(|(schema, root)| *schema == table.schema && *root == table.name)
+                && self
+                    .published
+                    .contains(&(partition.schema.clone(), partition.name.clone()))
         };
         if let Some(partition) = self.tables.iter().find(of_table) {
             return Ok((
-                format!("changes of {name} are shown as those of its partitions, as {}", partition.sql()),
+                format!(
+                    "changes of {name} are shown as those of its partitions, as {}",
+                    partition.sql()
+                ),
                 "a publication with publish_via_partition_root = true".to_owned(),
             ));
         }
         let remedy = match &self.extensible {
-            Some(publication) => format!("ALTER PUBLICATION {publication} ADD TABLE {name}, or another publication"),
+            Some(publication) => {
+                format!("ALTER PUBLICATION {publication} ADD TABLE {name}, or another publication")
+            }
             None => "another publication".to_owned(),
         };
         Ok((self.without(&name), remedy))
@@ -105,7 +157,11 @@ impl Situation<'_> {
         let alike = |(schema, table): &&(String, String)| {
             filter.operations_of(&schema.to_lowercase(), &table.to_lowercase()) != Operations::NONE
         };
-        Ok(self.published.iter().find(alike).map_or_else(|| self.another(), choice))
+        Ok(self
+            .published
+            .iter()
+            .find(alike)
+            .map_or_else(|| self.another(), choice))
     }
 
     /// The tables that could be chosen.

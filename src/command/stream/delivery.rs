@@ -1,5 +1,5 @@
-//! From a plugin's message to bytes in the output, and what is known about them: what may be confirmed, where to go on after a lost
-//! connection, and whether the stream has come to its end.
+//! From a plugin's message to bytes in the output, and what is known about them: what may be
+//! confirmed, where to go on after a lost connection, and whether the stream has come to its end.
 
 use super::Ended;
 use super::bounds::{Bounds, Until};
@@ -42,11 +42,15 @@ pub enum Form {
         look_ups: LookUps,
     },
     /// The plugin's bytes and a line end; the decoder only watches where they lie.
-    Raw { decoder: Option<Decoder>, repeats: Repeats },
+    Raw {
+        decoder: Option<Decoder>,
+        repeats: Repeats,
+    },
 }
 
 impl Delivery {
-    /// Nothing delivered yet, except what the output holds: it ends in or behind a transaction if `resumed`.
+    /// Nothing delivered yet, except what the output holds: it ends in or behind a transaction if
+    /// `resumed`.
     pub fn new(
         form: Form,
         output: Output,
@@ -58,14 +62,24 @@ impl Delivery {
         if resumed {
             bounds.resume_within();
         }
-        Delivery { output, form, progress: Progress::new(), bounds, statistics, talk }
+        Delivery {
+            output,
+            form,
+            progress: Progress::new(),
+            bounds,
+            statistics,
+            talk,
+        }
     }
 
-    /// A new connection begins: the server sends everything from `last` on again, and what was delivered is dropped.
+    /// A new connection begins: the server sends everything from `last` on again, and what was
+    /// delivered is dropped.
     pub fn reconnected(&mut self) {
         self.bounds.reconnected();
         match &mut self.form {
-            Form::Events { decoder, printer, .. } => {
+            Form::Events {
+                decoder, printer, ..
+            } => {
                 decoder.reset();
                 printer.reconnected(self.output.buffer());
             }
@@ -88,13 +102,20 @@ impl Delivery {
 
     /// Where the server is to start so that it sends what comes after the last position delivered.
     pub fn start(&self) -> Lsn {
-        // Behind the end of a transaction: or it would come again, also what its COMMIT PREPARED brings late.
-        let last = self.last().map_or(Lsn::INVALID, |position| match position.place {
-            Place::End => Lsn(position.lsn.0.saturating_add(1)),
-            Place::Begin | Place::Change(_) => position.lsn,
-        });
+        // Behind the end of a transaction: or it would come again, also what its COMMIT PREPARED
+        // brings late.
+        let last = self
+            .last()
+            .map_or(Lsn::INVALID, |position| match position.place {
+                Place::End => Lsn(position.lsn.0.saturating_add(1)),
+                Place::Begin | Place::Change(_) => position.lsn,
+            });
         // A transaction can only be sent again from its beginning.
-        if self.bounds.at_boundary() { last.max(self.progress.received_position()) } else { last }
+        if self.bounds.at_boundary() {
+            last.max(self.progress.received_position())
+        } else {
+            last
+        }
     }
 
     /// Everything up to there is wanted, and no more.
@@ -126,8 +147,8 @@ impl Delivery {
         }
     }
 
-    /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does. A transient error means that it could
-    /// not be understood for now.
+    /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does. A
+    /// transient error means that it could not be understood for now.
     pub fn take(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
         let ended = match self.form {
             Form::Events { .. } => self.take_events(start, payload)?,
@@ -141,7 +162,14 @@ impl Delivery {
     }
 
     fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
-        let Form::Events { decoder, printer, look_ups } = &mut self.form else { return Ok(None) };
+        let Form::Events {
+            decoder,
+            printer,
+            look_ups,
+        } = &mut self.form
+        else {
+            return Ok(None);
+        };
         let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
         let (mut ended, mut unknown) = (None, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
@@ -151,23 +179,35 @@ impl Delivery {
                 ended = bounds.after(event, shown);
             }
             if let Body::Relation { .. } = event.body {
-                // No row of the table is shown yet: all of them come again with the next connection.
+                // No row of the table is shown yet: all of them come again with the next
+                // connection.
                 unknown = look_ups.take_broken_off();
             }
-            if ended.is_some() || unknown.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if ended.is_some() || unknown.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         if let Err(error) = decoded {
-            return Err(Error::new(format!("could not decode the message at {start}: {error}")));
+            return Err(Error::new(format!(
+                "could not decode the message at {start}: {error}"
+            )));
         }
         if let Some(error) = unknown {
             return Err(error);
         }
-        printer.take_warnings().iter().for_each(|warning| self.talk.warning(warning));
+        printer
+            .take_warnings()
+            .iter()
+            .for_each(|warning| self.talk.warning(warning));
         Ok(ended)
     }
 
     fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Option<Ended> {
-        let Form::Raw { decoder, repeats } = &mut self.form else { return None };
+        let Form::Raw { decoder, repeats } = &mut self.form else {
+            return None;
+        };
         let bounds = &mut self.bounds;
         let (mut before, mut after, mut repeated) = (None, None, false);
         let watched = decoder.as_mut().map(|decoder| {
@@ -175,13 +215,16 @@ impl Delivery {
                 repeated = repeats.take(event).is_some();
                 before = before.or(bounds.before(event));
                 if before.is_none() {
-                    after = bounds.after(event, !repeated && event.body.is_change()).or(after);
+                    after = bounds
+                        .after(event, !repeated && event.body.is_change())
+                        .or(after);
                 }
                 ControlFlow::Continue(())
             })
         });
         if !matches!(watched, Some(Ok(_))) {
-            // Another plugin, or options of the user's that change the shape: the position of the message is all there is.
+            // Another plugin, or options of the user's that change the shape: the position of the
+            // message is all there is.
             (before, after) = bounds.opaque(start);
         }
         if before.is_none() && !repeated {
@@ -209,13 +252,18 @@ impl Delivery {
         self.progress.durable(self.output.durable());
     }
 
-    /// What the server may be told: everything up to the first is received, up to the second durable.
+    /// What the server may be told: everything up to the first is received, up to the second
+    /// durable.
     pub fn positions(&self) -> (Lsn, Lsn) {
-        (self.progress.received_position(), self.progress.durable_position())
+        (
+            self.progress.received_position(),
+            self.progress.durable_position(),
+        )
     }
 
-    /// After the end of a connection: writes what came before it, as long as the reader takes any of it. Once the user asked for a
-    /// stop, as `stopped` says or a signal meanwhile, for a limited time.
+    /// After the end of a connection: writes what came before it, as long as the reader takes any
+    /// of it. Once the user asked for a stop, as `stopped` says or a signal meanwhile, for a
+    /// limited time.
     pub fn hand_over(&mut self, stop: &Stop, stopped: bool) -> Result<()> {
         let (mut before, mut taken_at) = (self.output.waiting(), Instant::now());
         let mut limit = None;
@@ -227,9 +275,14 @@ impl Delivery {
             if stopped || stop.requested() {
                 limit.get_or_insert(now + SLOW_READER_LIMIT);
             }
-            let patience = limit.into_iter().chain([taken_at + STALLED_READER_LIMIT]).min();
+            let patience = limit
+                .into_iter()
+                .chain([taken_at + STALLED_READER_LIMIT])
+                .min();
             let left = patience.map(|limit| limit.saturating_duration_since(now));
-            if left.is_some_and(|left| left.is_zero()) || wait_for(None, &self.output, stop, left)?.reader_gone {
+            if left.is_some_and(|left| left.is_zero())
+                || wait_for(None, &self.output, stop, left)?.reader_gone
+            {
                 break;
             }
         }
@@ -255,7 +308,11 @@ impl Delivery {
     /// Shows the statistics if they are due.
     pub fn show_statistics(&mut self, now: Instant) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.show(now, self.progress.durable_position(), self.output.appended());
+            statistics.show(
+                now,
+                self.progress.durable_position(),
+                self.output.appended(),
+            );
         }
     }
 

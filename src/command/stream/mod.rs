@@ -1,7 +1,8 @@
 //! `walcat stream`: prints the changes of a slot as they commit.
 //!
 //! [`run`] looks at all that is needed (`preparation`), opens the output, and streams over one connection after the other
-//! (`session`) until the bounds, the user or a failure that cannot heal end it. `delivery` is what outlives a connection.
+//! (`session`) until the bounds, the user or a failure that cannot heal end it. `delivery` is what
+//! outlives a connection.
 
 mod bounds;
 mod chosen;
@@ -88,7 +89,9 @@ enum Ended {
 
 /// Streams as the command line says.
 pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool) -> Result<()> {
-    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = args
+        .timeout
+        .and_then(|timeout| Instant::now().checked_add(timeout));
     let print = print_settings(&args.print, args.messages, color)?;
     options::check(args)?;
     let mut preparation = Preparation::new(args, settings, talk)?;
@@ -111,14 +114,26 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     talk.detail(&preparation.describe(&plan));
     if let Some(last) = resume.filter(|_| created || plan.temporary) {
         talk.warning(&format!(
-            "the slot is new: whatever committed between the end of the file, {}, and now is missing from it",
+            "the slot is new: whatever committed between the end of the file, {}, and now is \
+             missing from it",
             last.lsn
         ));
     }
     let look_ups = look_ups(settings, &stop, deadline);
     let delivery = deliver(args, look_ups, &plan, print, (output, resume), talk)?;
     let server_silence = ServerSilence::new();
-    Stream { args, settings, preparation, plan, stop, talk, delivery, server_silence, system: None }.run()
+    Stream {
+        args,
+        settings,
+        preparation,
+        plan,
+        stop,
+        talk,
+        delivery,
+        server_silence,
+        system: None,
+    }
+    .run()
 }
 
 /// Opens what is written to, and finds where it ends.
@@ -155,25 +170,48 @@ fn deliver(
         Plugin::Other(_) => None,
     };
     let form = match (print, decoder) {
-        (None, decoder) => Form::Raw { decoder, repeats: Repeats::default() },
+        (None, decoder) => Form::Raw {
+            decoder,
+            repeats: Repeats::default(),
+        },
         (_, None) => {
-            return Err(Error::new(format!("could not stream from slot \"{}\": no decoder for it", plan.slot)));
+            return Err(Error::new(format!(
+                "could not stream from slot \"{}\": no decoder for it",
+                plan.slot
+            )));
         }
         (Some(print), Some(decoder)) => {
             let types = Types::new(Box::new(SqlTypes::new(&look_ups)));
             let mut printer = Printer::new(print, types);
             printer.resume_after(resume);
-            Form::Events { decoder, printer: Box::new(printer), look_ups }
+            Form::Events {
+                decoder,
+                printer: Box::new(printer),
+                look_ups,
+            }
         }
     };
-    let statistics = args.stats.filter(|_| !talk.is_quiet()).map(|every| Statistics::new(every, plan.peek));
-    Ok(Delivery::new(form, output, Bounds::new(args.limit), statistics, talk, resume.is_some()))
+    let statistics = args
+        .stats
+        .filter(|_| !talk.is_quiet())
+        .map(|every| Statistics::new(every, plan.peek));
+    Ok(Delivery::new(
+        form,
+        output,
+        Bounds::new(args.limit),
+        statistics,
+        talk,
+        resume.is_some(),
+    ))
 }
 
 /// How to look things up in the catalog while the stream runs.
 fn look_ups(settings: &Arc<Settings>, stop: &Stop, deadline: Option<Instant>) -> LookUps {
     let (settings, stop) = (Arc::clone(settings), stop.clone());
-    LookUps::new(move |limit| connect::sql(&settings.hurried(limit)), move || stop.requested() || is_over(deadline))
+    LookUps::new(
+        move |limit| connect::sql(&settings.hurried(limit)),
+        move || stop.requested() || is_over(deadline),
+    )
 }
 
 /// A stream over one connection after the other.
@@ -194,7 +232,8 @@ impl Stream<'_> {
     fn run(mut self) -> Result<()> {
         let ended = self.stream();
         if ended.is_err() {
-            // The failure that ended the stream is the one to tell; without confirmation nothing is lost by another.
+            // The failure that ended the stream is the one to tell; without confirmation nothing is
+            // lost by another.
             let _ = self.delivery.hand_over(&self.stop, false);
         }
         self.delivery.end_statistics();
@@ -206,11 +245,14 @@ impl Stream<'_> {
             Ended::ReaderGone => "nobody reads the output any more",
         };
         let (received, durable) = self.delivery.positions();
-        self.talk.detail(&format!("ended: {reason}; received up to {received}, durable up to {durable}"));
+        self.talk.detail(&format!(
+            "ended: {reason}; received up to {received}, durable up to {durable}"
+        ));
         Ok(())
     }
 
-    /// Streams over one connection after the other. If the first fails that is an error; later ones are tried again.
+    /// Streams over one connection after the other. If the first fails that is an error; later ones
+    /// are tried again.
     fn stream(&mut self) -> Result<Ended> {
         let mut backoff = Backoff::new();
         let mut first = true;
@@ -228,7 +270,11 @@ impl Stream<'_> {
             if bearable && is_over(self.plan.deadline) {
                 return self.part(Ended::TimedOut);
             }
-            let error = if streamed || !is_over(limit) { error } else { unanswered() };
+            let error = if streamed || !is_over(limit) {
+                error
+            } else {
+                unanswered()
+            };
             if streamed {
                 backoff = Backoff::new();
                 first = false;
@@ -239,15 +285,22 @@ impl Stream<'_> {
             if self.plan.temporary {
                 return Err(error
                     .with_kind(Kind::Permanent)
-                    .with_detail("The temporary slot went with the connection: it cannot be told where to go on.")
+                    .with_detail(
+                        "The temporary slot went with the connection: it cannot be told \
+                                  where to go on.",
+                    )
                     .with_remedy("walcat stream --slot NAME --create-slot ..."));
             }
             if self.args.no_loop {
                 return Err(error);
             }
             let delay = backoff.next();
-            self.talk.info(&format!("{error}; trying again in {:.1} s", delay.as_secs_f64()));
-            if let Some(ended) = reconnect::wait(delay, &self.plan, &self.stop, &mut self.delivery)? {
+            self.talk.info(&format!(
+                "{error}; trying again in {:.1} s",
+                delay.as_secs_f64()
+            ));
+            if let Some(ended) = reconnect::wait(delay, &self.plan, &self.stop, &mut self.delivery)?
+            {
                 return self.part(ended);
             }
             self.delivery.reconnected();
@@ -260,17 +313,26 @@ impl Stream<'_> {
         Ok(ended)
     }
 
-    /// When to give up connecting. Connecting again is limited in time: a network may drop packets without an error.
+    /// When to give up connecting. Connecting again is limited in time: a network may drop packets
+    /// without an error.
     fn limit(&self, first: bool) -> Option<Instant> {
         let limit = (!first).then(|| Instant::now() + SETUP);
         limit.into_iter().chain(self.plan.deadline).min()
     }
 
     /// Streams over one connection. `streamed` tells whether it came to that.
-    fn stream_once(&mut self, first: bool, limit: Option<Instant>, streamed: &mut bool) -> Result<Ended> {
+    fn stream_once(
+        &mut self,
+        first: bool,
+        limit: Option<Instant>,
+        streamed: &mut bool,
+    ) -> Result<Ended> {
         let stop = self.stop.clone();
         let interrupted = Rc::new(move || stop.requested() || is_over(limit));
-        let session = SessionSettings { timezone: self.args.timezone.clone(), interrupted };
+        let session = SessionSettings {
+            timezone: self.args.timezone.clone(),
+            interrupted,
+        };
         let mut connection = Connection::open(self.settings, &session)?;
         let system = connection.identify_system()?;
         if first {
@@ -281,11 +343,13 @@ impl Stream<'_> {
         self.delivery.server_at(system.flushed);
         self.system = Some(system);
         if self.plan.temporary {
-            self.preparation.create_temporary(&mut connection, &self.plan, &self.stop)?;
+            self.preparation
+                .create_temporary(&mut connection, &self.plan, &self.stop)?;
         }
         let timeout = preparation::wal_sender_timeout(&mut connection)?;
         if let Some(timeout) = timeout {
-            // The last report may be as old as a third of it, and columns and types are asked for one after the other.
+            // The last report may be as old as a third of it, and columns and types are asked for
+            // one after the other.
             self.delivery.limit_look_ups(timeout / 4);
         }
         let start = self.plan.start.max(self.delivery.start());
@@ -297,7 +361,10 @@ impl Stream<'_> {
         let again = if first { "" } else { " again" };
         let text = match start {
             Lsn::INVALID => format!("streaming{again} from slot \"{}\"", self.plan.slot),
-            start => format!("streaming{again} from slot \"{}\", from {start} on", self.plan.slot),
+            start => format!(
+                "streaming{again} from slot \"{}\", from {start} on",
+                self.plan.slot
+            ),
         };
         if first {
             self.talk.detail(&text)
@@ -306,27 +373,57 @@ impl Stream<'_> {
         }
         let (plan, stop, preparation) = (&self.plan, &self.stop, &mut self.preparation);
         let mut check = || preparation.require_publications();
-        Session::new(connection, timeout, plan, stop, &mut self.delivery, &mut self.server_silence, &mut check).run()
+        Session::new(
+            connection,
+            timeout,
+            plan,
+            stop,
+            &mut self.delivery,
+            &mut self.server_silence,
+            &mut check,
+        )
+        .run()
     }
 
     /// Decides what needs to know how far the server's WAL goes.
     fn settle(&mut self, flushed: Lsn) {
         let until = match self.args.endpos {
-            _ if self.args.until_now => Some(Until { lsn: flushed, inclusive: false, passed: false }),
-            endpos => endpos.map(|lsn| Until { lsn, inclusive: true, passed: flushed > lsn }),
+            _ if self.args.until_now => Some(Until {
+                lsn: flushed,
+                inclusive: false,
+                passed: false,
+            }),
+            endpos => endpos.map(|lsn| Until {
+                lsn,
+                inclusive: true,
+                passed: flushed > lsn,
+            }),
         };
         if let Some(until) = until {
             self.delivery.end_at(until);
         }
     }
 
-    /// Before the stream goes on over a new connection: is it the same server, with all that was received and all that is needed?
-    fn check_again(&mut self, connection: &mut Connection, system: &SystemIdentification) -> Result<()> {
-        if self.system.as_ref().is_some_and(|known| known.system_id != system.system_id) {
+    /// Before the stream goes on over a new connection: is it the same server, with all that was
+    /// received and all that is needed?
+    fn check_again(
+        &mut self,
+        connection: &mut Connection,
+        system: &SystemIdentification,
+    ) -> Result<()> {
+        if self
+            .system
+            .as_ref()
+            .is_some_and(|known| known.system_id != system.system_id)
+        {
             return Err(Error::new(
-                "could not go on: another server has taken the place of the one that the stream came from",
+                "could not go on: another server has taken the place of the one that the stream \
+                 came from",
             )
-            .with_detail("The system identifiers differ: WAL positions of one mean nothing to the other."));
+            .with_detail(
+                "The system identifiers differ: WAL positions of one mean nothing to the \
+                          other.",
+            ));
         }
         let received = self.delivery.start();
         if received > system.flushed {
@@ -335,20 +432,31 @@ impl Stream<'_> {
                 system.flushed
             ));
             let standby = connection.parameter("in_hot_standby") == Some("on");
-            return Err(if standby { error.with_kind(Kind::Transient) } else { error.with_detail(SET_BACK) });
+            return Err(if standby {
+                error.with_kind(Kind::Transient)
+            } else {
+                error.with_detail(SET_BACK)
+            });
         }
-        if let Some(known) = self.system.as_ref().map(|known| known.timeline).filter(|known| *known != system.timeline)
+        if let Some(known) = self
+            .system
+            .as_ref()
+            .map(|known| known.timeline)
+            .filter(|known| *known != system.timeline)
         {
             let point = connection.switch_point(known, system.timeline)?;
             let reason = match point {
                 Some(point) if received <= point => None,
-                Some(point) => Some(format!("was left at {point}, but was received up to {received}")),
+                Some(point) => Some(format!(
+                    "was left at {point}, but was received up to {received}"
+                )),
                 None => Some("is not among those that it comes from".to_owned()),
             };
             if let Some(reason) = reason {
                 let new = system.timeline;
                 return Err(Error::new(format!(
-                    "could not go on: the server is on timeline {new}, and timeline {known} {reason}"
+                    "could not go on: the server is on timeline {new}, and timeline {known} \
+                     {reason}"
                 ))
                 .with_detail(SET_BACK));
             }
@@ -359,7 +467,10 @@ impl Stream<'_> {
 
 /// A server that does not answer.
 fn unanswered() -> Error {
-    Error::transient(format!("could not connect again: no answer within {} s", SETUP.as_secs()))
+    Error::transient(format!(
+        "could not connect again: no answer within {} s",
+        SETUP.as_secs()
+    ))
 }
 
 fn is_over(limit: Option<Instant>) -> bool {

@@ -14,22 +14,35 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         parse(option)?;
     }
     if args.kind.failover && args.slot.is_none() {
-        return Err(Error::usage("could not use --failover: a temporary slot goes with its connection")
-            .with_remedy("--slot NAME --create-slot"));
+        return Err(Error::usage(
+            "could not use --failover: a temporary slot goes with its connection",
+        )
+        .with_remedy("--slot NAME --create-slot"));
     }
     let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::Json;
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
-            "could not use --streaming with --file: what has not committed has no place to go on from",
+            "could not use --streaming with --file: what has not committed has no place to go on \
+             from",
         )
         .with_remedy("--no-resume, which appends without going on where the file ends"));
     }
     Ok(())
 }
 
-/// The options for the plugin on this server. The user's own win, except those with which the decoder could not work.
-pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], version: Version) -> Result<Options> {
-    let own: Options = args.option.iter().map(|option| parse(option)).collect::<Result<_>>()?;
+/// The options for the plugin on this server. The user's own win, except those with which the
+/// decoder could not work.
+pub fn compose(
+    args: &StreamArgs,
+    plugin: &Plugin,
+    publications: &[String],
+    version: Version,
+) -> Result<Options> {
+    let own: Options = args
+        .option
+        .iter()
+        .map(|option| parse(option))
+        .collect::<Result<_>>()?;
     let raw = args.print.format == Format::Raw;
     let mut options = match plugin {
         Plugin::Pgoutput => pgoutput(args, publications, version)?,
@@ -42,12 +55,14 @@ pub fn compose(args: &StreamArgs, plugin: &Plugin, publications: &[String], vers
     Ok(options)
 }
 
-/// Is the plugin to send what is prepared? An option of the user's says so as well, and on a slot that was not made for it the server
-/// would turn that on for good.
+/// Is the plugin to send what is prepared? An option of the user's says so as well, and on a slot
+/// that was not made for it the server would turn that on for good.
 pub fn two_phase(args: &StreamArgs) -> bool {
     let own = args.option.iter().filter_map(|option| parse(option).ok());
     args.kind.two_phase
-        || own.into_iter().any(|(name, value)| name == "two_phase" && value.as_deref().is_none_or(is_true))
+        || own
+            .into_iter()
+            .any(|(name, value)| name == "two_phase" && value.as_deref().is_none_or(is_true))
 }
 
 fn parse(option: &str) -> Result<(String, Option<String>)> {
@@ -56,7 +71,9 @@ fn parse(option: &str) -> Result<(String, Option<String>)> {
         None => (option, None),
     };
     if name.is_empty() {
-        return Err(Error::usage(format!("could not use --option \"{option}\": it has no name")));
+        return Err(Error::usage(format!(
+            "could not use --option \"{option}\": it has no name"
+        )));
     }
     Ok((name.to_owned(), value))
 }
@@ -65,9 +82,9 @@ fn parse(option: &str) -> Result<(String, Option<String>)> {
 fn pgoutput(args: &StreamArgs, publications: &[String], version: Version) -> Result<Options> {
     let require = |major: u32, what: &str| match version.major() >= major {
         true => Ok(()),
-        false => {
-            Err(Error::new(format!("could not stream: {what} needs PostgreSQL {major}, and the server is {version}")))
-        }
+        false => Err(Error::new(format!(
+            "could not stream: {what} needs PostgreSQL {major}, and the server is {version}"
+        ))),
     };
     let mut protocol = 1;
     let mut options = Vec::new();
@@ -90,15 +107,34 @@ fn pgoutput(args: &StreamArgs, publications: &[String], version: Version) -> Res
     }
     if let Some(origin) = args.origin {
         require(16, "--origin")?;
-        options.push(("origin", if origin == Origin::None { "none" } else { "any" }.to_owned()));
+        options.push((
+            "origin",
+            if origin == Origin::None {
+                "none"
+            } else {
+                "any"
+            }
+            .to_owned(),
+        ));
     }
-    // Messages count in `seq`, shown or not: an event bears the same name in every run. Raw output is what was asked for.
+    // Messages count in `seq`, shown or not: an event bears the same name in every run. Raw output
+    // is what was asked for.
     if args.messages || args.print.format != Format::Raw {
         options.push(("messages", "on".to_owned()));
     }
     options.push(("proto_version", protocol.to_string()));
-    options.push(("publication_names", publications.iter().map(|name| quote(name)).collect::<Vec<_>>().join(",")));
-    Ok(options.into_iter().map(|(name, value)| (name.to_owned(), Some(value))).collect())
+    options.push((
+        "publication_names",
+        publications
+            .iter()
+            .map(|name| quote(name))
+            .collect::<Vec<_>>()
+            .join(","),
+    ));
+    Ok(options
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Some(value)))
+        .collect())
 }
 
 /// A name in a list that `SplitIdentifierString` takes apart.
@@ -119,31 +155,54 @@ const WAL2JSON: [(&str, &str); 7] = [
 
 fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
     if args.streaming != Streaming::Off {
-        return Err(Error::usage("could not use --streaming: wal2json sends transactions when they commit"));
+        return Err(Error::usage(
+            "could not use --streaming: wal2json sends transactions when they commit",
+        ));
     }
     if args.kind.two_phase {
-        return Err(Error::usage("could not use --two-phase: wal2json sends transactions when they commit"));
+        return Err(Error::usage(
+            "could not use --two-phase: wal2json sends transactions when they commit",
+        ));
     }
     if args.origin.is_some() {
-        return Err(Error::usage("could not use --origin: wal2json sends changes of every origin"));
+        return Err(Error::usage(
+            "could not use --origin: wal2json sends changes of every origin",
+        ));
     }
     let mut needed: Vec<(&str, &str)> = WAL2JSON.to_vec();
     needed.extend([("include-schemas", "true"), ("include-transaction", "true")]);
     for (name, value) in own {
-        let value = value.as_deref().unwrap_or(if name == "format-version" { "2" } else { "true" });
-        let wanted = needed.iter().find(|(needed, _)| needed == name).map(|(_, wanted)| *wanted);
+        let value = value.as_deref().unwrap_or(if name == "format-version" {
+            "2"
+        } else {
+            "true"
+        });
+        let wanted = needed
+            .iter()
+            .find(|(needed, _)| needed == name)
+            .map(|(_, wanted)| *wanted);
         let reshapes = match wanted {
             Some("2") => value != "2",
             Some(_) => !is_true(value),
             None => matches!(name.as_str(), "pretty-print" | "write-in-chunks") && is_true(value),
         };
         if reshapes {
-            return Err(Error::usage(format!("could not use --option {name}={value}: events could not be decoded"))
-                .with_remedy("--format raw, which prints what the plugin sends"));
+            return Err(Error::usage(format!(
+                "could not use --option {name}={value}: events could not be decoded"
+            ))
+            .with_remedy("--format raw, which prints what the plugin sends"));
         }
     }
-    let origin = args.print.include.contains(&Include::Origin).then_some(("include-origin", "true"));
-    Ok(WAL2JSON.into_iter().chain(origin).map(|(name, value)| (name.to_owned(), Some(value.to_owned()))).collect())
+    let origin = args
+        .print
+        .include
+        .contains(&Include::Origin)
+        .then_some(("include-origin", "true"));
+    Ok(WAL2JSON
+        .into_iter()
+        .chain(origin)
+        .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
+        .collect())
 }
 
 /// As `parse_bool` reads it.
@@ -174,7 +233,10 @@ mod tests {
 
     #[test]
     fn options_have_names() {
-        assert_eq!(parse("a=b=c").unwrap(), ("a".to_owned(), Some("b=c".to_owned())));
+        assert_eq!(
+            parse("a=b=c").unwrap(),
+            ("a".to_owned(), Some("b=c".to_owned()))
+        );
         assert_eq!(parse("a").unwrap(), ("a".to_owned(), None));
         assert_eq!(parse("a=").unwrap(), ("a".to_owned(), Some(String::new())));
         assert!(parse("=b").is_err());

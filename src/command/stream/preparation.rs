@@ -1,5 +1,5 @@
-//! What must be there before a stream can start: the slot, its plugin, the publications. Looked at over SQL first, so that whatever
-//! is missing is told with the command that mends it.
+//! What must be there before a stream can start: the slot, its plugin, the publications. Looked at
+//! over SQL first, so that whatever is missing is told with the command that mends it.
 
 use super::{Plan, Plugin, chosen, options};
 use crate::catalog::publications::{self, Contents, NewPublication};
@@ -49,14 +49,30 @@ pub struct Preparation<'a> {
 
 impl<'a> Preparation<'a> {
     /// Connects.
-    pub fn new(args: &'a StreamArgs, settings: &'a Settings, talk: Talk) -> Result<Preparation<'a>> {
+    pub fn new(
+        args: &'a StreamArgs,
+        settings: &'a Settings,
+        talk: Talk,
+    ) -> Result<Preparation<'a>> {
         let mut session = connect::sql(settings)?;
         let server = Server::ask(&mut session)?;
-        let mut publications: Vec<String> = args.publication.iter().flat_map(|names| names.0.clone()).collect();
+        let mut publications: Vec<String> = args
+            .publication
+            .iter()
+            .flat_map(|names| names.0.clone())
+            .collect();
         if publications.is_empty() && args.create_publication {
             publications.push(DEFAULT_PUBLICATION.to_owned());
         }
-        Ok(Preparation { args, settings, talk, session: Some(session), server, slot: None, publications })
+        Ok(Preparation {
+            args,
+            settings,
+            talk,
+            session: Some(session),
+            server,
+            slot: None,
+            publications,
+        })
     }
 
     /// Looks whether everything is there, or will be created, before anything is touched.
@@ -70,7 +86,10 @@ impl<'a> Preparation<'a> {
         self.check_publications()?;
         self.check_start()?;
         if self.args.timezone != "UTC" {
-            server::require_timezone(session(&mut self.session, self.settings)?, &self.args.timezone)?;
+            server::require_timezone(
+                session(&mut self.session, self.settings)?,
+                &self.args.timezone,
+            )?;
         }
         Ok(())
     }
@@ -78,7 +97,9 @@ impl<'a> Preparation<'a> {
     /// Does the file, which ends at `last`, go with this server?
     pub fn check_file(&mut self, last: Position) -> Result<()> {
         let last = last.lsn;
-        let Some(end) = self.end_before(last)? else { return Ok(()) };
+        let Some(end) = self.end_before(last)? else {
+            return Ok(());
+        };
         Err(Error::new(format!(
             "could not go on in the file: it ends at {last}, but the server's WAL already at {end}"
         ))
@@ -91,9 +112,13 @@ impl<'a> Preparation<'a> {
         if self.plugin() != Plugin::Pgoutput || self.publications.is_empty() {
             return Ok(());
         }
-        // Over this connection, which waits no longer than it may; whatever is missing is explained over another.
-        let names: Vec<String> =
-            self.publications.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        // Over this connection, which waits no longer than it may; whatever is missing is explained
+        // over another.
+        let names: Vec<String> = self
+            .publications
+            .iter()
+            .map(|name| format!("'{}'", name.replace('\'', "''")))
+            .collect();
         let query = format!(
             "SELECT count(*) FROM pg_catalog.pg_publication WHERE pubname::pg_catalog.text IN ({})",
             names.join(", ")
@@ -109,14 +134,24 @@ impl<'a> Preparation<'a> {
     /// While the stream runs: are the publications still there?
     pub fn require_publications(&mut self) -> Result<()> {
         let act = self.act();
-        let required = publications::require(session(&mut self.session, self.settings)?, &self.publications, &act);
+        let required = publications::require(
+            session(&mut self.session, self.settings)?,
+            &self.publications,
+            &act,
+        );
         self.session = None;
         // query_canceled: a lock, or a server too busy, is in the way for now.
-        required.map_err(|error| if error.sqlstate() == "57014" { error.with_kind(Kind::Transient) } else { error })
+        required.map_err(|error| {
+            if error.sqlstate() == "57014" {
+                error.with_kind(Kind::Transient)
+            } else {
+                error
+            }
+        })
     }
 
-    /// Creates what the command line allows to create, the publication first: it does not exist for WAL that is older. Returns
-    /// whether the slot is new.
+    /// Creates what the command line allows to create, the publication first: it does not exist for
+    /// WAL that is older. Returns whether the slot is new.
     pub fn create(&mut self, stop: &Stop) -> Result<bool> {
         if self.args.create_publication && self.plugin() == Plugin::Pgoutput {
             stop.at_once(|| self.create_publications())?;
@@ -128,22 +163,45 @@ impl<'a> Preparation<'a> {
         Ok(false)
     }
 
-    /// Warns if nothing will be shown of what `--table` names. Before anything else is done, as all is there now that will be.
+    /// Warns if nothing will be shown of what `--table` names. Before anything else is done, as all
+    /// is there now that will be.
     pub fn warn_of_tables(&mut self) -> Result<()> {
         let args = self.args;
-        let only_messages = !args.print.op.is_empty() && args.print.op.iter().all(|op| *op == Operation::Message);
+        let only_messages =
+            !args.print.op.is_empty() && args.print.op.iter().all(|op| *op == Operation::Message);
         if self.plugin() != Plugin::Pgoutput || self.publications.is_empty() || only_messages {
             return Ok(());
         }
         let client = session(&mut self.session, self.settings)?;
-        chosen::warn(client, &self.publications, &args.print.table, self.server.version, &self.talk)
+        chosen::warn(
+            client,
+            &self.publications,
+            &args.print.table,
+            self.server.version,
+            &self.talk,
+        )
     }
 
     /// What is streamed from where, for `--verbose`.
     pub fn describe(&self, plan: &Plan) -> String {
-        let Server { version, database, user, position, .. } = &self.server;
-        let hosts: Vec<String> = self.settings.hosts.iter().map(ToString::to_string).collect();
-        let kind = if plan.temporary { "temporary slot" } else { "slot" };
+        let Server {
+            version,
+            database,
+            user,
+            position,
+            ..
+        } = &self.server;
+        let hosts: Vec<String> = self
+            .settings
+            .hosts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let kind = if plan.temporary {
+            "temporary slot"
+        } else {
+            "slot"
+        };
         let publications = match (self.plugin(), self.publications.as_slice()) {
             (Plugin::Pgoutput, names @ [_, ..]) => format!(", publications {}", enumerate(names)),
             _ => String::new(),
@@ -165,7 +223,10 @@ impl<'a> Preparation<'a> {
         let args = self.args;
         let plugin = self.plugin();
         Ok(Plan {
-            slot: args.slot.clone().unwrap_or_else(|| format!("walcat_{}", std::process::id())),
+            slot: args
+                .slot
+                .clone()
+                .unwrap_or_else(|| format!("walcat_{}", std::process::id())),
             temporary: args.slot.is_none(),
             options: options::compose(args, &plugin, &self.publications, self.server.version)?,
             plugin,
@@ -178,13 +239,22 @@ impl<'a> Preparation<'a> {
     }
 
     /// Creates the slot that goes with the connection.
-    pub fn create_temporary(&mut self, connection: &mut Connection, plan: &Plan, stop: &Stop) -> Result<()> {
+    pub fn create_temporary(
+        &mut self,
+        connection: &mut Connection,
+        plan: &Plan,
+        stop: &Stop,
+    ) -> Result<()> {
         let plugin = self.plugin_name();
         let two_phase = options::two_phase(self.args);
         let mut watch = slot::Watch::new(self.settings, &self.talk, &plan.slot);
         let mut patience = || {
             watch.tick();
-            if stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.requested() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         connection.create_temporary_slot(&plan.slot, &plugin, two_phase, &mut patience)?;
         Ok(())
@@ -196,19 +266,25 @@ impl<'a> Preparation<'a> {
             return error;
         }
         let act = self.act();
-        let Ok(client) = session(&mut self.session, self.settings) else { return error };
+        let Ok(client) = session(&mut self.session, self.settings) else {
+            return error;
+        };
         if plan.plugin == Plugin::Pgoutput && error.sqlstate() == "42704" {
             if let Err(missing) = publications::require(client, &self.publications, &act) {
                 return missing;
             }
-            if error.server().is_some_and(|server| server.message.starts_with("publication")) {
+            if error
+                .server()
+                .is_some_and(|server| server.message.starts_with("publication"))
+            {
                 return error
                     .with_detail(
                         "The publication is there now, but was not when the changes were made that wait in the slot. The server \
                          cannot send them through it. To advance the slot is to lose all that waits, also what was made since.",
                     )
                     .with_remedy(format!(
-                        "a publication that is older, or, to lose what waits: walcat slot advance {}",
+                        "a publication that is older, or, to lose what waits: walcat slot advance \
+                         {}",
                         plan.slot
                     ));
             }
@@ -224,7 +300,8 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    /// Looks for the slot. A slot in use may soon be free: the server notices a little late that a client has gone.
+    /// Looks for the slot. A slot in use may soon be free: the server notices a little late that a
+    /// client has gone.
     fn check_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let act = self.act();
         let client = session(&mut self.session, self.settings)?;
@@ -237,7 +314,11 @@ impl<'a> Preparation<'a> {
                 None => Err(slots::missing(client, name, &act)),
             };
             match usable {
-                Err(error) if error.kind() == Kind::Transient && start.elapsed() < GRACE && !stop.requested() => {
+                Err(error)
+                    if error.kind() == Kind::Transient
+                        && start.elapsed() < GRACE
+                        && !stop.requested() =>
+                {
                     stop.wait(GRACE_LOOK);
                 }
                 usable => return usable.map_err(settled),
@@ -247,7 +328,9 @@ impl<'a> Preparation<'a> {
 
     fn plugin_name(&self) -> String {
         let existing = self.slot.as_ref().and_then(|slot| slot.plugin.clone());
-        existing.or_else(|| self.args.kind.plugin.clone()).unwrap_or_else(|| DEFAULT_PLUGIN.to_owned())
+        existing
+            .or_else(|| self.args.kind.plugin.clone())
+            .unwrap_or_else(|| DEFAULT_PLUGIN.to_owned())
     }
 
     fn plugin(&self) -> Plugin {
@@ -263,27 +346,41 @@ impl<'a> Preparation<'a> {
         let (act, kind) = (self.act(), &self.args.kind);
         let Some(slot) = &self.slot else {
             return match &self.args.slot {
-                Some(name) => slot::require(&self.server, &self.new_slot(name, &self.plugin_name())),
+                Some(name) => {
+                    slot::require(&self.server, &self.new_slot(name, &self.plugin_name()))
+                }
                 None => Ok(()),
             };
         };
         if let (Some(wanted), Some(plugin)) = (&kind.plugin, &slot.plugin)
             && wanted != plugin
         {
-            return Err(Error::new(format!("could not {act}: its plugin is {plugin}, not {wanted}"))
-                .with_detail("A slot keeps the plugin that it was created with.")
-                .with_remedy(format!("walcat stream --slot {} without --plugin", slot.name)));
+            return Err(Error::new(format!(
+                "could not {act}: its plugin is {plugin}, not {wanted}"
+            ))
+            .with_detail("A slot keeps the plugin that it was created with.")
+            .with_remedy(format!(
+                "walcat stream --slot {} without --plugin",
+                slot.name
+            )));
         }
         if options::two_phase(self.args) && !slot.two_phase {
-            return Err(Error::new(format!("could not {act}: it does not decode transactions when they are prepared"))
-                .with_detail("Whether a slot does is decided when it is created.")
-                .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)));
+            return Err(Error::new(format!(
+                "could not {act}: it does not decode transactions when they are prepared"
+            ))
+            .with_detail("Whether a slot does is decided when it is created.")
+            .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)));
         }
         if kind.failover && slot.failover != Some(true) {
             self.server.require_version(17, &act, "--failover")?;
-            return Err(Error::new(format!("could not {act}: standbys do not take it over"))
-                .with_detail("Whether they do is decided when a slot is created.")
-                .with_remedy(format!("walcat slot create --failover {}_failover", slot.name)));
+            return Err(
+                Error::new(format!("could not {act}: standbys do not take it over"))
+                    .with_detail("Whether they do is decided when a slot is created.")
+                    .with_remedy(format!(
+                        "walcat slot create --failover {}_failover",
+                        slot.name
+                    )),
+            );
         }
         Ok(())
     }
@@ -291,27 +388,39 @@ impl<'a> Preparation<'a> {
     fn check_plugin(&self) -> Result<()> {
         let (act, plugin) = (self.act(), self.plugin());
         if let (Plugin::Other(name), true) = (&plugin, self.args.print.format != Format::Raw) {
-            return Err(Error::new(format!("could not {act}: output plugin \"{name}\" can only be printed raw"))
-                .with_detail("The plugins that can be decoded are pgoutput and wal2json.")
-                .with_remedy("walcat stream --format raw ..."));
+            return Err(Error::new(format!(
+                "could not {act}: output plugin \"{name}\" can only be printed raw"
+            ))
+            .with_detail("The plugins that can be decoded are pgoutput and wal2json.")
+            .with_remedy("walcat stream --format raw ..."));
         }
         let chooses = !self.args.publication.is_empty() || self.args.create_publication;
         if plugin != Plugin::Pgoutput && chooses {
             let name = self.plugin_name();
-            return Err(Error::usage(format!("could not use publications: {name} sends changes of every table"))
-                .with_remedy("--table, which chooses among what is sent, or a slot with the plugin pgoutput"));
+            return Err(Error::usage(format!(
+                "could not use publications: {name} sends changes of every table"
+            ))
+            .with_remedy(
+                "--table, which chooses among what is sent, or a slot with the plugin pgoutput",
+            ));
         }
         let encoding = self.server.encoding.as_str();
         let printed = self.args.print.format != Format::Raw;
         if plugin == Plugin::Wal2json && printed && !matches!(encoding, "UTF8" | "SQL_ASCII") {
-            return Err(Error::new(format!("could not {act}: wal2json does not convert from {encoding} to UTF-8"))
-                .with_remedy("a slot with the plugin pgoutput, which does"));
+            return Err(Error::new(format!(
+                "could not {act}: wal2json does not convert from {encoding} to UTF-8"
+            ))
+            .with_remedy("a slot with the plugin pgoutput, which does"));
         }
         Ok(())
     }
 
     fn check_publications(&mut self) -> Result<()> {
-        let named_by_option = self.args.option.iter().any(|option| option.starts_with("publication_names"));
+        let named_by_option = self
+            .args
+            .option
+            .iter()
+            .any(|option| option.starts_with("publication_names"));
         if self.plugin() != Plugin::Pgoutput || named_by_option {
             return Ok(());
         }
@@ -328,22 +437,29 @@ impl<'a> Preparation<'a> {
 
     /// The server would take a start beyond its WAL, and confirm all that comes before.
     fn check_start(&mut self) -> Result<()> {
-        let Some(wanted) = self.args.startpos else { return Ok(()) };
+        let Some(wanted) = self.args.startpos else {
+            return Ok(());
+        };
         if let Some(end) = self.end_before(wanted)? {
-            return Err(Error::new(format!("could not {} from {wanted} on: the WAL ends at {end}", self.act())));
+            return Err(Error::new(format!(
+                "could not {} from {wanted} on: the WAL ends at {end}",
+                self.act()
+            )));
         }
         let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
         if let Some(confirmed) = confirmed
             && wanted < confirmed
         {
             self.talk.warning(&format!(
-                "the slot is confirmed up to {confirmed}, so the server starts there and not at {wanted}"
+                "the slot is confirmed up to {confirmed}, so the server starts there and not at \
+                 {wanted}"
             ));
         }
         Ok(())
     }
 
-    /// Where the server's WAL ends, if that is before this position. What a standby has received it will replay.
+    /// Where the server's WAL ends, if that is before this position. What a standby has received it
+    /// will replay.
     fn end_before(&mut self, wanted: Lsn) -> Result<Option<Lsn>> {
         if wanted <= self.server.position {
             return Ok(None);
@@ -356,17 +472,29 @@ impl<'a> Preparation<'a> {
         let act = self.act();
         let client = session(&mut self.session, self.settings)?;
         let there = publications::names(client)?;
-        for name in self.publications.iter().filter(|&name| !there.contains(name)) {
+        for name in self
+            .publications
+            .iter()
+            .filter(|&name| !there.contains(name))
+        {
             let specs;
             let contents = if self.args.print.table.is_empty() {
                 Contents::AllTables
             } else {
                 specs = chosen_tables(client, &self.args.print.table, &act)?;
-                Contents::Only { tables: &specs, schemas: &[] }
+                Contents::Only {
+                    tables: &specs,
+                    schemas: &[],
+                }
             };
             // The tables that are named are those that are to be shown, not their partitions.
             let via_root = !self.args.print.table.is_empty();
-            let new = NewPublication { name, contents, operations: &[], via_root };
+            let new = NewPublication {
+                name,
+                contents,
+                operations: &[],
+                via_root,
+            };
             if publications::create_harmless(client, &self.server, &new)? {
                 self.talk.info(&format!("created publication \"{name}\""));
             }
@@ -376,16 +504,30 @@ impl<'a> Preparation<'a> {
 
     fn new_slot<'n>(&self, name: &'n str, plugin: &'n str) -> NewSlot<'n> {
         let kind = &self.args.kind;
-        NewSlot { name, plugin, two_phase: options::two_phase(self.args), failover: kind.failover }
+        NewSlot {
+            name,
+            plugin,
+            two_phase: options::two_phase(self.args),
+            failover: kind.failover,
+        }
     }
 
     fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
         let new = self.new_slot(name, &plugin);
         let session = stop.at_once(|| connect::sql(self.settings))?;
-        let point = slot::create(session, self.settings, &self.talk, &new, self.args.timeout, stop)
-            .map_err(|error| refusal::explain(error, &self.server.user))?;
-        self.talk.info(&format!("created slot \"{name}\" with plugin {plugin}, consistent at {point}"));
+        let point = slot::create(
+            session,
+            self.settings,
+            &self.talk,
+            &new,
+            self.args.timeout,
+            stop,
+        )
+        .map_err(|error| refusal::explain(error, &self.server.user))?;
+        self.talk.info(&format!(
+            "created slot \"{name}\" with plugin {plugin}, consistent at {point}"
+        ));
         Ok(())
     }
 }
@@ -395,7 +537,9 @@ fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<
     if session.is_none() {
         *session = Some(connect::sql(&settings.hurried(PATIENCE))?);
     }
-    session.as_mut().ok_or_else(|| Error::new("could not connect: no session"))
+    session
+        .as_mut()
+        .ok_or_else(|| Error::new("could not connect: no session"))
 }
 
 /// At the start a slot in use is an error to report, not something to wait for.
@@ -412,9 +556,15 @@ fn chosen_tables(client: &mut Session, patterns: &[String], act: &str) -> Result
         .collect();
     if chosen.is_empty() {
         let patterns: Vec<String> = patterns.iter().map(|pattern| shell_word(pattern)).collect();
-        return Err(Error::new(format!("could not {act}: no table matches --table {}", patterns.join(" --table "))));
+        return Err(Error::new(format!(
+            "could not {act}: no table matches --table {}",
+            patterns.join(" --table ")
+        )));
     }
-    Ok(chosen.iter().map(|(schema, table)| TableSpec::named(schema, table)).collect())
+    Ok(chosen
+        .iter()
+        .map(|(schema, table)| TableSpec::named(schema, table))
+        .collect())
 }
 
 /// The server's `wal_sender_timeout`; `None` where it waits for ever.

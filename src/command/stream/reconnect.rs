@@ -15,8 +15,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How much longer than usual a silent server is waited for at the most.
 const LARGEST_FACTOR: u32 = 1 << 10;
 
-/// How long to wait: from one second, doubling up to thirty, each up to a quarter shorter by chance, so that not all who lost the same
-/// server come back at once.
+/// How long to wait: from one second, doubling up to thirty, each up to a quarter shorter by
+/// chance, so that not all who lost the same server come back at once.
 pub struct Backoff {
     next: Duration,
 }
@@ -31,13 +31,16 @@ impl Backoff {
     pub fn next(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(LONGEST);
-        let chance = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+        let chance = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |now| now.subsec_nanos());
         delay.mul_f64(1.0 - f64::from(chance % 1000) / 4000.0)
     }
 }
 
-/// How long a silent server is waited for. It may take long to decode a huge transaction that has nothing for us: each time it is
-/// given up at the same position again it gets twice the time, so that it comes to the end at last.
+/// How long a silent server is waited for. It may take long to decode a huge transaction that has
+/// nothing for us: each time it is given up at the same position again it gets twice the time, so
+/// that it comes to the end at last.
 pub struct ServerSilence {
     factor: u32,
     ran_out_at: Option<Lsn>,
@@ -46,7 +49,10 @@ pub struct ServerSilence {
 impl ServerSilence {
     /// Not tried yet.
     pub fn new() -> ServerSilence {
-        ServerSilence { factor: 1, ran_out_at: None }
+        ServerSilence {
+            factor: 1,
+            ran_out_at: None,
+        }
     }
 
     /// How long to wait where `usual` is usual.
@@ -56,14 +62,23 @@ impl ServerSilence {
 
     /// The server was given up when this much was received.
     pub fn ran_out(&mut self, received: Lsn) {
-        self.factor =
-            if self.ran_out_at == Some(received) { self.factor.saturating_mul(2).min(LARGEST_FACTOR) } else { 1 };
+        self.factor = if self.ran_out_at == Some(received) {
+            self.factor.saturating_mul(2).min(LARGEST_FACTOR)
+        } else {
+            1
+        };
         self.ran_out_at = Some(received);
     }
 }
 
-/// Waits, while the reader of the output goes on taking what is there. Returns why the stream ends meanwhile, if it does.
-pub fn wait(delay: Duration, plan: &Plan, stop: &Stop, delivery: &mut Delivery) -> Result<Option<Ended>> {
+/// Waits, while the reader of the output goes on taking what is there. Returns why the stream ends
+/// meanwhile, if it does.
+pub fn wait(
+    delay: Duration,
+    plan: &Plan,
+    stop: &Stop,
+    delivery: &mut Delivery,
+) -> Result<Option<Ended>> {
     let until = Instant::now() + delay;
     // An outage may last.
     delivery.output.write()?;
@@ -72,7 +87,10 @@ pub fn wait(delay: Duration, plan: &Plan, stop: &Stop, delivery: &mut Delivery) 
         if stop.requested() {
             return Ok(Some(Ended::Interrupted));
         }
-        if plan.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if plan
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
             return Ok(Some(Ended::TimedOut));
         }
         if delivery.output.write()? == Written::Closed {
@@ -103,7 +121,10 @@ mod tests {
         let mut backoff = Backoff::new();
         for expected in [1, 2, 4, 8, 16, 30, 30] {
             let delay = backoff.next().as_secs_f64();
-            assert!((0.75 * f64::from(expected)..=f64::from(expected)).contains(&delay), "{delay} for {expected}");
+            assert!(
+                (0.75 * f64::from(expected)..=f64::from(expected)).contains(&delay),
+                "{delay} for {expected}"
+            );
         }
     }
 

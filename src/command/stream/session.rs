@@ -1,8 +1,9 @@
-//! One connection of the stream: the loop that takes messages, writes events and reports to the server.
+//! One connection of the stream: the loop that takes messages, writes events and reports to the
+//! server.
 //!
-//! The loop waits in a single `poll` on the socket, on stdout and on the signals, until the next report or fsync is due. Rows are
-//! handed on whenever it is about to ask the kernel for more: a quiet stream shows each row at once, a busy one writes large
-//! blocks.
+//! The loop waits in a single `poll` on the socket, on stdout and on the signals, until the next
+//! report or fsync is due. Rows are handed on whenever it is about to ask the kernel for more: a
+//! quiet stream shows each row at once, a busy one writes large blocks.
 
 use super::delivery::Delivery;
 use super::reconnect::ServerSilence;
@@ -21,19 +22,21 @@ const HIGH_WATER: usize = 1 << 20;
 /// A file is written in blocks of at least this size while the server has more to send.
 const FILE_BLOCK: usize = 256 << 10;
 
-/// A read of less than this means that the server sends in small packets: reading a little later, in larger pieces, is cheaper for
-/// both sides. Everything is handed on before the pause, so no row waits for it longer than this.
+/// A read of less than this means that the server sends in small packets: reading a little later,
+/// in larger pieces, is cheaper for both sides. Everything is handed on before the pause, so no row
+/// waits for it longer than this.
 const SHORT_READ: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// With this warning PostgreSQL 18 passes over a publication that does not exist, or did not when the changes were made, where older
-/// versions end the stream: object_not_in_prerequisite_state.
+/// With this warning PostgreSQL 18 passes over a publication that does not exist, or did not when
+/// the changes were made, where older versions end the stream: object_not_in_prerequisite_state.
 const NO_PUBLICATION: &str = "55000";
 
 /// How long the server may take to end the stream after it was asked to.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the server may take to get stuck or idle, and how often to look: see [`Session::let_server_listen`].
+/// How long the server may take to get stuck or idle, and how often to look: see
+/// [`Session::let_server_listen`].
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
 const LISTEN_CHECK: Duration = Duration::from_millis(10);
 
@@ -67,7 +70,8 @@ enum Taken {
 struct Clock {
     /// The server hears from us at least this often.
     status_interval: Option<Duration>,
-    /// As long as the server may be silent before it is asked for a sign of life, and then twice as long before it is given up.
+    /// As long as the server may be silent before it is asked for a sign of life, and then twice as
+    /// long before it is given up.
     silence: Duration,
     reported: Instant,
     heard: Instant,
@@ -80,7 +84,8 @@ struct Clock {
 }
 
 impl<'a> Session<'a> {
-    /// A session over a connection that is streaming. `timeout` is the server's `wal_sender_timeout`.
+    /// A session over a connection that is streaming. `timeout` is the server's
+    /// `wal_sender_timeout`.
     pub fn new(
         connection: Connection,
         timeout: Option<Duration>,
@@ -94,7 +99,10 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         let clock = Clock {
             // A third of the timeout leaves room for a lost packet and a busy machine.
-            status_interval: interval.into_iter().chain(timeout.map(|timeout| timeout / 3)).min(),
+            status_interval: interval
+                .into_iter()
+                .chain(timeout.map(|timeout| timeout / 3))
+                .min(),
             silence: server_silence.stretch(timeout.unwrap_or(DEFAULT_TIMEOUT) / 2),
             reported: now,
             heard: now,
@@ -103,11 +111,19 @@ impl<'a> Session<'a> {
             owed: false,
             paused: false,
         };
-        Session { connection, plan, stop, delivery, server_silence, check_publications, clock }
+        Session {
+            connection,
+            plan,
+            stop,
+            delivery,
+            server_silence,
+            check_publications,
+            clock,
+        }
     }
 
-    /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well also ends the stream with a last
-    /// confirmation.
+    /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well
+    /// also ends the stream with a last confirmation.
     pub fn run(mut self) -> Result<Ended> {
         let ended = self.stream()?;
         let nothing_to_confirm = self.plan.temporary || self.plan.peek;
@@ -120,7 +136,11 @@ impl<'a> Session<'a> {
     fn stream(&mut self) -> Result<Ended> {
         loop {
             let taken = self.take_messages()?;
-            if self.connection.take_warning().is_some_and(|sqlstate| sqlstate == NO_PUBLICATION) {
+            if self
+                .connection
+                .take_warning()
+                .is_some_and(|sqlstate| sqlstate == NO_PUBLICATION)
+            {
                 (self.check_publications)()?;
             }
             if let Taken::Ended(ended) = taken {
@@ -145,7 +165,9 @@ impl<'a> Session<'a> {
     /// Takes all complete messages that are here, as far as the output has room.
     fn take_messages(&mut self) -> Result<Taken> {
         while !self.is_full() {
-            let Some(message) = self.connection.next_message()? else { return Ok(Taken::All) };
+            let Some(message) = self.connection.next_message()? else {
+                return Ok(Taken::All);
+            };
             let asked = match message {
                 Message::XLogData { start, payload, .. } => {
                     match self.delivery.take(start, payload) {
@@ -158,13 +180,21 @@ impl<'a> Session<'a> {
                         Err(error) => return Err(error),
                     }
                 }
-                Message::Keepalive { end, reply_requested, .. } => {
+                Message::Keepalive {
+                    end,
+                    reply_requested,
+                    ..
+                } => {
                     if let Some(ended) = self.delivery.idle_at(end) {
                         return Ok(Taken::Ended(ended));
                     }
                     reply_requested
                 }
-                Message::CopyDone => return Err(Error::transient("could not stream: the server ended the stream")),
+                Message::CopyDone => {
+                    return Err(Error::transient(
+                        "could not stream: the server ended the stream",
+                    ));
+                }
             };
             if asked {
                 self.answer()?;
@@ -217,10 +247,14 @@ impl<'a> Session<'a> {
         if self.stop.requested() {
             return Some(Ended::Interrupted);
         }
-        self.plan.deadline.filter(|deadline| Instant::now() >= *deadline).map(|_| Ended::TimedOut)
+        self.plan
+            .deadline
+            .filter(|deadline| Instant::now() >= *deadline)
+            .map(|_| Ended::TimedOut)
     }
 
-    /// Waits for the server, for room in the output, for a signal, or until something is due; then reads once.
+    /// Waits for the server, for room in the output, for a signal, or until something is due; then
+    /// reads once.
     fn wait(&mut self) -> Result<Option<Ended>> {
         let blocked = self.is_full();
         if self.clock.paused && !blocked {
@@ -236,12 +270,18 @@ impl<'a> Session<'a> {
             self.hand_on()?;
         }
         let now = Instant::now();
-        let timeout = self.next_due().map(|due| due.saturating_duration_since(now));
+        let timeout = self
+            .next_due()
+            .map(|due| due.saturating_duration_since(now));
         let ready = self.poll(!blocked, timeout)?;
         if ready.reader_gone {
             return Ok(Some(Ended::ReaderGone));
         }
-        if ready.socket { self.receive() } else { Ok(None) }
+        if ready.socket {
+            self.receive()
+        } else {
+            Ok(None)
+        }
     }
 
     fn receive(&mut self) -> Result<Option<Ended>> {
@@ -254,7 +294,12 @@ impl<'a> Session<'a> {
 
     fn poll(&self, socket: bool, timeout: Option<Duration>) -> Result<Ready> {
         let output = &self.delivery.output;
-        wait_for(socket.then_some(&self.connection), output, self.stop, timeout)
+        wait_for(
+            socket.then_some(&self.connection),
+            output,
+            self.stop,
+            timeout,
+        )
     }
 
     /// Writes as much as the output takes.
@@ -267,12 +312,21 @@ impl<'a> Session<'a> {
     /// Tells the server what is durable; `reply_requested` asks for a sign of life.
     fn report(&mut self, reply_requested: bool) -> Result<()> {
         let (received, durable) = self.delivery.positions();
-        let confirmed = if self.plan.peek { Lsn::INVALID } else { durable };
+        let confirmed = if self.plan.peek {
+            Lsn::INVALID
+        } else {
+            durable
+        };
         self.clock.reported = Instant::now();
-        self.connection.send_status(&StandbyStatus { written: received, flushed: confirmed, reply_requested })
+        self.connection.send_status(&StandbyStatus {
+            written: received,
+            flushed: confirmed,
+            reply_requested,
+        })
     }
 
-    /// The server asks for a sign of life, or wants to shut down and waits until we have everything.
+    /// The server asks for a sign of life, or wants to shut down and waits until we have
+    /// everything.
     fn answer(&mut self) -> Result<()> {
         self.hand_on()?;
         if self.delivery.output.unsynced() > 0 {
@@ -290,7 +344,9 @@ impl<'a> Session<'a> {
             if self.status_due().is_some_and(|due| Instant::now() >= due) {
                 self.report(false)?;
             }
-            let timeout = self.status_due().map(|due| due.saturating_duration_since(Instant::now()));
+            let timeout = self
+                .status_due()
+                .map(|due| due.saturating_duration_since(Instant::now()));
             self.poll(false, timeout)?;
             self.delivery.output.end_sync()?;
             self.delivery.count_durable();
@@ -302,14 +358,16 @@ impl<'a> Session<'a> {
         self.delivery.output.has_name() && self.delivery.at_boundary() && self.stop.take_reopen()
     }
 
-    /// Log rotation: everything so far is safe in the old file and confirmed before the new one is opened.
+    /// Log rotation: everything so far is safe in the old file and confirmed before the new one is
+    /// opened.
     fn rotate(&mut self) -> Result<()> {
         self.make_durable()?;
         self.report(false)?;
         self.delivery.reopen()
     }
 
-    /// A connection on which nothing comes may be dead without telling: ask, and give up if no answer comes.
+    /// A connection on which nothing comes may be dead without telling: ask, and give up if no
+    /// answer comes.
     fn listen_for_life(&mut self, now: Instant) -> Result<()> {
         let silent = now.saturating_duration_since(self.clock.heard);
         if self.is_full() {
@@ -330,16 +388,23 @@ impl<'a> Session<'a> {
 
     fn sync_due(&self) -> Option<Instant> {
         let output = &self.delivery.output;
-        let wanted = output.unsynced() > 0 && !output.is_syncing() && !self.plan.fsync_interval.is_zero();
+        let wanted =
+            output.unsynced() > 0 && !output.is_syncing() && !self.plan.fsync_interval.is_zero();
         wanted.then(|| self.clock.synced + self.plan.fsync_interval)
     }
 
     fn status_due(&self) -> Option<Instant> {
-        self.clock.status_interval.map(|interval| self.clock.reported + interval)
+        self.clock
+            .status_interval
+            .map(|interval| self.clock.reported + interval)
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let silence = if self.clock.asked { self.clock.silence * 3 } else { self.clock.silence };
+        let silence = if self.clock.asked {
+            self.clock.silence * 3
+        } else {
+            self.clock.silence
+        };
         [
             self.sync_due(),
             self.status_due(),
@@ -363,8 +428,8 @@ impl<'a> Session<'a> {
         self.connection.finish(END_TIMEOUT)
     }
 
-    /// A server that has much to send reads our report only when it cannot send. So nothing is read until no more comes: then its
-    /// buffer is full, or it is idle, and it has read the report.
+    /// A server that has much to send reads our report only when it cannot send. So nothing is read
+    /// until no more comes: then its buffer is full, or it is idle, and it has read the report.
     fn let_server_listen(&self) -> Result<()> {
         let waiting = || rustix::io::ioctl_fionread(&self.connection).unwrap_or(0);
         let since = Instant::now();
@@ -383,7 +448,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Waits until the output took everything. A signal, now or before, or `--timeout` ends the waiting for a reader that takes nothing.
+    /// Waits until the output took everything. A signal, now or before, or `--timeout` ends the
+    /// waiting for a reader that takes nothing.
     fn drain_output(&mut self, ended: Ended) -> Result<()> {
         let mut since = Instant::now();
         let mut before = self.delivery.output.waiting();
@@ -392,14 +458,19 @@ impl<'a> Session<'a> {
             if waiting != before {
                 (before, since) = (waiting, Instant::now());
             }
-            let interrupted = matches!(ended, Ended::Interrupted | Ended::TimedOut) || self.stop.requested();
+            let interrupted =
+                matches!(ended, Ended::Interrupted | Ended::TimedOut) || self.stop.requested();
             if interrupted && since.elapsed() >= STALLED_READER_LIMIT {
                 return Ok(());
             }
             if self.status_due().is_some_and(|due| Instant::now() >= due) {
                 self.report(false)?;
             }
-            let timeout = if interrupted { STALLED_READER_LIMIT } else { self.clock.silence };
+            let timeout = if interrupted {
+                STALLED_READER_LIMIT
+            } else {
+                self.clock.silence
+            };
             if self.poll(false, Some(timeout))?.reader_gone {
                 return Ok(());
             }

@@ -21,8 +21,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Shows the statistics at the interval `every`, but at most ten times a second. With `--peek` nothing is confirmed, and the
-    /// slot's lag stays what it is.
+    /// Shows the statistics at the interval `every`, but at most ten times a second. With `--peek`
+    /// nothing is confirmed, and the slot's lag stays what it is.
     pub fn new(every: Duration, peek: bool) -> Statistics {
         let every = every.max(Duration::from_millis(100));
         let now = Instant::now();
@@ -63,7 +63,8 @@ impl Statistics {
         self.due
     }
 
-    /// Shows if it is time. `confirmed` is what the server was told, `written` the bytes of output so far.
+    /// Shows if it is time. `confirmed` is what the server was told, `written` the bytes of output
+    /// so far.
     pub fn show(&mut self, now: Instant, confirmed: Lsn, written: u64) {
         if now < self.due {
             return;
@@ -83,7 +84,10 @@ impl Statistics {
 
     fn print(&self, rate: f64, confirmed: Lsn, written: u64, last: bool) {
         let confirmed = match self.confirms {
-            true => format!("confirmed {confirmed}, lag {}", size(self.server.0.saturating_sub(confirmed.0))),
+            true => format!(
+                "confirmed {confirmed}, lag {}",
+                size(self.server.0.saturating_sub(confirmed.0))
+            ),
             false => "nothing confirmed".to_owned(),
         };
         let text = format!(

@@ -23,8 +23,8 @@ pub struct Ready {
     pub reader_gone: bool,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), room for waiting output, the end of a sync, a signal, the
-/// timeout.
+/// Waits for whatever comes first: the server (if a connection is given), room for waiting output,
+/// the end of a sync, a signal, the timeout.
 pub fn wait_for(
     connection: Option<&Connection>,
     output: &Output,
@@ -33,7 +33,11 @@ pub fn wait_for(
 ) -> Result<Ready> {
     let wake_up = stop.wake_up();
     let socket = connection.map(|connection| connection.as_fd());
-    let room = if output.waiting() > 0 { PollFlags::OUT } else { PollFlags::empty() };
+    let room = if output.waiting() > 0 {
+        PollFlags::OUT
+    } else {
+        PollFlags::empty()
+    };
     let mut fds = [(); 4].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
     let [_, socket_place, output_place, bell_place] = &mut fds;
     if let Some(socket) = socket {
@@ -52,7 +56,10 @@ pub fn wait_for(
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => {
-            return Err(Error::new(format!("could not wait for the server: {}", std::io::Error::from(error))));
+            return Err(Error::new(format!(
+                "could not wait for the server: {}",
+                std::io::Error::from(error)
+            )));
         }
     }
     let [signal, from_socket, from_output, _] = fds.map(|fd| fd.revents());
@@ -62,6 +69,7 @@ pub fn wait_for(
     Ok(Ready {
         socket: socket.is_some() && !from_socket.is_empty(),
         signal: !signal.is_empty(),
-        reader_gone: output.watched().is_some() && from_output.intersects(PollFlags::ERR | PollFlags::HUP),
+        reader_gone: output.watched().is_some()
+            && from_output.intersects(PollFlags::ERR | PollFlags::HUP),
     })
 }

@@ -14,7 +14,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::mpsc;
 use std::thread;
 
-/// What is pinned beside [`PINNED`]. No query on catalogs is worth compiling, which would take seconds.
+/// What is pinned beside [`PINNED`]. No query on catalogs is worth compiling, which would take
+/// seconds.
 const PINNED_FOR_SQL: [(&str, &str); 2] = [("timezone", "UTC"), ("jit", "off")];
 
 /// A session for SQL: a [`postgres::Client`] whose settings are pinned.
@@ -37,8 +38,11 @@ impl DerefMut for Session {
 /// Opens an SQL connection to the first server that will do.
 pub fn sql(settings: &Settings) -> Result<Session> {
     let mut client = first(settings, open, ask)?;
-    // Pinned only now, so that the default is still the role's own: what the user writes in SQL is read with that.
-    client.batch_execute("SET search_path TO ''").map_err(|error| server_error("set up the session", &error))?;
+    // Pinned only now, so that the default is still the role's own: what the user writes in SQL is
+    // read with that.
+    client
+        .batch_execute("SET search_path TO ''")
+        .map_err(|error| server_error("set up the session", &error))?;
     Ok(Session(client))
 }
 
@@ -48,7 +52,9 @@ pub fn server_error(act: &str, error: &postgres::Error) -> Error {
         return Error::from_server(act, fields(error));
     }
     if error.is_closed() {
-        return Error::transient(format!("could not {act}: the server closed the connection unexpectedly"));
+        return Error::transient(format!(
+            "could not {act}: the server closed the connection unexpectedly"
+        ));
     }
     match error.source() {
         Some(source) => match source.downcast_ref::<io::Error>() {
@@ -71,7 +77,9 @@ fn fields(error: &DbError) -> ServerError {
 
 /// The first value of the first row.
 fn ask(client: &mut Client, query: &str) -> Result<String> {
-    let rows = client.simple_query(query).map_err(|error| server_error("ask what kind of server it is", &error))?;
+    let rows = client
+        .simple_query(query)
+        .map_err(|error| server_error("ask what kind of server it is", &error))?;
     let value = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
@@ -82,20 +90,40 @@ fn ask(client: &mut Client, query: &str) -> Result<String> {
 fn open(attempt: &Attempt<'_>) -> std::result::Result<Client, Refusal> {
     let config = config(attempt);
     if let Endpoint::Unix(_) = attempt.endpoint {
-        return connect(attempt, move || config.connect(NoTls))?.map_err(|error| refusal(attempt, &error, None));
+        return connect(attempt, move || config.connect(NoTls))?
+            .map_err(|error| refusal(attempt, &error, None));
     }
-    let client = if attempt.encryption == Encryption::Off { None } else { Some(tls::client(attempt)?) };
+    let client = if attempt.encryption == Encryption::Off {
+        None
+    } else {
+        Some(tls::client(attempt)?)
+    };
     let negotiator = Negotiator::new(attempt.encryption, attempt.settings.tls.direct, client);
     let heard = negotiator.heard();
-    connect(attempt, move || config.connect(negotiator))?.map_err(|error| refusal(attempt, &error, Some(&heard)))
+    connect(attempt, move || config.connect(negotiator))?
+        .map_err(|error| refusal(attempt, &error, Some(&heard)))
 }
 
 fn config(attempt: &Attempt<'_>) -> Config {
     let settings = attempt.settings;
     let mut config = Config::new();
-    config.user(&settings.user).dbname(&settings.dbname).application_name(&settings.application_name);
-    let pinned = PINNED.iter().chain(&PINNED_FOR_SQL).map(|(name, value)| format!("-c {name}={value}"));
-    config.options(&settings.options.iter().cloned().chain(pinned).collect::<Vec<_>>().join(" "));
+    config
+        .user(&settings.user)
+        .dbname(&settings.dbname)
+        .application_name(&settings.application_name);
+    let pinned = PINNED
+        .iter()
+        .chain(&PINNED_FOR_SQL)
+        .map(|(name, value)| format!("-c {name}={value}"));
+    config.options(
+        &settings
+            .options
+            .iter()
+            .cloned()
+            .chain(pinned)
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
     if let Some(password) = attempt.password {
         config.password(&password.0);
     }
@@ -120,10 +148,18 @@ fn config(attempt: &Attempt<'_>) -> Config {
     let keepalives = &settings.keepalives;
     config.keepalives(keepalives.enabled);
     keepalives.idle.map(|idle| config.keepalives_idle(idle));
-    keepalives.interval.map(|interval| config.keepalives_interval(interval));
-    keepalives.count.map(|count| config.keepalives_retries(count));
-    keepalives.tcp_user_timeout.map(|timeout| config.tcp_user_timeout(timeout));
-    settings.connect_timeout.map(|timeout| config.connect_timeout(timeout));
+    keepalives
+        .interval
+        .map(|interval| config.keepalives_interval(interval));
+    keepalives
+        .count
+        .map(|count| config.keepalives_retries(count));
+    keepalives
+        .tcp_user_timeout
+        .map(|timeout| config.tcp_user_timeout(timeout));
+    settings
+        .connect_timeout
+        .map(|timeout| config.connect_timeout(timeout));
     let voice = settings.voice.clone();
     config.notice_callback(move |notice| say(&voice, &notice));
     config
@@ -137,22 +173,28 @@ fn say(voice: &Voice, notice: &DbError) {
     voice.say(remark, notice.message());
 }
 
-/// Connects within `connect_timeout`. The `postgres` crate applies it to the socket alone, while a stuck server accepts and
-/// then says nothing; so with a timeout a thread connects, and is left behind if it takes too long.
+/// Connects within `connect_timeout`. The `postgres` crate applies it to the socket alone, while a
+/// stuck server accepts and then says nothing; so with a timeout a thread connects, and is left
+/// behind if it takes too long.
 fn connect(
     attempt: &Attempt<'_>,
     connect: impl FnOnce() -> std::result::Result<Client, postgres::Error> + Send + 'static,
 ) -> Result<std::result::Result<Client, postgres::Error>> {
-    let Some(timeout) = attempt.settings.connect_timeout else { return Ok(connect()) };
+    let Some(timeout) = attempt.settings.connect_timeout else {
+        return Ok(connect());
+    };
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
         // If it took too long nobody receives it, and the connection is closed again.
         let _ = sender.send(connect());
     });
-    receiver.recv_timeout(timeout).map_err(|_| attempt.transient("timeout expired"))
+    receiver
+        .recv_timeout(timeout)
+        .map_err(|_| attempt.transient("timeout expired"))
 }
 
-/// Finds out why there is no session. The kinds of errors are private in the `postgres` crate, so their texts must tell.
+/// Finds out why there is no session. The kinds of errors are private in the `postgres` crate, so
+/// their texts must tell.
 fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>) -> Refusal {
     if error.as_db_error().is_some() {
         return Refusal::Other(server_error(&attempt.act(), error));
@@ -174,7 +216,9 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
         "password missing" => return Refusal::PasswordNeeded,
         "unsupported authentication method" | "unsupported SASL mechanism" => {
             let method = heard.and_then(Heard::unsupported_authentication);
-            attempt.permanent(authentication::unsupported(method.as_deref().unwrap_or("a way of")))
+            attempt.permanent(authentication::unsupported(
+                method.as_deref().unwrap_or("a way of"),
+            ))
         }
         "server did not use channel binding" => {
             attempt.permanent("channel binding is required, but the server did not use it")
@@ -184,7 +228,8 @@ fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>
     })
 }
 
-/// The connection broke after the handshake. With TLS 1.3 only then does the server refuse a client's certificate.
+/// The connection broke after the handshake. With TLS 1.3 only then does the server refuse a
+/// client's certificate.
 fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
     match (reason::<NotPostgres>(error), tls::reason(error)) {
         (Some(not_postgres), _) => attempt.permanent(not_postgres).into(),

@@ -21,10 +21,13 @@ pub struct Leaf<'a> {
 impl<'a> Leaf<'a> {
     /// Reads the certificate.
     pub fn parse(der: &'a CertificateDer<'a>) -> Option<Leaf<'a>> {
-        CertificateInner::from_der(der).ok().map(|parsed| Leaf { der, parsed })
+        CertificateInner::from_der(der)
+            .ok()
+            .map(|parsed| Leaf { der, parsed })
     }
 
-    /// Is it for this host? As in libpq the common name counts only where no alternative name is of the host's kind.
+    /// Is it for this host? As in libpq the common name counts only where no alternative name is of
+    /// the host's kind.
     pub fn is_for(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();
         let mut has_kind = false;
@@ -39,18 +42,33 @@ impl<'a> Leaf<'a> {
                 return true;
             }
         }
-        !has_kind && self.common_name().is_some_and(|name| fits_pattern(host, &name))
+        !has_kind
+            && self
+                .common_name()
+                .is_some_and(|name| fits_pattern(host, &name))
     }
 
     /// The names of hosts in it.
     pub fn names(&self) -> Vec<String> {
-        let names: Vec<_> = self.alternative_names().iter().map(ToString::to_string).collect();
-        if names.is_empty() { self.common_name().into_iter().collect() } else { names }
+        let names: Vec<_> = self
+            .alternative_names()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if names.is_empty() {
+            self.common_name().into_iter().collect()
+        } else {
+            names
+        }
     }
 
     /// Its public key as DER.
     pub fn public_key(&self) -> Option<Vec<u8>> {
-        self.parsed.tbs_certificate.subject_public_key_info.to_der().ok()
+        self.parsed
+            .tbs_certificate
+            .subject_public_key_info
+            .to_der()
+            .ok()
     }
 
     /// Was this signed with its key, by one of these algorithms?
@@ -61,7 +79,10 @@ impl<'a> Leaf<'a> {
         algorithms: impl IntoIterator<Item = &'b &'b dyn SignatureVerificationAlgorithm>,
     ) -> bool {
         let key = &self.parsed.tbs_certificate.subject_public_key_info;
-        let (Some(kind), Some(bits)) = (identifier(&key.algorithm), key.subject_public_key.as_bytes()) else {
+        let (Some(kind), Some(bits)) = (
+            identifier(&key.algorithm),
+            key.subject_public_key.as_bytes(),
+        ) else {
             return false;
         };
         algorithms.into_iter().any(|algorithm| {
@@ -70,8 +91,8 @@ impl<'a> Leaf<'a> {
         })
     }
 
-    /// Verifies what webpki refuses to look at and OpenSSL accepts: a certificate that is itself among the roots, or that one of
-    /// the roots signed, whatever its version and constraints.
+    /// Verifies what webpki refuses to look at and OpenSSL accepts: a certificate that is itself
+    /// among the roots, or that one of the roots signed, whatever its version and constraints.
     pub fn verify_directly(
         &self,
         roots: &[CertificateDer<'_>],
@@ -86,29 +107,61 @@ impl<'a> Leaf<'a> {
             return Err(CertificateError::NotValidYet.into());
         }
         let self_issued = certificate.issuer == certificate.subject;
-        let signed: Vec<u8> = certificate.to_der().map_err(|_| CertificateError::BadEncoding)?;
-        let signature = self.parsed.signature.as_bytes().ok_or(CertificateError::BadEncoding)?;
-        let kind = identifier(&self.parsed.signature_algorithm).ok_or(CertificateError::BadEncoding)?;
+        let signed: Vec<u8> = certificate
+            .to_der()
+            .map_err(|_| CertificateError::BadEncoding)?;
+        let signature = self
+            .parsed
+            .signature
+            .as_bytes()
+            .ok_or(CertificateError::BadEncoding)?;
+        let kind =
+            identifier(&self.parsed.signature_algorithm).ok_or(CertificateError::BadEncoding)?;
         let trusted = roots.iter().filter_map(Leaf::parse).any(|root| {
-            let algorithms = algorithms.all.iter().filter(|algorithm| algorithm.signature_alg_id().as_ref() == kind);
+            let algorithms = algorithms
+                .all
+                .iter()
+                .filter(|algorithm| algorithm.signature_alg_id().as_ref() == kind);
             let is_root = self_issued && root.der == self.der;
             let by_root = root.parsed.tbs_certificate.subject == certificate.issuer;
             is_root || (by_root && root.has_signed(&signed, signature, algorithms))
         });
-        if trusted { Ok(()) } else { Err(CertificateError::UnknownIssuer.into()) }
+        if trusted {
+            Ok(())
+        } else {
+            Err(CertificateError::UnknownIssuer.into())
+        }
     }
 
     fn alternative_names(&self) -> Vec<AlternativeName> {
-        let Ok(Some((_, names))) = self.parsed.tbs_certificate.get::<SubjectAltName>() else { return Vec::new() };
-        names.0.into_iter().filter_map(AlternativeName::new).collect()
+        let Ok(Some((_, names))) = self.parsed.tbs_certificate.get::<SubjectAltName>() else {
+            return Vec::new();
+        };
+        names
+            .0
+            .into_iter()
+            .filter_map(AlternativeName::new)
+            .collect()
     }
 
     fn common_name(&self) -> Option<String> {
-        let attributes = self.parsed.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
-        let value = &attributes.into_iter().find(|attribute| attribute.oid == COMMON_NAME)?.value;
+        let attributes = self
+            .parsed
+            .tbs_certificate
+            .subject
+            .0
+            .iter()
+            .flat_map(|part| part.0.iter());
+        let value = &attributes
+            .into_iter()
+            .find(|attribute| attribute.oid == COMMON_NAME)?
+            .value;
         let name = match value.tag() {
             Tag::Utf8String => Utf8StringRef::try_from(value).ok()?.as_str().to_owned(),
-            Tag::PrintableString => PrintableStringRef::try_from(value).ok()?.as_str().to_owned(),
+            Tag::PrintableString => PrintableStringRef::try_from(value)
+                .ok()?
+                .as_str()
+                .to_owned(),
             Tag::TeletexString => TeletexStringRef::try_from(value).ok()?.as_str().to_owned(),
             Tag::Ia5String => Ia5StringRef::try_from(value).ok()?.as_str().to_owned(),
             _ => return None,
@@ -130,7 +183,9 @@ impl AlternativeName {
             GeneralName::DnsName(name) => Some(AlternativeName::Dns(name.as_str().to_owned())),
             GeneralName::IpAddress(bytes) => match *bytes.as_bytes() {
                 [a, b, c, d] => Some(AlternativeName::Address([a, b, c, d].into())),
-                ref bytes => <[u8; 16]>::try_from(bytes).ok().map(|bytes| AlternativeName::Address(bytes.into())),
+                ref bytes => <[u8; 16]>::try_from(bytes)
+                    .ok()
+                    .map(|bytes| AlternativeName::Address(bytes.into())),
             },
             _ => None,
         }

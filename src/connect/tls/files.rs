@@ -12,7 +12,10 @@ use std::path::Path;
 pub fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Vec<_> = read(path, what)?;
     match certificates.is_empty() {
-        true => Err(format!("could not read {what} file \"{}\": it holds no certificate", path.display())),
+        true => Err(format!(
+            "could not read {what} file \"{}\": it holds no certificate",
+            path.display()
+        )),
         false => Ok(certificates),
     }
 }
@@ -22,15 +25,23 @@ pub fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<
     read(path, "certificate revocation list")
 }
 
-/// The key of the client's certificate. Others must not be able to read it; root's may be readable by its group, as in libpq.
+/// The key of the client's certificate. Others must not be able to read it; root's may be readable
+/// by its group, as in libpq.
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let shown = path.display();
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("certificate present, but not private key file \"{shown}\""),
-        _ => format!("could not read private key file \"{shown}\": {}", plain(&error)),
+        io::ErrorKind::NotFound => {
+            format!("certificate present, but not private key file \"{shown}\"")
+        }
+        _ => format!(
+            "could not read private key file \"{shown}\": {}",
+            plain(&error)
+        ),
     })?;
     if !metadata.is_file() {
-        return Err(format!("private key file \"{shown}\" is not a regular file"));
+        return Err(format!(
+            "private key file \"{shown}\" is not a regular file"
+        ));
     }
     let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & forbidden != 0 {
@@ -39,13 +50,20 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
              current user, or permissions u=rw,g=r (0640) or less if owned by root"
         ));
     }
-    let bytes =
-        fs::read(path).map_err(|error| format!("could not read private key file \"{shown}\": {}", plain(&error)))?;
+    let bytes = fs::read(path).map_err(|error| {
+        format!(
+            "could not read private key file \"{shown}\": {}",
+            plain(&error)
+        )
+    })?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
         let encrypted = String::from_utf8_lossy(&bytes).contains("ENCRYPTED");
         match encrypted {
             true => {
-                format!("could not read private key file \"{shown}\": it is encrypted, which walcat does not support")
+                format!(
+                    "could not read private key file \"{shown}\": it is encrypted, which \
+                         walcat does not support"
+                )
             }
             false => format!("could not read private key file \"{shown}\": {error}"),
         }
@@ -57,7 +75,9 @@ pub fn system_roots() -> Result<Vec<CertificateDer<'static>>, String> {
     let found = rustls_native_certs::load_native_certs();
     match (found.certs.is_empty(), found.errors.first()) {
         (false, _) => Ok(found.certs),
-        (true, Some(error)) => Err(format!("could not read the system's root certificates: {error}")),
+        (true, Some(error)) => Err(format!(
+            "could not read the system's root certificates: {error}"
+        )),
         (true, None) => Err("could not find the system's root certificates".to_owned()),
     }
 }

@@ -1,5 +1,5 @@
-//! What TLS means here: one [`ClientConfig`] for the SQL and for the replication connection, what is verified under which `sslmode`,
-//! and what to tell the user when it fails.
+//! What TLS means here: one [`ClientConfig`] for the SQL and for the replication connection, what
+//! is verified under which `sslmode`, and what to tell the user when it fails.
 
 mod certificate;
 mod failure;
@@ -27,7 +27,8 @@ const ALPN: &[u8] = b"postgresql";
 pub struct TlsClient {
     /// How to speak.
     pub config: Arc<ClientConfig>,
-    /// The name to ask for. The name to verify is in `config`, so that it may be any that a user can write.
+    /// The name to ask for. The name to verify is in `config`, so that it may be any that a user
+    /// can write.
     pub name: ServerName<'static>,
 }
 
@@ -35,8 +36,12 @@ pub struct TlsClient {
 pub fn client(attempt: &Attempt<'_>) -> Result<TlsClient, Refusal> {
     let settings = &attempt.settings.tls;
     let host = attempt.server_name();
-    let config = config(settings, host).map_err(|reason| Refusal::Tls(attempt.permanent(reason)))?;
-    Ok(TlsClient { config: Arc::new(config), name: name_to_ask_for(settings, host) })
+    let config =
+        config(settings, host).map_err(|reason| Refusal::Tls(attempt.permanent(reason)))?;
+    Ok(TlsClient {
+        config: Arc::new(config),
+        name: name_to_ask_for(settings, host),
+    })
 }
 
 /// What the failure of a handshake means: a lost connection is transient, all else is not.
@@ -60,8 +65,13 @@ fn config(settings: &TlsSettings, host: &str) -> Result<ClientConfig, String> {
         Some((certificate, key)) => {
             let shown = certificate.display();
             builder
-                .with_client_auth_cert(files::certificates(certificate, "certificate")?, files::private_key(key)?)
-                .map_err(|error| format!("could not use certificate file \"{shown}\" with its key: {error}"))?
+                .with_client_auth_cert(
+                    files::certificates(certificate, "certificate")?,
+                    files::private_key(key)?,
+                )
+                .map_err(|error| {
+                    format!("could not use certificate file \"{shown}\" with its key: {error}")
+                })?
         }
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -69,17 +79,31 @@ fn config(settings: &TlsSettings, host: &str) -> Result<ClientConfig, String> {
 }
 
 fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
-    let allowed = [(&version::TLS13, settings.versions.tls13), (&version::TLS12, settings.versions.tls12)];
-    allowed.into_iter().filter(|(_, allowed)| *allowed).map(|(version, _)| version).collect()
+    let allowed = [
+        (&version::TLS13, settings.versions.tls13),
+        (&version::TLS12, settings.versions.tls12),
+    ];
+    allowed
+        .into_iter()
+        .filter(|(_, allowed)| *allowed)
+        .map(|(version, _)| version)
+        .collect()
 }
 
-/// As in libpq a file of roots makes every mode verify the chain; without one only the modes that demand it fail.
-fn verifier(settings: &TlsSettings, host: &str, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
+/// As in libpq a file of roots makes every mode verify the chain; without one only the modes that
+/// demand it fail.
+fn verifier(
+    settings: &TlsSettings,
+    host: &str,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Verifier, String> {
     let roots = match &settings.roots {
         Roots::None if settings.mode >= SslMode::VerifyCa => {
-            return Err("there is no root certificate file to verify the server with; \
+            return Err(
+                "there is no root certificate file to verify the server with; \
                         name one with sslrootcert, or use sslrootcert=system"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Roots::None => return Ok(Verifier::new(Verification::Nothing, provider)),
         Roots::File(path) => files::certificates(path, "root certificate")?,
@@ -91,7 +115,9 @@ fn verifier(settings: &TlsSettings, host: &str, provider: &Arc<CryptoProvider>) 
     };
     let chain = verifier::Chain::new(roots, revoked, provider)?;
     Ok(match settings.mode {
-        SslMode::VerifyFull => Verifier::new(Verification::ChainAndName(chain, host.to_owned()), provider),
+        SslMode::VerifyFull => {
+            Verifier::new(Verification::ChainAndName(chain, host.to_owned()), provider)
+        }
         _ => Verifier::new(Verification::Chain(chain), provider),
     })
 }
@@ -99,5 +125,9 @@ fn verifier(settings: &TlsSettings, host: &str, provider: &Arc<CryptoProvider>) 
 /// The name for SNI. rustls sends none for an address, so an address stands for "none".
 fn name_to_ask_for(settings: &TlsSettings, host: &str) -> ServerName<'static> {
     let none = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
-    if settings.sni { ServerName::try_from(host.to_owned()).unwrap_or(none) } else { none }
+    if settings.sni {
+        ServerName::try_from(host.to_owned()).unwrap_or(none)
+    } else {
+        none
+    }
 }

@@ -1,4 +1,5 @@
-//! What servers answer to SSLRequest (manual section 55.2.10), and what both connections make of it.
+//! What servers answer to SSLRequest (manual section 55.2.10), and what both connections make of
+//! it.
 
 use crate::connect::attempt::{Attempt, Encryption, Refusal};
 use std::fmt;
@@ -30,7 +31,9 @@ impl NoOffer {
     pub fn refusal(self, attempt: &Attempt<'_>) -> Refusal {
         let error = attempt.permanent(self);
         match self {
-            NoOffer::NoTls => error.with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf").into(),
+            NoOffer::NoTls => error
+                .with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf")
+                .into(),
             NoOffer::Error => Refusal::Tls(error),
             NoOffer::Unknown(_) => error.into(),
         }
@@ -40,11 +43,17 @@ impl NoOffer {
 impl fmt::Display for NoOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoOffer::NoTls => f.write_str("the server does not support TLS, but sslmode requires it"),
+            NoOffer::NoTls => {
+                f.write_str("the server does not support TLS, but sslmode requires it")
+            }
             NoOffer::Error => f.write_str("the server answered the request for TLS with an error"),
             NoOffer::Unknown(answer) => {
                 let answer = answer.escape_ascii();
-                write!(f, "the server answered the request for TLS with \"{answer}\": is it a PostgreSQL server?")
+                write!(
+                    f,
+                    "the server answered the request for TLS with \"{answer}\": is it a PostgreSQL \
+                     server?"
+                )
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Decides whether to trust the server's certificate, as OpenSSL does under libpq.
 //!
-//! webpki does the work. It is stricter than OpenSSL in what PostgreSQL's manual makes people do (section 19.9.5): certificates without
-//! extensions (X.509 version 1), a self-signed certificate that is its own root, host names in the common name. Those are
-//! judged here.
+//! webpki does the work. It is stricter than OpenSSL in what PostgreSQL's manual makes people do
+//! (section 19.9.5): certificates without extensions (X.509 version 1), a self-signed certificate
+//! that is its own root, host names in the common name. Those are judged here.
 
 use super::certificate::Leaf;
 use rustls::client::WebPkiServerVerifier;
@@ -11,8 +11,12 @@ use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
 };
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use std::sync::Arc;
 
 /// What must be true of the server's certificate.
@@ -53,7 +57,11 @@ pub struct WrongHost {
 impl std::fmt::Display for WrongHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.names.as_slice() {
-            [] => write!(f, "server certificate names no host, so it does not match host name \"{}\"", self.host),
+            [] => write!(
+                f,
+                "server certificate names no host, so it does not match host name \"{}\"",
+                self.host
+            ),
             names => write!(
                 f,
                 "server certificate for \"{}\" does not match host name \"{}\"",
@@ -76,12 +84,17 @@ impl Chain {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(roots.iter().cloned());
         let checks_revocation = !revoked.is_empty();
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
-            .with_crls(revoked)
-            .enforce_revocation_expiration()
-            .build()
-            .map_err(|error| format!("could not use the root certificates: {error}"))?;
-        Ok(Chain { webpki, roots, checks_revocation })
+        let webpki =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+                .with_crls(revoked)
+                .enforce_revocation_expiration()
+                .build()
+                .map_err(|error| format!("could not use the root certificates: {error}"))?;
+        Ok(Chain {
+            webpki,
+            roots,
+            checks_revocation,
+        })
     }
 
     fn verify(
@@ -91,27 +104,41 @@ impl Chain {
         now: UnixTime,
         algorithms: &WebPkiSupportedAlgorithms,
     ) -> Result<(), Error> {
-        // The name is judged elsewhere; webpki looks at it last, so an error about it means that the chain is good.
+        // The name is judged elsewhere; webpki looks at it last, so an error about it means that
+        // the chain is good.
         let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
-        let error = match self.webpki.verify_server_cert(certificate, intermediates, &name, &[], now) {
-            Ok(_) => return Ok(()),
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => return Ok(()),
-            Err(error) => error,
-        };
-        // A version 1 certificate and a root as the server's own are what webpki has no error of its own for.
-        if self.checks_revocation || !matches!(error, Error::InvalidCertificate(CertificateError::Other(_))) {
+        let error =
+            match self
+                .webpki
+                .verify_server_cert(certificate, intermediates, &name, &[], now)
+            {
+                Ok(_) => return Ok(()),
+                Err(Error::InvalidCertificate(
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. },
+                )) => return Ok(()),
+                Err(error) => error,
+            };
+        // A version 1 certificate and a root as the server's own are what webpki has no error of
+        // its own for.
+        if self.checks_revocation
+            || !matches!(error, Error::InvalidCertificate(CertificateError::Other(_)))
+        {
             return Err(error);
         }
-        Leaf::parse(certificate).ok_or(error)?.verify_directly(&self.roots, now, algorithms)
+        Leaf::parse(certificate)
+            .ok_or(error)?
+            .verify_directly(&self.roots, now, algorithms)
     }
 }
 
 impl Verifier {
     /// Verifies this much.
     pub fn new(verification: Verification, provider: &CryptoProvider) -> Verifier {
-        Verifier { verification, algorithms: provider.signature_verification_algorithms }
+        Verifier {
+            verification,
+            algorithms: provider.signature_verification_algorithms,
+        }
     }
 }
 
@@ -126,12 +153,17 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         match &self.verification {
             Verification::Nothing => {}
-            Verification::Chain(chain) => chain.verify(end_entity, intermediates, now, &self.algorithms)?,
+            Verification::Chain(chain) => {
+                chain.verify(end_entity, intermediates, now, &self.algorithms)?
+            }
             Verification::ChainAndName(chain, host) => {
                 chain.verify(end_entity, intermediates, now, &self.algorithms)?;
                 let leaf = Leaf::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
                 if !leaf.is_for(host) {
-                    let wrong = WrongHost { host: host.clone(), names: leaf.names() };
+                    let wrong = WrongHost {
+                        host: host.clone(),
+                        names: leaf.names(),
+                    };
                     return Err(CertificateError::Other(OtherError(Arc::new(wrong))).into());
                 }
             }
@@ -149,9 +181,17 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(CertificateError::Other(_))) => {}
             done => return done,
         }
-        let algorithms = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let algorithms = self
+            .algorithms
+            .mapping
+            .iter()
+            .filter(|(scheme, _)| *scheme == signed.scheme);
         let leaf = Leaf::parse(certificate).ok_or(CertificateError::BadEncoding)?;
-        match leaf.has_signed(message, signed.signature(), algorithms.flat_map(|(_, algorithms)| *algorithms)) {
+        match leaf.has_signed(
+            message,
+            signed.signature(),
+            algorithms.flat_map(|(_, algorithms)| *algorithms),
+        ) {
             true => Ok(HandshakeSignatureValid::assertion()),
             false => Err(CertificateError::BadSignature.into()),
         }
@@ -167,8 +207,15 @@ impl ServerCertVerifier for Verifier {
             Err(Error::InvalidCertificate(CertificateError::Other(_))) => {}
             done => return done,
         }
-        let key = Leaf::parse(certificate).and_then(|leaf| leaf.public_key()).ok_or(CertificateError::BadEncoding)?;
-        verify_tls13_signature_with_raw_key(message, &SubjectPublicKeyInfoDer::from(key), signed, &self.algorithms)
+        let key = Leaf::parse(certificate)
+            .and_then(|leaf| leaf.public_key())
+            .ok_or(CertificateError::BadEncoding)?;
+        verify_tls13_signature_with_raw_key(
+            message,
+            &SubjectPublicKeyInfoDer::from(key),
+            signed,
+            &self.algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -180,8 +227,9 @@ impl ServerCertVerifier for Verifier {
 mod tests {
     use super::*;
     use rcgen::{
-        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-        KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey,
+        date_time_ymd,
     };
     use rustls::crypto::ring::default_provider;
     use std::time::Duration;
@@ -189,7 +237,8 @@ mod tests {
     use x509_cert::der::{Decode, Encode};
     use x509_cert::{Certificate, Version};
 
-    /// Noon of a day in 2024: certificates are valid from 2020 to 2030 unless a test says otherwise.
+    /// Noon of a day in 2024: certificates are valid from 2020 to 2030 unless a test says
+    /// otherwise.
     const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_718_625_600));
 
     struct Authority {
@@ -204,11 +253,18 @@ mod tests {
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             let key = KeyPair::generate().unwrap();
             let certificate = params.self_signed(&key).unwrap().der().clone();
-            Authority { issuer: Issuer::new(params, key), certificate }
+            Authority {
+                issuer: Issuer::new(params, key),
+                certificate,
+            }
         }
 
         fn sign(&self, params: &CertificateParams) -> CertificateDer<'static> {
-            params.signed_by(&KeyPair::generate().unwrap(), &self.issuer).unwrap().der().clone()
+            params
+                .signed_by(&KeyPair::generate().unwrap(), &self.issuer)
+                .unwrap()
+                .der()
+                .clone()
         }
 
         fn revoke(&self, serial: u64, until: i32) -> CertificateRevocationListDer<'static> {
@@ -232,7 +288,9 @@ mod tests {
     fn params(names: &[&str], common_name: &str) -> CertificateParams {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2030, 1, 1);
         params.serial_number = Some(SerialNumber::from(7));
@@ -253,8 +311,16 @@ mod tests {
             None => Verification::Chain(chain),
         };
         let ignored = ServerName::try_from("ignored.test").unwrap();
-        let verdict = Verifier::new(verification, &provider).verify_server_cert(certificate, &[], &ignored, &[], NOW);
-        verdict.map(|_| ()).map_err(|error| super::super::reason(&std::io::Error::other(error)).unwrap())
+        let verdict = Verifier::new(verification, &provider).verify_server_cert(
+            certificate,
+            &[],
+            &ignored,
+            &[],
+            NOW,
+        );
+        verdict
+            .map(|_| ())
+            .map_err(|error| super::super::reason(&std::io::Error::other(error)).unwrap())
     }
 
     #[track_caller]
@@ -273,7 +339,10 @@ mod tests {
         let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
         let certificate = ours.sign(&params(&["db.test"], "server"));
         accepted(judge(&ours.certificate, vec![], &certificate, None));
-        refused(judge(&theirs.certificate, vec![], &certificate, None), "unknown certificate authority");
+        refused(
+            judge(&theirs.certificate, vec![], &certificate, None),
+            "unknown certificate authority",
+        );
         let namesake = Authority::new("ours");
         assert!(judge(&namesake.certificate, vec![], &certificate, None).is_err());
     }
@@ -282,7 +351,12 @@ mod tests {
     fn the_host_must_be_in_the_certificate() {
         let authority = Authority::new("ca");
         let judge = |names: &[&str], common_name: &str, host: &str| {
-            judge(&authority.certificate, vec![], &authority.sign(&params(names, common_name)), Some(host))
+            judge(
+                &authority.certificate,
+                vec![],
+                &authority.sign(&params(names, common_name)),
+                Some(host),
+            )
         };
         accepted(judge(&["db.test"], "x", "db.test"));
         accepted(judge(&["db.test"], "x", "DB.Test"));
@@ -317,10 +391,21 @@ mod tests {
         let authority = Authority::new("ca");
         let mut late = params(&["db.test"], "x");
         late.not_after = date_time_ymd(2023, 1, 1);
-        refused(judge(&authority.certificate, vec![], &authority.sign(&late), None), "has expired");
+        refused(
+            judge(&authority.certificate, vec![], &authority.sign(&late), None),
+            "has expired",
+        );
         let mut early = params(&["db.test"], "x");
         early.not_before = date_time_ymd(2025, 1, 1);
-        refused(judge(&authority.certificate, vec![], &authority.sign(&early), None), "not valid yet");
+        refused(
+            judge(
+                &authority.certificate,
+                vec![],
+                &authority.sign(&early),
+                None,
+            ),
+            "not valid yet",
+        );
     }
 
     #[test]
@@ -330,8 +415,14 @@ mod tests {
         let judge = |list| judge(&authority.certificate, vec![list], &certificate, None);
         accepted(judge(authority.revoke(8, 2030)));
         refused(judge(authority.revoke(7, 2030)), "is revoked");
-        refused(judge(authority.revoke(8, 2022)), "revocation list has expired");
-        refused(judge(Authority::new("other").revoke(8, 2030)), "no certificate revocation list tells");
+        refused(
+            judge(authority.revoke(8, 2022)),
+            "revocation list has expired",
+        );
+        refused(
+            judge(Authority::new("other").revoke(8, 2030)),
+            "no certificate revocation list tells",
+        );
     }
 
     #[test]
@@ -340,12 +431,23 @@ mod tests {
             let mut params = params(&[], "db.test");
             params.is_ca = is_ca;
             params.not_after = date_time_ymd(until, 1, 1);
-            params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+            params
+                .self_signed(&KeyPair::generate().unwrap())
+                .unwrap()
+                .der()
+                .clone()
         };
-        for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        for is_ca in [
+            IsCa::NoCa,
+            IsCa::ExplicitNoCa,
+            IsCa::Ca(BasicConstraints::Unconstrained),
+        ] {
             let certificate = own(is_ca, 2030);
             accepted(judge(&certificate, vec![], &certificate, Some("db.test")));
-            refused(judge(&certificate, vec![], &certificate, Some("other.test")), "does not match");
+            refused(
+                judge(&certificate, vec![], &certificate, Some("other.test")),
+                "does not match",
+            );
             let namesake = own(is_ca, 2030);
             assert!(judge(&certificate, vec![], &namesake, None).is_err());
         }
@@ -358,7 +460,9 @@ mod tests {
         let mut certificate = Certificate::from_der(certificate).unwrap();
         certificate.tbs_certificate.version = Version::V1;
         certificate.tbs_certificate.extensions = None;
-        let signature = issuer.sign(&certificate.tbs_certificate.to_der().unwrap()).unwrap();
+        let signature = issuer
+            .sign(&certificate.tbs_certificate.to_der().unwrap())
+            .unwrap();
         certificate.signature = BitString::from_bytes(&signature).unwrap();
         CertificateDer::from(certificate.to_der().unwrap())
     }
@@ -366,18 +470,32 @@ mod tests {
     #[test]
     fn certificates_of_version_1_are_as_good() {
         let authority = Authority::new("root.test");
-        let certificate = version_1(&authority.sign(&params(&[], "localhost")), authority.issuer.key());
+        let certificate = version_1(
+            &authority.sign(&params(&[], "localhost")),
+            authority.issuer.key(),
+        );
         let root = authority.certificate;
         accepted(judge(&root, vec![], &certificate, Some("localhost")));
-        refused(judge(&root, vec![], &certificate, Some("other.test")), "does not match");
         refused(
-            judge(&Authority::new("root.test").certificate, vec![], &certificate, None),
+            judge(&root, vec![], &certificate, Some("other.test")),
+            "does not match",
+        );
+        refused(
+            judge(
+                &Authority::new("root.test").certificate,
+                vec![],
+                &certificate,
+                None,
+            ),
             "unknown certificate authority",
         );
         let mut forged = certificate.to_vec();
         let last = forged.len() - 1;
         forged[last] ^= 1;
-        refused(judge(&root, vec![], &CertificateDer::from(forged), None), "unknown certificate authority");
+        refused(
+            judge(&root, vec![], &CertificateDer::from(forged), None),
+            "unknown certificate authority",
+        );
     }
 
     #[test]
@@ -392,7 +510,13 @@ mod tests {
             let mut bytes = certificate.to_vec();
             bytes[at] ^= 0x55;
             assert!(
-                judge(&authority.certificate, vec![], &CertificateDer::from(bytes), Some("db.test")).is_err(),
+                judge(
+                    &authority.certificate,
+                    vec![],
+                    &CertificateDer::from(bytes),
+                    Some("db.test")
+                )
+                .is_err(),
                 "{at}"
             );
         }

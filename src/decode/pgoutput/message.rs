@@ -1,10 +1,11 @@
-//! The messages of pgoutput, as the manual's chapter "Logical Replication Message Formats" has them.
+//! The messages of pgoutput, as the manual's chapter "Logical Replication Message Formats" has
+//! them.
 //!
-//! Only their form is read here; what they mean in the stream is the parent module's business. [`capture`](crate::decode::capture)
-//! reads them just to find their ends.
+//! Only their form is read here; what they mean in the stream is the parent module's business.
+//! [`capture`](crate::decode::capture) reads them just to find their ends.
 //!
-//! In the layouts `xid?` stands only inside a stream block, `x*` is repeated as a count says, text ends with a zero byte and
-//! `bytes` with the length before it.
+//! In the layouts `xid?` stands only inside a stream block, `x*` is repeated as a count says, text
+//! ends with a zero byte and `bytes` with the length before it.
 
 use crate::decode::reader::{DecodeError, Reader, Result};
 use crate::event::{Column, Relation, ReplicaIdentity, Span};
@@ -33,30 +34,88 @@ pub(in crate::decode) enum Message<'a> {
     Type,
 }
 
-/// A change, or a logical decoding message. The values of rows go to the [`Rows`] that the caller lends.
+/// A change, or a logical decoding message. The values of rows go to the [`Rows`] that the caller
+/// lends.
 #[derive(Debug)]
 pub(in crate::decode) enum Change<'a> {
-    Insert { relation: u32 },
-    Update { relation: u32, old: Option<Old> },
-    Delete { relation: u32, old: Old },
-    Truncate { cascade: bool, restart_identity: bool, relations: &'a [[u8; 4]] },
-    Message { transactional: bool, lsn: Lsn, prefix: &'a [u8], content: &'a [u8] },
+    Insert {
+        relation: u32,
+    },
+    Update {
+        relation: u32,
+        old: Option<Old>,
+    },
+    Delete {
+        relation: u32,
+        old: Old,
+    },
+    Truncate {
+        cascade: bool,
+        restart_identity: bool,
+        relations: &'a [[u8; 4]],
+    },
+    Message {
+        transactional: bool,
+        lsn: Lsn,
+        prefix: &'a [u8],
+        content: &'a [u8],
+    },
 }
 
 /// Where a transaction, or a part of one, begins or ends.
 #[derive(Debug)]
 pub(in crate::decode) enum Boundary<'a> {
-    Begin { final_lsn: Lsn, commit_time: PgTime, xid: u32 },
-    Commit { commit_lsn: Lsn, end_lsn: Lsn },
-    BeginPrepare { prepare_lsn: Lsn, prepare_time: PgTime, xid: u32, gid: &'a [u8] },
-    Prepare { prepare_lsn: Lsn, end_lsn: Lsn, gid: &'a [u8] },
-    CommitPrepared { commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime, xid: u32, gid: &'a [u8] },
+    Begin {
+        final_lsn: Lsn,
+        commit_time: PgTime,
+        xid: u32,
+    },
+    Commit {
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+    },
+    BeginPrepare {
+        prepare_lsn: Lsn,
+        prepare_time: PgTime,
+        xid: u32,
+        gid: &'a [u8],
+    },
+    Prepare {
+        prepare_lsn: Lsn,
+        end_lsn: Lsn,
+        gid: &'a [u8],
+    },
+    CommitPrepared {
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+        commit_time: PgTime,
+        xid: u32,
+        gid: &'a [u8],
+    },
     RollbackPrepared(RollbackPrepared<'a>),
-    StreamStart { xid: u32, first: bool },
+    StreamStart {
+        xid: u32,
+        first: bool,
+    },
     StreamStop,
-    StreamCommit { xid: u32, commit_lsn: Lsn, end_lsn: Lsn, commit_time: PgTime },
-    StreamAbort { xid: u32, subxid: u32, abort: Option<(Lsn, PgTime)> },
-    StreamPrepare { prepare_lsn: Lsn, end_lsn: Lsn, prepare_time: PgTime, xid: u32, gid: &'a [u8] },
+    StreamCommit {
+        xid: u32,
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+        commit_time: PgTime,
+    },
+    StreamAbort {
+        xid: u32,
+        subxid: u32,
+        abort: Option<(Lsn, PgTime)>,
+    },
+    StreamPrepare {
+        prepare_lsn: Lsn,
+        end_lsn: Lsn,
+        prepare_time: PgTime,
+        xid: u32,
+        gid: &'a [u8],
+    },
 }
 
 /// The fields of a Rollback Prepared message.
@@ -106,7 +165,12 @@ pub(in crate::decode) enum AbortForm {
 
 impl<'a> Envelope<'a> {
     /// Reads one message. `in_block`: does it stand between Stream Start and Stream Stop?
-    pub fn read(reader: &mut Reader<'a>, in_block: bool, form: AbortForm, rows: &mut Rows) -> Result<Envelope<'a>> {
+    pub fn read(
+        reader: &mut Reader<'a>,
+        in_block: bool,
+        form: AbortForm,
+        rows: &mut Rows,
+    ) -> Result<Envelope<'a>> {
         let tag = reader.u8("tag")?;
         let name = name(tag).ok_or_else(|| reader.unknown_byte("tag", tag))?;
         reader.set_message(name);
@@ -126,7 +190,12 @@ impl<'a> Envelope<'a> {
             b'Y' => type_(reader),
             _ => boundary(reader, tag, form).map(Message::Boundary),
         }?;
-        Ok(Envelope { name, xid, offset, message })
+        Ok(Envelope {
+            name,
+            xid,
+            offset,
+            message,
+        })
     }
 }
 
@@ -187,16 +256,22 @@ fn commit<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     reader.u8("flags")?;
     let (commit_lsn, end_lsn) = (reader.lsn("commit LSN")?, reader.lsn("end LSN")?);
     reader.time("commit time")?;
-    Ok(Boundary::Commit { commit_lsn, end_lsn })
+    Ok(Boundary::Commit {
+        commit_lsn,
+        end_lsn,
+    })
 }
 
 // O  origin_lsn:8 name:text
 fn origin<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     reader.lsn("origin LSN")?;
-    Ok(Message::Origin { name: reader.string("name")? })
+    Ok(Message::Origin {
+        name: reader.string("name")?,
+    })
 }
 
-// R  xid?:4 relation:4 schema:text table:text replica_identity:1 columns:2 (key:1 name:text type:4 modifier:4)*
+// R  xid?:4 relation:4 schema:text table:text replica_identity:1 columns:2 (key:1 name:text type:4
+// modifier:4)*
 fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     let oid = reader.u32("relation")?;
     let schema = match reader.string("schema")? {
@@ -222,7 +297,14 @@ fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
         });
     }
     let replica_identity = Some(replica_identity);
-    Ok(Message::Relation(Relation { index: 0, oid, schema, table, replica_identity, columns }))
+    Ok(Message::Relation(Relation {
+        index: 0,
+        oid,
+        schema,
+        table,
+        replica_identity,
+        columns,
+    }))
 }
 
 // Y  xid?:4 type:4 schema:text name:text
@@ -285,7 +367,10 @@ fn row(reader: &mut Reader<'_>, row: &mut Row) -> Result<()> {
                 let length = reader.u32("value length")? as usize;
                 let start = reader.offset();
                 reader.bytes("value", length)?;
-                Span::Text { start, end: reader.offset() }
+                Span::Text {
+                    start,
+                    end: reader.offset(),
+                }
             }
             b'n' => Span::Null,
             b'u' => Span::Unchanged,
@@ -299,15 +384,24 @@ fn row(reader: &mut Reader<'_>, row: &mut Row) -> Result<()> {
 
 #[cold]
 fn binary_value(reader: &Reader<'_>) -> DecodeError {
-    reader.error("value", "it is in binary format, which walcat does not read: stream without the option binary")
+    reader.error(
+        "value",
+        "it is in binary format, which walcat does not read: stream without the option binary",
+    )
 }
 
 // T  xid?:4 relations:4 flags:1 relation:4*
 fn truncate<'a>(reader: &mut Reader<'a>) -> Result<Change<'a>> {
     let count = reader.u32("relation count")? as usize;
     let flags = reader.u8("flags")?;
-    let (relations, _) = reader.bytes("relations", count.saturating_mul(4))?.as_chunks();
-    Ok(Change::Truncate { cascade: flags & 1 != 0, restart_identity: flags & 2 != 0, relations })
+    let (relations, _) = reader
+        .bytes("relations", count.saturating_mul(4))?
+        .as_chunks();
+    Ok(Change::Truncate {
+        cascade: flags & 1 != 0,
+        restart_identity: flags & 2 != 0,
+        relations,
+    })
 }
 
 // M  xid?:4 flags:1 lsn:8 prefix:text content:bytes
@@ -316,7 +410,12 @@ fn logical_message<'a>(reader: &mut Reader<'a>) -> Result<Change<'a>> {
     let lsn = reader.lsn("LSN")?;
     let prefix = reader.string("prefix")?;
     let length = reader.u32("content length")? as usize;
-    Ok(Change::Message { transactional, lsn, prefix, content: reader.bytes("content", length)? })
+    Ok(Change::Message {
+        transactional,
+        lsn,
+        prefix,
+        content: reader.bytes("content", length)?,
+    })
 }
 
 // b  prepare_lsn:8 end_lsn:8 prepare_time:8 xid:4 gid:text
@@ -337,7 +436,11 @@ fn prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     let (prepare_lsn, end_lsn) = (reader.lsn("prepare LSN")?, reader.lsn("end LSN")?);
     reader.time("prepare time")?;
     reader.u32("transaction number")?;
-    Ok(Boundary::Prepare { prepare_lsn, end_lsn, gid: reader.string("gid")? })
+    Ok(Boundary::Prepare {
+        prepare_lsn,
+        end_lsn,
+        gid: reader.string("gid")?,
+    })
 }
 
 // K  flags:1 commit_lsn:8 end_lsn:8 commit_time:8 xid:4 gid:text
@@ -367,7 +470,10 @@ fn rollback_prepared<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
 
 // S  xid:4 first:1
 fn stream_start<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
-    Ok(Boundary::StreamStart { xid: reader.u32("transaction number")?, first: reader.u8("first segment")? == 1 })
+    Ok(Boundary::StreamStart {
+        xid: reader.u32("transaction number")?,
+        first: reader.u8("first segment")? == 1,
+    })
 }
 
 // c  xid:4 flags:1 commit_lsn:8 end_lsn:8 commit_time:8
@@ -384,7 +490,10 @@ fn stream_commit<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
 
 // A  xid:4 subxid:4 (abort_lsn:8 abort_time:8)?      the latter only with streaming = parallel
 fn stream_abort<'a>(reader: &mut Reader<'a>, form: AbortForm) -> Result<Boundary<'a>> {
-    let (xid, subxid) = (reader.u32("transaction number")?, reader.u32("subtransaction number")?);
+    let (xid, subxid) = (
+        reader.u32("transaction number")?,
+        reader.u32("subtransaction number")?,
+    );
     let long = match form {
         AbortForm::ByLength => !reader.rest().is_empty(),
         AbortForm::WithPosition(long) => long,
@@ -408,8 +517,8 @@ fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
     })
 }
 
-/// A name as text. In a SQL_ASCII database it may be anything: then bytes that are not UTF-8 become `\xHH` and each backslash
-/// is doubled, so that different names stay different among such.
+/// A name as text. In a SQL_ASCII database it may be anything: then bytes that are not UTF-8 become
+/// `\xHH` and each backslash is doubled, so that different names stay different among such.
 pub(in crate::decode) fn printable_name(name: &[u8]) -> String {
     if let Ok(name) = std::str::from_utf8(name) {
         return name.to_owned();

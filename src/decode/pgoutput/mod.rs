@@ -44,23 +44,41 @@ impl Pgoutput {
     }
 
     /// See [`Decoder::decode`](super::Decoder::decode).
-    pub fn decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> Result<ControlFlow<()>> {
+    pub fn decode(
+        &mut self,
+        lsn: Option<Lsn>,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>> {
         let in_block = self.transactions.place() == Place::Block;
-        let envelope =
-            reader::whole(bytes, |reader| Envelope::read(reader, in_block, AbortForm::ByLength, &mut self.rows))?;
+        let envelope = reader::whole(bytes, |reader| {
+            Envelope::read(reader, in_block, AbortForm::ByLength, &mut self.rows)
+        })?;
         self.take(lsn, bytes, envelope, sink)
     }
 
-    /// Decodes the message that `input`, a part of a capture, begins with, if all of it and its line end are there.
-    pub fn decode_first(&mut self, input: &[u8], input_ended: bool, sink: &mut Sink<'_>) -> Result<First> {
-        // Only what comes behind it tells whether a Stream Abort has position and time. No position has that high a first byte.
+    /// Decodes the message that `input`, a part of a capture, begins with, if all of it and its
+    /// line end are there.
+    pub fn decode_first(
+        &mut self,
+        input: &[u8],
+        input_ended: bool,
+        sink: &mut Sink<'_>,
+    ) -> Result<First> {
+        // Only what comes behind it tells whether a Stream Abort has position and time. No position
+        // has that high a first byte.
         const SHORT_ABORT: usize = 9;
         if input.first() == Some(&b'A') && input.len() <= SHORT_ABORT && !input_ended {
-            return Ok(First::Partial { needed: SHORT_ABORT + 1 });
+            return Ok(First::Partial {
+                needed: SHORT_ABORT + 1,
+            });
         }
-        let form = AbortForm::WithPosition(input.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
+        let form =
+            AbortForm::WithPosition(input.get(SHORT_ABORT).is_some_and(|byte| *byte != b'\n'));
         let in_block = self.transactions.place() == Place::Block;
-        let read = reader::prefix(input, |reader| Envelope::read(reader, in_block, form, &mut self.rows));
+        let read = reader::prefix(input, |reader| {
+            Envelope::read(reader, in_block, form, &mut self.rows)
+        });
         let (envelope, length) = match read {
             Ok(read) => read,
             Err(error) => match error.needed() {
@@ -88,15 +106,30 @@ impl Pgoutput {
         envelope: Envelope<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>> {
-        let Envelope { name, xid, offset, message } = envelope;
-        let context = Context { bytes, lsn, name, xid, offset };
+        let Envelope {
+            name,
+            xid,
+            offset,
+            message,
+        } = envelope;
+        let context = Context {
+            bytes,
+            lsn,
+            name,
+            xid,
+            offset,
+        };
         match message {
             Message::Change(change) => self.change(&context, &change, sink),
             Message::Boundary(boundary) => self.boundary(&context, &boundary, sink),
             Message::Relation(relation) => {
                 self.expect_transaction(&context)?;
                 let (relation, changed) = self.relations.announce(relation);
-                Ok(sink(&self.transactions.event(lsn, Body::Relation { relation, changed })))
+                Ok(sink(
+                    &self
+                        .transactions
+                        .event(lsn, Body::Relation { relation, changed }),
+                ))
             }
             Message::Origin { name } => {
                 self.expect_transaction(&context)?;

@@ -20,17 +20,24 @@ struct Known {
 }
 
 impl Relations {
-    /// Takes in an announced table, whose `index` is set here. Also says whether it is new or differs from what was known.
+    /// Takes in an announced table, whose `index` is set here. Also says whether it is new or
+    /// differs from what was known.
     pub fn announce(&mut self, mut relation: Relation) -> (&Relation, bool) {
         let index = *self.by_oid.entry(relation.oid).or_insert(self.known.len());
         relation.index = index;
         if index == self.known.len() {
-            self.known.push(Known { relation, announced: true });
+            self.known.push(Known {
+                relation,
+                announced: true,
+            });
             return (&self.known[index].relation, true);
         }
         let known = &mut self.known[index];
         let changed = known.relation != relation;
-        *known = Known { relation, announced: true };
+        *known = Known {
+            relation,
+            announced: true,
+        };
         (&known.relation, changed)
     }
 
@@ -53,7 +60,8 @@ impl Relations {
     }
 }
 
-/// In an old row that holds just the key, the server fills all other columns with NULL, which they are not.
+/// In an old row that holds just the key, the server fills all other columns with NULL, which they
+/// are not.
 pub(super) fn keep_key_only(relation: &Relation, old: &mut [Span]) {
     for (span, column) in old.iter_mut().zip(&relation.columns) {
         if !column.key {

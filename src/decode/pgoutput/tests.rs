@@ -72,12 +72,28 @@ fn stream_stop() -> Wire {
 /// Behind the tag and, in a block, the number of the transaction.
 fn users(head: Wire) -> Wire {
     let head = head.u32(USERS).text("public").text("users").u8(b'd').u16(3);
-    let head = head.u8(1).text("id").u32(23).u32(u32::MAX).u8(0).text("name").u32(1043).u32(34);
+    let head = head
+        .u8(1)
+        .text("id")
+        .u32(23)
+        .u32(u32::MAX)
+        .u8(0)
+        .text("name")
+        .u32(1043)
+        .u32(34);
     head.u8(0).text("bio").u32(25).u32(u32::MAX)
 }
 
 fn logs(head: Wire) -> Wire {
-    head.u32(LOGS).text("").text("logs").u8(b'f').u16(1).u8(1).text("line").u32(25).u32(u32::MAX)
+    head.u32(LOGS)
+        .text("")
+        .text("logs")
+        .u8(b'f')
+        .u16(1)
+        .u8(1)
+        .text("line")
+        .u32(25)
+        .u32(u32::MAX)
 }
 
 fn insert(cells: &[&str]) -> Wire {
@@ -109,31 +125,58 @@ struct Case {
 }
 
 fn in_transaction(message: Wire, event: &'static str) -> Case {
-    Case { before: vec![begin(), users(wire(b'R')), logs(wire(b'R'))], message, event }
+    Case {
+        before: vec![begin(), users(wire(b'R')), logs(wire(b'R'))],
+        message,
+        event,
+    }
 }
 
 fn in_block(message: Wire, event: &'static str) -> Case {
-    Case { before: vec![stream_start(9, true), users(wire(b'R').u32(9)), logs(wire(b'R').u32(9))], message, event }
+    Case {
+        before: vec![
+            stream_start(9, true),
+            users(wire(b'R').u32(9)),
+            logs(wire(b'R').u32(9)),
+        ],
+        message,
+        event,
+    }
 }
 
 fn outside(message: Wire, event: &'static str) -> Case {
-    Case { before: Vec::new(), message, event }
+    Case {
+        before: Vec::new(),
+        message,
+        event,
+    }
 }
 
 fn changes() -> Vec<Case> {
     vec![
-        in_transaction(insert(&["1", "Ada", "n"]), "- 742 commit 0/300 at 77 0 insert public.users ('1', 'Ada', null)"),
+        in_transaction(
+            insert(&["1", "Ada", "n"]),
+            "- 742 commit 0/300 at 77 0 insert public.users ('1', 'Ada', null)",
+        ),
         in_transaction(
             wire(b'U').u32(USERS).row(b'N', &["1", "", "u"]),
             "- 742 commit 0/300 at 77 0 update public.users ('1', '', unchanged)",
         ),
         in_transaction(
-            wire(b'U').u32(USERS).row(b'K', &["1", "n", "n"]).row(b'N', &["2", "Ada", "u"]),
-            "- 742 commit 0/300 at 77 0 update public.users ('1', absent, absent) -> ('2', 'Ada', unchanged)",
+            wire(b'U')
+                .u32(USERS)
+                .row(b'K', &["1", "n", "n"])
+                .row(b'N', &["2", "Ada", "u"]),
+            "- 742 commit 0/300 at 77 0 update public.users ('1', absent, absent) -> ('2', 'Ada', \
+             unchanged)",
         ),
         in_transaction(
-            wire(b'U').u32(USERS).row(b'O', &["1", "n", "long"]).row(b'N', &["1", "u", "u"]),
-            "- 742 commit 0/300 at 77 0 update public.users ('1', null, 'long') -> ('1', unchanged, 'long')",
+            wire(b'U')
+                .u32(USERS)
+                .row(b'O', &["1", "n", "long"])
+                .row(b'N', &["1", "u", "u"]),
+            "- 742 commit 0/300 at 77 0 update public.users ('1', null, 'long') -> ('1', \
+             unchanged, 'long')",
         ),
         in_transaction(
             wire(b'D').u32(USERS).row(b'K', &["1", "n", "n"]),
@@ -156,19 +199,34 @@ fn changes() -> Vec<Case> {
             "- 742 commit 0/300 at 77 - relation same #0 public.users 16385 Default \
              (id* 23::-1, name 1043::34, bio 25::-1)",
         ),
-        in_block(insert_in_block(9, &["1", "n", "n"]), "- 9 open 0 insert public.users ('1', null, null)"),
+        in_block(
+            insert_in_block(9, &["1", "n", "n"]),
+            "- 9 open 0 insert public.users ('1', null, null)",
+        ),
         in_block(
             wire(b'U').u32(10).u32(USERS).row(b'N', &["1", "n", "n"]),
             "- 9/10 open 0 update public.users ('1', null, null)",
         ),
-        in_block(wire(b'D').u32(10).u32(LOGS).row(b'O', &["n"]), "- 9/10 open 0 delete pg_catalog.logs (null)"),
+        in_block(
+            wire(b'D').u32(10).u32(LOGS).row(b'O', &["n"]),
+            "- 9/10 open 0 delete pg_catalog.logs (null)",
+        ),
         in_block(
             wire(b'T').u32(9).u32(1).u8(0).u32(LOGS),
             "- 9 open 0 truncate pg_catalog.logs Some(false) Some(false)",
         ),
-        in_block(wire(b'M').u32(9).u8(1).u64(0x210).text("app").u32(0), "0/210 9 open 0 message true app "),
-        in_block(logs(wire(b'R').u32(10)), "- 9 open - relation same #1 pg_catalog.logs 16386 Full (line* 25::-1)"),
-        outside(wire(b'M').u8(0).u64(0x210).text("").u32(1).raw(b"x"), "0/210 - - message false  x"),
+        in_block(
+            wire(b'M').u32(9).u8(1).u64(0x210).text("app").u32(0),
+            "0/210 9 open 0 message true app ",
+        ),
+        in_block(
+            logs(wire(b'R').u32(10)),
+            "- 9 open - relation same #1 pg_catalog.logs 16386 Full (line* 25::-1)",
+        ),
+        outside(
+            wire(b'M').u8(0).u64(0x210).text("").u32(1).raw(b"x"),
+            "0/210 - - message false  x",
+        ),
     ]
 }
 
@@ -176,28 +234,57 @@ fn boundaries() -> Vec<Case> {
     let started = || vec![stream_start(9, true), stream_stop()];
     vec![
         outside(begin(), "- 742 commit 0/300 at 77 - Begin"),
-        in_transaction(commit(), "0/300 742 commit 0/300 at 77 - Commit { end_lsn: Some(Lsn(816)) }"),
+        in_transaction(
+            commit(),
+            "0/300 742 commit 0/300 at 77 - Commit { end_lsn: Some(Lsn(816)) }",
+        ),
         outside(
             wire(b'b').u64(0x300).u64(0x330).u64(77).u32(742).text("g"),
             "- 742 prepare 0/300 at 77 - BeginPrepare { gid: [103] }",
         ),
         Case {
             before: vec![wire(b'b').u64(0x300).u64(0x330).u64(77).u32(742).text("g")],
-            message: wire(b'P').u8(0).u64(0x300).u64(0x330).u64(77).u32(742).text("g"),
+            message: wire(b'P')
+                .u8(0)
+                .u64(0x300)
+                .u64(0x330)
+                .u64(77)
+                .u32(742)
+                .text("g"),
             event: "0/300 742 prepare 0/300 at 77 - Prepare { gid: [103], end_lsn: Lsn(816) }",
         },
         outside(
-            wire(b'K').u8(0).u64(0x400).u64(0x430).u64(78).u32(742).text("g"),
+            wire(b'K')
+                .u8(0)
+                .u64(0x400)
+                .u64(0x430)
+                .u64(78)
+                .u32(742)
+                .text("g"),
             "0/400 742 commit 0/400 at 78 - CommitPrepared { gid: [103], commit_lsn: Lsn(1024), end_lsn: Lsn(1072), \
              commit_time: PgTime(78) }",
         ),
         outside(
-            wire(b'r').u8(0).u64(0x330).u64(0x430).u64(77).u64(78).u32(742).text("g"),
+            wire(b'r')
+                .u8(0)
+                .u64(0x330)
+                .u64(0x430)
+                .u64(77)
+                .u64(78)
+                .u32(742)
+                .text("g"),
             "0/430 742 open - RollbackPrepared { gid: [103], prepare_end_lsn: Lsn(816), end_lsn: Lsn(1072), \
              prepare_time: PgTime(77), rollback_time: PgTime(78) }",
         ),
-        outside(stream_start(9, true), "- 9 open - StreamStart { first: true }"),
-        Case { before: vec![stream_start(9, false)], message: stream_stop(), event: "- 9 open - StreamStop" },
+        outside(
+            stream_start(9, true),
+            "- 9 open - StreamStart { first: true }",
+        ),
+        Case {
+            before: vec![stream_start(9, false)],
+            message: stream_stop(),
+            event: "- 9 open - StreamStop",
+        },
         Case {
             before: started(),
             message: wire(b'c').u32(9).u8(0).u64(0x300).u64(0x330).u64(77),
@@ -211,11 +298,18 @@ fn boundaries() -> Vec<Case> {
         Case {
             before: started(),
             message: wire(b'A').u32(9).u32(9).u64(0x400).u64(78),
-            event: "0/400 9 open - StreamAbort { abort_lsn: Some(Lsn(1024)), abort_time: Some(PgTime(78)) }",
+            event: "0/400 9 open - StreamAbort { abort_lsn: Some(Lsn(1024)), abort_time: \
+                    Some(PgTime(78)) }",
         },
         Case {
             before: started(),
-            message: wire(b'p').u8(0).u64(0x300).u64(0x330).u64(77).u32(9).text("g"),
+            message: wire(b'p')
+                .u8(0)
+                .u64(0x300)
+                .u64(0x330)
+                .u64(77)
+                .u32(9)
+                .text("g"),
             event: "0/300 9 prepare 0/300 at 77 - StreamPrepare { gid: [103], end_lsn: Lsn(816) }",
         },
     ]
@@ -225,7 +319,10 @@ fn silent() -> Vec<Case> {
     vec![
         in_transaction(wire(b'O').u64(0x20).text("elsewhere"), ""),
         in_transaction(wire(b'Y').u32(16_400).text("public").text("mood"), ""),
-        in_block(wire(b'Y').u32(9).u32(16_400).text("public").text("mood"), ""),
+        in_block(
+            wire(b'Y').u32(9).u32(16_400).text("public").text("mood"),
+            "",
+        ),
     ]
 }
 
@@ -242,8 +339,14 @@ fn prepared(case: &Case) -> Decoder {
 #[test]
 fn every_message_at_full_length() {
     for case in cases() {
-        let expected: Vec<&str> = Some(case.event).filter(|event| !event.is_empty()).into_iter().collect();
-        assert_eq!(events(&mut prepared(&case), None, &case.message.0).unwrap(), expected);
+        let expected: Vec<&str> = Some(case.event)
+            .filter(|event| !event.is_empty())
+            .into_iter()
+            .collect();
+        assert_eq!(
+            events(&mut prepared(&case), None, &case.message.0).unwrap(),
+            expected
+        );
     }
 }
 
@@ -256,7 +359,12 @@ fn every_message_cut_anywhere_is_an_error() {
         for length in (0..message.len()).filter(|length| !whole(*length)) {
             let error = events(&mut prepared(&case), None, &message[..length]).unwrap_err();
             assert!(error.offset() <= length as u64, "{error}");
-            assert!(error.needed().is_some_and(|needed| needed > length && needed <= message.len()), "{error}");
+            assert!(
+                error
+                    .needed()
+                    .is_some_and(|needed| needed > length && needed <= message.len()),
+                "{error}"
+            );
         }
     }
 }
@@ -266,7 +374,9 @@ fn every_message_with_something_behind_is_an_error() {
     for case in cases() {
         for trailing in [&b"\0"[..], b"\n", b"\0\0\0\0\0\0\0\0"] {
             let message = case.message.clone().raw(trailing);
-            let error = events(&mut prepared(&case), None, &message.0).unwrap_err().to_string();
+            let error = events(&mut prepared(&case), None, &message.0)
+                .unwrap_err()
+                .to_string();
             assert!(error.starts_with("could not decode "), "{error}");
         }
     }
@@ -281,8 +391,14 @@ fn a_failed_message_changes_nothing() {
     for case in cases() {
         let mut decoder = prepared(&case);
         events(&mut decoder, None, &case.message.clone().raw(b"\0").0).unwrap_err();
-        let expected: Vec<&str> = Some(case.event).filter(|event| !event.is_empty()).into_iter().collect();
-        assert_eq!(events(&mut decoder, None, &case.message.0).unwrap(), expected);
+        let expected: Vec<&str> = Some(case.event)
+            .filter(|event| !event.is_empty())
+            .into_iter()
+            .collect();
+        assert_eq!(
+            events(&mut decoder, None, &case.message.0).unwrap(),
+            expected
+        );
     }
 }
 
@@ -300,7 +416,13 @@ fn lengths_and_counts_are_only_claims() {
             "Insert message: field \"column kind\" at byte 8: 1 byte expected, 0 left",
         ),
         (
-            wire(b'I').u32(USERS).u8(b'N').u16(3).u8(b't').u32(u32::MAX).raw(b"abc"),
+            wire(b'I')
+                .u32(USERS)
+                .u8(b'N')
+                .u16(3)
+                .u8(b't')
+                .u32(u32::MAX)
+                .raw(b"abc"),
             "Insert message: field \"value\" at byte 13: 4294967295 bytes expected, 3 left",
         ),
         (
@@ -312,7 +434,10 @@ fn lengths_and_counts_are_only_claims() {
             "Message message: field \"content\" at byte 15: 4294967295 bytes expected, 0 left",
         ),
     ] {
-        assert_eq!(error(&mut decoder, message), format!("could not decode {expected}"));
+        assert_eq!(
+            error(&mut decoder, message),
+            format!("could not decode {expected}")
+        );
     }
 }
 
@@ -321,34 +446,50 @@ fn what_makes_no_sense_is_named() {
     let mut decoder = Decoder::pgoutput();
     decode_all(&mut decoder, &[begin(), users(wire(b'R'))]);
     for (message, expected) in [
-        (wire(b'x'), "unknown message: field \"tag\" at byte 0: 'x' is unknown"),
-        (wire(0), "unknown message: field \"tag\" at byte 0: '\\x00' is unknown"),
+        (
+            wire(b'x'),
+            "unknown message: field \"tag\" at byte 0: 'x' is unknown",
+        ),
+        (
+            wire(0),
+            "unknown message: field \"tag\" at byte 0: '\\x00' is unknown",
+        ),
         (
             wire(b'I').u32(99).row(b'N', &[]),
-            "Insert message: field \"relation\" at byte 1: the table with oid 99 was never announced",
+            "Insert message: field \"relation\" at byte 1: the table with oid 99 was never \
+             announced",
         ),
         (
             wire(b'T').u32(2).u8(0).u32(USERS).u32(99),
-            "Truncate message: field \"relation\" at byte 1: the table with oid 99 was never announced",
+            "Truncate message: field \"relation\" at byte 1: the table with oid 99 was never \
+             announced",
         ),
         (
             insert(&["1", "n"]),
-            "Insert message: field \"column count\" at byte 6: the row has 2 columns, but public.users was announced with 3",
+            "Insert message: field \"column count\" at byte 6: the row has 2 columns, but \
+             public.users was announced with 3",
         ),
         (
-            wire(b'U').u32(USERS).row(b'K', &["1", "n", "n"]).row(b'N', &["1", "n", "n", "n"]),
+            wire(b'U')
+                .u32(USERS)
+                .row(b'K', &["1", "n", "n"])
+                .row(b'N', &["1", "n", "n", "n"]),
             "Update message: field \"column count\" at byte 17: the row has 4 columns, but public.users was announced \
              with 3",
         ),
         (
             wire(b'D').u32(USERS).row(b'K', &["1"]),
-            "Delete message: field \"column count\" at byte 6: the row has 1 columns, but public.users was announced with 3",
+            "Delete message: field \"column count\" at byte 6: the row has 1 columns, but \
+             public.users was announced with 3",
         ),
         (
             wire(b'I').u32(USERS).row(b'K', &["1", "n", "n"]),
             "Insert message: field \"row kind\" at byte 5: 'K' is unknown",
         ),
-        (wire(b'D').u32(USERS).row(b'N', &["1"]), "Delete message: field \"row kind\" at byte 5: 'N' is unknown"),
+        (
+            wire(b'D').u32(USERS).row(b'N', &["1"]),
+            "Delete message: field \"row kind\" at byte 5: 'N' is unknown",
+        ),
         (
             wire(b'I').u32(USERS).u8(b'N').u16(1).u8(b'?'),
             "Insert message: field \"column kind\" at byte 8: '?' is unknown",
@@ -367,13 +508,19 @@ fn what_makes_no_sense_is_named() {
             "Prepare message: field \"tag\" at byte 0: \
              it stands between Begin and Commit",
         ),
-        (stream_stop(), "Stream Stop message: field \"tag\" at byte 0: it stands between Begin and Commit"),
+        (
+            stream_stop(),
+            "Stream Stop message: field \"tag\" at byte 0: it stands between Begin and Commit",
+        ),
         (
             wire(b'c').u32(9).u8(0).u64(1).u64(2).u64(3),
             "Stream Commit message: field \"tag\" at byte 0: it stands between Begin and Commit",
         ),
     ] {
-        assert_eq!(error(&mut decoder, message), format!("could not decode {expected}"));
+        assert_eq!(
+            error(&mut decoder, message),
+            format!("could not decode {expected}")
+        );
     }
 }
 
@@ -389,14 +536,20 @@ fn changes_stand_in_transactions() {
         commit(),
     ] {
         let error = error(&mut decoder, message);
-        assert!(error.ends_with("field \"tag\" at byte 0: it stands outside any transaction"), "{error}");
+        assert!(
+            error.ends_with("field \"tag\" at byte 0: it stands outside any transaction"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn changes_are_numbered_within_their_transaction() {
     let mut decoder = Decoder::pgoutput();
-    decode_all(&mut decoder, &[begin(), users(wire(b'R')), logs(wire(b'R'))]);
+    decode_all(
+        &mut decoder,
+        &[begin(), users(wire(b'R')), logs(wire(b'R'))],
+    );
     let message = |transactional| wire(b'M').u8(transactional).u64(0x210).text("").u32(0);
     let mut seen = Vec::new();
     for message in [
@@ -417,7 +570,21 @@ fn changes_are_numbered_within_their_transaction() {
         });
         assert_eq!(flow, Ok(ControlFlow::Continue(())));
     }
-    assert_eq!(seen, [Some(0), None, Some(1), Some(2), Some(3), None, Some(4), None, None, Some(0)]);
+    assert_eq!(
+        seen,
+        [
+            Some(0),
+            None,
+            Some(1),
+            Some(2),
+            Some(3),
+            None,
+            Some(4),
+            None,
+            None,
+            Some(0)
+        ]
+    );
 }
 
 #[test]
@@ -430,7 +597,10 @@ fn the_connection_tells_where_changes_lie() {
     };
     assert_eq!(lsn_of(0x210, insert(&["1", "n", "n"])), "0/210");
     assert_eq!(lsn_of(0, users(wire(b'R'))), "-");
-    assert_eq!(lsn_of(0x999, wire(b'M').u8(1).u64(0x220).text("").u32(0)), "0/220");
+    assert_eq!(
+        lsn_of(0x999, wire(b'M').u8(1).u64(0x220).text("").u32(0)),
+        "0/220"
+    );
     assert_eq!(lsn_of(0x330, commit()), "0/300");
 }
 
@@ -439,10 +609,19 @@ fn an_origin_holds_for_its_transaction() {
     let mut decoder = Decoder::pgoutput();
     let origin = wire(b'O').u64(0x20).text("elsewhere");
     let one = insert(&["1", "n", "n"]);
-    let within = decode_all(&mut decoder, &[begin(), origin, users(wire(b'R')), one.clone()]);
-    assert_eq!(within, ["- 742@elsewhere commit 0/300 at 77 0 insert public.users ('1', null, null)"]);
+    let within = decode_all(
+        &mut decoder,
+        &[begin(), origin, users(wire(b'R')), one.clone()],
+    );
+    assert_eq!(
+        within,
+        ["- 742@elsewhere commit 0/300 at 77 0 insert public.users ('1', null, null)"]
+    );
     let next = decode_all(&mut decoder, &[commit(), begin(), one]);
-    assert_eq!(next, ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]);
+    assert_eq!(
+        next,
+        ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]
+    );
 }
 
 #[test]
@@ -450,23 +629,66 @@ fn streamed_blocks_interleave() {
     let mut decoder = Decoder::pgoutput();
     let row = ["1", "n", "n"];
     let origin = wire(b'O').u64(0x20).text("elsewhere");
-    decode_all(&mut decoder, &[stream_start(9, true), origin, users(wire(b'R').u32(9)), insert_in_block(9, &row)]);
-    decode_all(&mut decoder, &[stream_stop(), stream_start(20, true), insert_in_block(20, &row), stream_stop()]);
+    decode_all(
+        &mut decoder,
+        &[
+            stream_start(9, true),
+            origin,
+            users(wire(b'R').u32(9)),
+            insert_in_block(9, &row),
+        ],
+    );
+    decode_all(
+        &mut decoder,
+        &[
+            stream_stop(),
+            stream_start(20, true),
+            insert_in_block(20, &row),
+            stream_stop(),
+        ],
+    );
     // A whole transaction between the blocks, in which changes bear no number.
     let whole = decode_all(&mut decoder, &[begin(), insert(&row)]);
-    assert_eq!(whole, ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]);
-    let goes_on = decode_all(&mut decoder, &[commit(), stream_start(9, false), insert_in_block(11, &row)]);
-    assert_eq!(goes_on, ["- 9/11@elsewhere open 1 insert public.users ('1', null, null)"]);
+    assert_eq!(
+        whole,
+        ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]
+    );
+    let goes_on = decode_all(
+        &mut decoder,
+        &[commit(), stream_start(9, false), insert_in_block(11, &row)],
+    );
+    assert_eq!(
+        goes_on,
+        ["- 9/11@elsewhere open 1 insert public.users ('1', null, null)"]
+    );
     // The subtransaction is void, but its change was sent and stays counted.
     decode_all(&mut decoder, &[stream_stop(), wire(b'A').u32(9).u32(11)]);
-    let again = decode_all(&mut decoder, &[stream_start(9, false), insert_in_block(9, &row)]);
-    assert_eq!(again, ["- 9@elsewhere open 2 insert public.users ('1', null, null)"]);
+    let again = decode_all(
+        &mut decoder,
+        &[stream_start(9, false), insert_in_block(9, &row)],
+    );
+    assert_eq!(
+        again,
+        ["- 9@elsewhere open 2 insert public.users ('1', null, null)"]
+    );
     let void = decode_all(&mut decoder, &[stream_stop(), wire(b'A').u32(20).u32(20)]);
-    assert_eq!(void, ["- 20 open - StreamAbort { abort_lsn: None, abort_time: None }"]);
-    let committed = decode_all(&mut decoder, &[wire(b'c').u32(9).u8(0).u64(0x500).u64(0x530).u64(79)]);
-    assert_eq!(committed, ["0/500 9@elsewhere commit 0/500 at 79 - StreamCommit { end_lsn: Lsn(1328) }"]);
+    assert_eq!(
+        void,
+        ["- 20 open - StreamAbort { abort_lsn: None, abort_time: None }"]
+    );
+    let committed = decode_all(
+        &mut decoder,
+        &[wire(b'c').u32(9).u8(0).u64(0x500).u64(0x530).u64(79)],
+    );
+    assert_eq!(
+        committed,
+        ["0/500 9@elsewhere commit 0/500 at 79 - StreamCommit { end_lsn: Lsn(1328) }"]
+    );
     // Numbers of transactions come round again.
-    let anew = decode_all(&mut decoder, &[stream_start(9, true), insert_in_block(9, &row)]);
+    let anew = decode_all(
+        &mut decoder,
+        &[stream_start(9, true), insert_in_block(9, &row)],
+    );
     assert_eq!(anew, ["- 9 open 0 insert public.users ('1', null, null)"]);
 }
 
@@ -476,15 +698,33 @@ fn what_was_not_finished_may_come_once_more() {
     let mut decoder = Decoder::pgoutput();
     decode_all(&mut decoder, &[begin(), users(wire(b'R')), insert(&row)]);
     let again = decode_all(&mut decoder, &[begin(), users(wire(b'R')), insert(&row)]);
-    assert_eq!(again, ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]);
+    assert_eq!(
+        again,
+        ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]
+    );
     let again = decode_all(
         &mut decoder,
-        &[commit(), stream_start(9, true), insert_in_block(9, &row), stream_start(9, true), insert_in_block(9, &row)],
+        &[
+            commit(),
+            stream_start(9, true),
+            insert_in_block(9, &row),
+            stream_start(9, true),
+            insert_in_block(9, &row),
+        ],
     );
     assert_eq!(again, ["- 9 open 0 insert public.users ('1', null, null)"]);
     let whole = decode_all(&mut decoder, &[begin(), insert(&row)]);
-    assert_eq!(whole, ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]);
-    let decided = wire(b'K').u8(0).u64(0x400).u64(0x430).u64(78).u32(742).text("g");
+    assert_eq!(
+        whole,
+        ["- 742 commit 0/300 at 77 0 insert public.users ('1', null, null)"]
+    );
+    let decided = wire(b'K')
+        .u8(0)
+        .u64(0x400)
+        .u64(0x430)
+        .u64(78)
+        .u32(742)
+        .text("g");
     decode_all(&mut decoder, &[decided]);
     error(&mut decoder, insert(&row));
 }
@@ -494,14 +734,36 @@ fn tables_keep_their_index_whatever_becomes_of_them() {
     let mut decoder = Decoder::pgoutput();
     let announced = |decoder: &mut Decoder, message: Wire| {
         let event = decode_all(decoder, &[message]).remove(0);
-        event.split_whitespace().skip_while(|word| *word != "relation").take(4).collect::<Vec<_>>().join(" ")
+        event
+            .split_whitespace()
+            .skip_while(|word| *word != "relation")
+            .take(4)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     decode_all(&mut decoder, &[begin()]);
-    assert_eq!(announced(&mut decoder, users(wire(b'R'))), "relation changed #0 public.users");
-    assert_eq!(announced(&mut decoder, logs(wire(b'R'))), "relation changed #1 pg_catalog.logs");
-    assert_eq!(announced(&mut decoder, users(wire(b'R'))), "relation same #0 public.users");
-    let other_shape = wire(b'R').u32(USERS).text("public").text("people").u8(b'n').u16(0);
-    assert_eq!(announced(&mut decoder, other_shape.clone()), "relation changed #0 public.people");
+    assert_eq!(
+        announced(&mut decoder, users(wire(b'R'))),
+        "relation changed #0 public.users"
+    );
+    assert_eq!(
+        announced(&mut decoder, logs(wire(b'R'))),
+        "relation changed #1 pg_catalog.logs"
+    );
+    assert_eq!(
+        announced(&mut decoder, users(wire(b'R'))),
+        "relation same #0 public.users"
+    );
+    let other_shape = wire(b'R')
+        .u32(USERS)
+        .text("public")
+        .text("people")
+        .u8(b'n')
+        .u16(0);
+    assert_eq!(
+        announced(&mut decoder, other_shape.clone()),
+        "relation changed #0 public.people"
+    );
     assert_eq!(
         decode_all(&mut decoder, &[wire(b'I').u32(USERS).row(b'N', &[])]),
         ["- 742 commit 0/300 at 77 0 insert public.people ()"]
@@ -509,31 +771,58 @@ fn tables_keep_their_index_whatever_becomes_of_them() {
     decoder.reset();
     decode_all(&mut decoder, &[begin()]);
     let error = error(&mut decoder, wire(b'I').u32(USERS).row(b'N', &[]));
-    assert!(error.ends_with("the table with oid 16385 was never announced"), "{error}");
-    assert_eq!(announced(&mut decoder, other_shape), "relation same #0 public.people");
-    assert_eq!(announced(&mut decoder, users(wire(b'R'))), "relation changed #0 public.users");
+    assert!(
+        error.ends_with("the table with oid 16385 was never announced"),
+        "{error}"
+    );
+    assert_eq!(
+        announced(&mut decoder, other_shape),
+        "relation same #0 public.people"
+    );
+    assert_eq!(
+        announced(&mut decoder, users(wire(b'R'))),
+        "relation changed #0 public.users"
+    );
 }
 
 #[test]
 fn names_that_are_not_utf_8_stay_readable() {
     let mut decoder = Decoder::pgoutput();
-    let message = wire(b'R').u32(1).raw(b"caf\xe9\0").raw(b"a\\\xff\xfeb\0").u8(b'd').u16(1);
+    let message = wire(b'R')
+        .u32(1)
+        .raw(b"caf\xe9\0")
+        .raw(b"a\\\xff\xfeb\0")
+        .u8(b'd')
+        .u16(1);
     let message = message.u8(0).raw("ü\n\0".as_bytes()).u32(25).u32(u32::MAX);
     assert_eq!(
         decode_all(&mut decoder, &[begin(), message]),
-        ["- 742 commit 0/300 at 77 - relation changed #0 caf\\xE9.a\\\\\\xFF\\xFEb 1 Default (ü\n 25::-1)"]
+        [
+            "- 742 commit 0/300 at 77 - relation changed #0 caf\\xE9.a\\\\\\xFF\\xFEb 1 Default \
+             (ü\n 25::-1)"
+        ]
     );
 }
 
 #[test]
 fn the_sink_may_break_off() {
     let mut decoder = Decoder::pgoutput();
-    decode_all(&mut decoder, &[begin(), users(wire(b'R')), logs(wire(b'R'))]);
+    decode_all(
+        &mut decoder,
+        &[begin(), users(wire(b'R')), logs(wire(b'R'))],
+    );
     let mut seen = Vec::new();
-    let flow = decoder.decode(None, &wire(b'T').u32(2).u8(0).u32(LOGS).u32(USERS).0, |event| {
-        seen.push(describe(event));
-        ControlFlow::Break(())
-    });
+    let flow = decoder.decode(
+        None,
+        &wire(b'T').u32(2).u8(0).u32(LOGS).u32(USERS).0,
+        |event| {
+            seen.push(describe(event));
+            ControlFlow::Break(())
+        },
+    );
     assert_eq!(flow, Ok(ControlFlow::Break(())));
-    assert_eq!(seen, ["- 742 commit 0/300 at 77 0 truncate pg_catalog.logs Some(false) Some(false)"]);
+    assert_eq!(
+        seen,
+        ["- 742 commit 0/300 at 77 0 truncate pg_catalog.logs Some(false) Some(false)"]
+    );
 }

@@ -1,7 +1,9 @@
-//! What wal2json's messages mean, format version 2: one JSON object for each begin, change and commit.
+//! What wal2json's messages mean, format version 2: one JSON object for each begin, change and
+//! commit.
 //!
-//! It sends less than pgoutput does, and some of it wrongly; the events are made as similar to pgoutput's as possible. A message
-//! that cannot be read becomes [`Body::Undecodable`], because wal2json has bugs that make invalid JSON and the stream has to go on.
+//! It sends less than pgoutput does, and some of it wrongly; the events are made as similar to
+//! pgoutput's as possible. A message that cannot be read becomes [`Body::Undecodable`], because
+//! wal2json has bugs that make invalid JSON and the stream has to go on.
 
 mod object;
 mod table;
@@ -24,7 +26,8 @@ use table::{Found, Lacks, Rows, TableMessage, Tables};
 pub(super) struct Wal2json {
     tables: Tables,
     transactions: Transactions,
-    /// The transaction of a change that stands outside of any: the plugin was told not to send begin and commit.
+    /// The transaction of a change that stands outside of any: the plugin was told not to send
+    /// begin and commit.
     lone: Transaction,
     object: Object,
     rows: Rows,
@@ -49,7 +52,12 @@ impl Wal2json {
     }
 
     /// See [`Decoder::decode`](super::Decoder::decode).
-    pub fn decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> ControlFlow<()> {
+    pub fn decode(
+        &mut self,
+        lsn: Option<Lsn>,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<()> {
         match self.try_decode(lsn, bytes, sink) {
             Ok(flow) => flow,
             Err(reason) => self.undecodable(lsn, bytes, &reason, sink),
@@ -57,9 +65,17 @@ impl Wal2json {
     }
 
     /// On an error nothing has reached the sink.
-    fn try_decode(&mut self, lsn: Option<Lsn>, bytes: &[u8], sink: &mut Sink<'_>) -> Result<ControlFlow<()>, String> {
-        let message = simdutf8::basic::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        self.object.read(message).map_err(|error| error.to_string())?;
+    fn try_decode(
+        &mut self,
+        lsn: Option<Lsn>,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, String> {
+        let message =
+            simdutf8::basic::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        self.object
+            .read(message)
+            .map_err(|error| error.to_string())?;
         match self.object.action {
             Some(b'I') => self.change(lsn, message, Lacks::Nothing, sink),
             Some(b'U') => self.change(lsn, message, Lacks::Toasted, sink),
@@ -74,7 +90,8 @@ impl Wal2json {
 
     fn begin(&mut self, lsn: Option<Lsn>, sink: &mut Sink<'_>) -> ControlFlow<()> {
         let transaction = transaction(&self.object);
-        self.transactions.begin(Place::Committed, transaction.xid, transaction.end);
+        self.transactions
+            .begin(Place::Committed, transaction.xid, transaction.end);
         if let Some(origin) = transaction.origin {
             self.transactions.set_origin(origin);
         }
@@ -86,7 +103,13 @@ impl Wal2json {
         self.lone = transaction(&self.object);
         let transaction = Some(self.transactions.current().unwrap_or(&self.lone));
         let body = Body::Commit { end_lsn: next_lsn };
-        let flow = sink(&Event { lsn, transaction, subxid: None, seq: None, body });
+        let flow = sink(&Event {
+            lsn,
+            transaction,
+            subxid: None,
+            seq: None,
+            body,
+        });
         self.transactions.leave();
         flow
     }
@@ -100,14 +123,28 @@ impl Wal2json {
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;
-        let name = |piece: Option<Piece>| str::from_utf8(piece.map_or(b"", |piece| object.text(message, piece)));
-        let (schema, table) = (name(object.schema).unwrap_or_default(), name(object.table).unwrap_or_default());
+        let name = |piece: Option<Piece>| {
+            str::from_utf8(piece.map_or(b"", |piece| object.text(message, piece)))
+        };
+        let (schema, table) = (
+            name(object.schema).unwrap_or_default(),
+            name(object.table).unwrap_or_default(),
+        );
         if object.table.is_none() {
             return Err("it names no table".to_owned());
         }
         let found = self
             .tables
-            .find(TableMessage { object, message, schema, table, lacks }, &mut self.rows)
+            .find(
+                TableMessage {
+                    object,
+                    message,
+                    schema,
+                    table,
+                    lacks,
+                },
+                &mut self.rows,
+            )
             .ok_or("its columns contradict each other")?;
         let Found { relation, announce } = found;
         let lsn = object.lsn.or(lsn);
@@ -118,38 +155,84 @@ impl Wal2json {
         };
         if let Some(changed) = announce {
             let body = Body::Relation { relation, changed };
-            if sink(&Event { lsn, transaction, subxid: None, seq: None, body }).is_break() {
+            if sink(&Event {
+                lsn,
+                transaction,
+                subxid: None,
+                seq: None,
+                body,
+            })
+            .is_break()
+            {
                 return Ok(ControlFlow::Break(()));
             }
         }
         let body = match object.action {
-            Some(b'T') => Body::Truncate { relation, cascade: None, restart_identity: None },
+            Some(b'T') => Body::Truncate {
+                relation,
+                cascade: None,
+                restart_identity: None,
+            },
             _ => row(relation, object, &mut self.rows),
         };
-        Ok(sink(&Event { lsn, transaction, subxid: None, seq, body }))
+        Ok(sink(&Event {
+            lsn,
+            transaction,
+            subxid: None,
+            seq,
+            body,
+        }))
     }
 
-    fn message(&mut self, lsn: Option<Lsn>, message: &str, sink: &mut Sink<'_>) -> Result<ControlFlow<()>, String> {
+    fn message(
+        &mut self,
+        lsn: Option<Lsn>,
+        message: &str,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;
-        let (Some(transactional), Some(prefix), Some(content)) = (object.transactional, object.prefix, object.content)
+        let (Some(transactional), Some(prefix), Some(content)) =
+            (object.transactional, object.prefix, object.content)
         else {
             return Err("it lacks something that a message has".to_owned());
         };
         let (prefix, content) = (object.text(message, prefix), object.text(message, content));
-        let body = Body::Message { transactional, prefix, content };
+        let body = Body::Message {
+            transactional,
+            prefix,
+            content,
+        };
         let lsn = object.lsn.or(lsn);
         if !transactional {
-            return Ok(sink(&Event { lsn, transaction: None, subxid: None, seq: None, body }));
+            return Ok(sink(&Event {
+                lsn,
+                transaction: None,
+                subxid: None,
+                seq: None,
+                body,
+            }));
         }
         let seq = self.transactions.next_seq();
         let transaction = match self.transactions.current() {
             None => lone(&mut self.lone, object),
             current => current,
         };
-        Ok(sink(&Event { lsn, transaction, subxid: None, seq, body }))
+        Ok(sink(&Event {
+            lsn,
+            transaction,
+            subxid: None,
+            seq,
+            body,
+        }))
     }
 
-    fn undecodable(&mut self, lsn: Option<Lsn>, content: &[u8], reason: &str, sink: &mut Sink<'_>) -> ControlFlow<()> {
+    fn undecodable(
+        &mut self,
+        lsn: Option<Lsn>,
+        content: &[u8],
+        reason: &str,
+        sink: &mut Sink<'_>,
+    ) -> ControlFlow<()> {
         let body = Body::Undecodable { reason, content };
         match is_change(content) {
             true => sink(&self.transactions.change(lsn, None, body)),
@@ -164,53 +247,83 @@ fn transaction(object: &Object) -> Transaction {
         (None, None) => End::Open,
         (lsn, time) => End::Commit { lsn, time },
     };
-    Transaction { xid: object.xid, end, origin: origin(object) }
+    Transaction {
+        xid: object.xid,
+        end,
+        origin: origin(object),
+    }
 }
 
 /// The transaction of a change outside of begin and commit, as far as the change tells it.
 fn lone<'t>(lone: &'t mut Transaction, object: &Object) -> Option<&'t Transaction> {
     lone.xid = object.xid;
-    lone.end = object.time.map_or(End::Open, |time| End::Commit { lsn: None, time: Some(time) });
+    lone.end = object.time.map_or(End::Open, |time| End::Commit {
+        lsn: None,
+        time: Some(time),
+    });
     lone.origin = origin(object);
     (*lone != Transaction::default()).then_some(lone)
 }
 
 /// 0 stands for the server itself.
 fn origin(object: &Object) -> Option<String> {
-    object.origin.filter(|origin| *origin != 0).map(|origin| origin.to_string())
+    object
+        .origin
+        .filter(|origin| *origin != 0)
+        .map(|origin| origin.to_string())
 }
 
 fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Body<'a> {
     let Rows { old, new } = rows;
     let values = object.values();
     match object.action {
-        Some(b'I') => Body::Insert { relation, new: Tuple::new(values, new) },
+        Some(b'I') => Body::Insert {
+            relation,
+            new: Tuple::new(values, new),
+        },
         Some(b'U') => {
             let old_is_known = is_old_row(relation, object, old, new);
             super::fill_unchanged(old, new);
             let old = old_is_known.then_some(Tuple::new(values, old));
-            Body::Update { relation, old, new: Tuple::new(values, new) }
+            Body::Update {
+                relation,
+                old,
+                new: Tuple::new(values, new),
+            }
         }
-        _ => Body::Delete { relation, old: Tuple::new(values, old) },
+        _ => Body::Delete {
+            relation,
+            old: Tuple::new(values, old),
+        },
     }
 }
 
-/// Where the server has no old row, because the replica identity did not change, wal2json repeats the identity from the new row.
-/// pgoutput sends nothing then. Under FULL, where all columns are there, the old row is always a real one.
+/// Where the server has no old row, because the replica identity did not change, wal2json repeats
+/// the identity from the new row. pgoutput sends nothing then. Under FULL, where all columns are
+/// there, the old row is always a real one.
 fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) -> bool {
     let all = object.identity.fields.len() == relation.columns.len();
     let full = all && !relation.columns.iter().all(|column| column.key);
-    let (old, new) = (Tuple::new(object.values(), old), Tuple::new(object.values(), new));
+    let (old, new) = (
+        Tuple::new(object.values(), old),
+        Tuple::new(object.values(), new),
+    );
     object.identity.present
-        && (full || old.cells().zip(new.cells()).any(|(old, new)| old != Cell::Absent && old != new))
+        && (full
+            || old
+                .cells()
+                .zip(new.cells())
+                .any(|(old, new)| old != Cell::Absent && old != new))
 }
 
-/// Is a message that cannot be decoded a change within a transaction, so that it counts? All else in it comes after this.
+/// Is a message that cannot be decoded a change within a transaction, so that it counts? All else
+/// in it comes after this.
 fn is_change(message: &[u8]) -> bool {
     const ACTION: &[u8] = b"{\"action\":\"";
     match message.strip_prefix(ACTION) {
         Some([b'M', b'"', ..]) => {
-            let head = memchr::memmem::find(message, b"\"prefix\":").and_then(|end| message.get(..end));
+            let head =
+                memchr::memmem::find(message, b"\"prefix\":").and_then(|end| message.get(..end));
             memchr::memmem::find(head.unwrap_or(message), b"\"transactional\":true").is_some()
         }
         Some([b'I' | b'U' | b'D' | b'T', b'"', ..]) => true,

@@ -1,7 +1,8 @@
 //! One message of wal2json, format version 2: a JSON object, read without allocating.
 //!
-//! Only its form is read here. Every text is kept as a [`Piece`]: where it lies in the message or, if it had to be unescaped, in
-//! the scratch buffer. Values become the text that the server's output functions gave before wal2json turned it into JSON.
+//! Only its form is read here. Every text is kept as a [`Piece`]: where it lies in the message or,
+//! if it had to be unescaped, in the scratch buffer. Values become the text that the server's
+//! output functions gave before wal2json turned it into JSON.
 
 use super::unescape::unescape;
 use crate::event::Span;
@@ -73,7 +74,11 @@ impl Object {
     pub fn read(&mut self, message: &str) -> Result<(), serde_json::Error> {
         self.clear();
         let mut deserializer = serde_json::Deserializer::from_str(message);
-        ObjectSeed { object: self, message }.deserialize(&mut deserializer)?;
+        ObjectSeed {
+            object: self,
+            message,
+        }
+        .deserialize(&mut deserializer)?;
         deserializer.end()
     }
 
@@ -133,10 +138,15 @@ impl Object {
                 }
                 unescape(inner, &mut self.scratch).map_err(E::custom)?;
             }
-            text if text.starts_with(['{', '[']) => return Err(E::custom("a value is an object or an array")),
+            text if text.starts_with(['{', '[']) => {
+                return Err(E::custom("a value is an object or an array"));
+            }
             number => self.scratch.extend_from_slice(number.as_bytes()),
         }
-        Ok(Span::Text { start, end: self.scratch.len() })
+        Ok(Span::Text {
+            start,
+            end: self.scratch.len(),
+        })
     }
 }
 
@@ -152,7 +162,10 @@ impl LastTime {
 
 /// What stands between the quotes.
 fn string_content<E: Error>(raw: &RawValue) -> Result<&str, E> {
-    raw.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(|| E::custom("a string expected"))
+    raw.get()
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .ok_or_else(|| E::custom("a string expected"))
 }
 
 #[derive(Deserialize)]
@@ -221,13 +234,20 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
             };
             let mut fields = std::mem::take(&mut list.fields);
             fields.clear();
-            map.next_value_seed(ListSeed { object, message, fields: &mut fields })?;
+            map.next_value_seed(ListSeed {
+                object,
+                message,
+                fields: &mut fields,
+            })?;
             let list = match key {
                 ObjectKey::Columns => &mut object.columns,
                 ObjectKey::Identity => &mut object.identity,
                 _ => &mut object.primary_key,
             };
-            *list = List { present: true, fields };
+            *list = List {
+                present: true,
+                fields,
+            };
         }
         Ok(())
     }
@@ -249,7 +269,9 @@ impl Object {
             ObjectKey::Origin => self.origin = Some(number(raw)?),
             ObjectKey::Timestamp => self.time = self.last_time.parse(string_content(raw)?),
             ObjectKey::Lsn => self.lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
-            ObjectKey::NextLsn => self.next_lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
+            ObjectKey::NextLsn => {
+                self.next_lsn = Some(string_content(raw)?.parse().map_err(E::custom)?)
+            }
             ObjectKey::Transactional => self.transactional = Some(raw.get() == "true"),
             ObjectKey::Schema => self.schema = Some(self.piece(message, raw)?),
             ObjectKey::Table => self.table = Some(self.piece(message, raw)?),
@@ -262,7 +284,9 @@ impl Object {
 }
 
 fn number<N: std::str::FromStr, E: Error>(raw: &RawValue) -> Result<N, E> {
-    raw.get().parse().map_err(|_| E::custom(format_args!("{} is no number of that kind", raw.get())))
+    raw.get()
+        .parse()
+        .map_err(|_| E::custom(format_args!("{} is no number of that kind", raw.get())))
 }
 
 /// An array of columns.
@@ -288,7 +312,11 @@ impl<'de> Visitor<'de> for ListSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        let ListSeed { object, message, fields } = self;
+        let ListSeed {
+            object,
+            message,
+            fields,
+        } = self;
         while let Some(field) = sequence.next_element_seed(FieldSeed { object, message })? {
             fields.push(field);
         }
@@ -337,12 +365,19 @@ impl<'de> Visitor<'de> for FieldSeed<'_, '_> {
             _ => type_oid == BYTEA,
         };
         let value = raw_value.map_or(Ok(Span::Absent), |raw| object.value(raw, binary))?;
-        Ok(Field { name, type_name, type_oid, value })
+        Ok(Field {
+            name,
+            type_name,
+            type_oid,
+            value,
+        })
     }
 }
 
 /// An oid; wal2json writes those above 2^31 as negative numbers.
 fn type_number<E: Error>(raw: &RawValue) -> Result<u32, E> {
     let number: i64 = number(raw)?;
-    u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned)).map_err(E::custom)
+    u32::try_from(number)
+        .or_else(|_| i32::try_from(number).map(i32::cast_unsigned))
+        .map_err(E::custom)
 }

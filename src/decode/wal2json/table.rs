@@ -1,15 +1,17 @@
 //! What is known of the tables whose rows wal2json sends.
 //!
-//! It announces nothing: each row brings its columns along, an update lacks those TOASTed values that it left alone, a delete has only
-//! the replica identity and a truncate nothing at all. So a table's shape is put together from its rows, and from a [`RelationCatalog`]
-//! where a row leaves something open.
+//! It announces nothing: each row brings its columns along, an update lacks those TOASTed values
+//! that it left alone, a delete has only the replica identity and a truncate nothing at all. So a
+//! table's shape is put together from its rows, and from a [`RelationCatalog`] where a row leaves
+//! something open.
 
 use super::object::{Field, Object, Piece};
 use super::type_name;
 use crate::event::{Column, Relation, Span};
 use std::collections::HashMap;
 
-/// Tells the columns that tables have now. Asked only for tables whose shape the stream does not tell.
+/// Tells the columns that tables have now. Asked only for tables whose shape the stream does not
+/// tell.
 pub trait RelationCatalog {
     /// The columns of the table in their order; `None` if that cannot be found out.
     fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>>;
@@ -92,7 +94,13 @@ pub(super) struct Found<'a> {
 impl Tables {
     /// No table is known yet.
     pub fn new(catalog: Box<dyn RelationCatalog>) -> Tables {
-        Tables { catalog, tables: Vec::new(), by_name: HashMap::new(), last: 0, name: String::new() }
+        Tables {
+            catalog,
+            tables: Vec::new(),
+            by_name: HashMap::new(),
+            last: 0,
+            name: String::new(),
+        }
     }
 
     /// A new session begins: all tables are to be announced again.
@@ -102,12 +110,14 @@ impl Tables {
         }
     }
 
-    /// The table of the message, of the shape that the message shows, and the values for its columns in `rows`.
-    /// `None` if the columns contradict each other.
+    /// The table of the message, of the shape that the message shows, and the values for its
+    /// columns in `rows`. `None` if the columns contradict each other.
     pub fn find(&mut self, message: TableMessage<'_>, rows: &mut Rows) -> Option<Found<'_>> {
         let known = self.index(message);
         let fits = |tables: &[Table], index: usize, rows: &mut Rows| {
-            tables.get(index).is_some_and(|table| table.place(message, rows))
+            tables
+                .get(index)
+                .is_some_and(|table| table.place(message, rows))
         };
         let mut announce = None;
         let index = match known {
@@ -128,7 +138,10 @@ impl Tables {
             table.announced = true;
             announce = announce.or(Some(false));
         }
-        Some(Found { relation: &table.relation, announce })
+        Some(Found {
+            relation: &table.relation,
+            announce,
+        })
     }
 
     fn index(&mut self, message: TableMessage<'_>) -> Option<usize> {
@@ -148,29 +161,53 @@ impl Tables {
             return sent;
         }
         let catalog = self.catalog.columns(message.schema, message.table);
-        if let Some(shape) = catalog.as_ref().and_then(|catalog| completed(&sent, catalog, message.lacks)) {
+        if let Some(shape) = catalog
+            .as_ref()
+            .and_then(|catalog| completed(&sent, catalog, message.lacks))
+        {
             return shape;
         }
         match known.and_then(|index| self.tables.get(index)) {
-            Some(table) if message.lacks == Lacks::Toasted => table.reshaped(sent, catalog.as_deref()),
+            Some(table) if message.lacks == Lacks::Toasted => {
+                table.reshaped(sent, catalog.as_deref())
+            }
             _ => sent,
         }
     }
 
-    fn learn(&mut self, message: TableMessage<'_>, known: Option<usize>, shape: Vec<CatalogColumn>) -> usize {
+    fn learn(
+        &mut self,
+        message: TableMessage<'_>,
+        known: Option<usize>,
+        shape: Vec<CatalogColumn>,
+    ) -> usize {
         let index = known.unwrap_or(self.tables.len());
-        let (mut columns, toastable): (Vec<_>, Vec<_>) =
-            shape.into_iter().map(|shape| (shape.column, shape.toastable)).unzip();
+        let (mut columns, toastable): (Vec<_>, Vec<_>) = shape
+            .into_iter()
+            .map(|shape| (shape.column, shape.toastable))
+            .unzip();
         for column in &mut columns {
             column.key = message.is_key(&column.name).unwrap_or(column.key);
         }
         let (schema, table) = (message.schema.to_owned(), message.table.to_owned());
-        let relation = Relation { index, oid: 0, schema, table, replica_identity: None, columns };
-        let learned = Table { relation, toastable, announced: false };
+        let relation = Relation {
+            index,
+            oid: 0,
+            schema,
+            table,
+            replica_identity: None,
+            columns,
+        };
+        let learned = Table {
+            relation,
+            toastable,
+            announced: false,
+        };
         match self.tables.get_mut(index) {
             Some(table) => *table = learned,
             None => {
-                self.by_name.insert(format!("{}\0{}", message.schema, message.table), index);
+                self.by_name
+                    .insert(format!("{}\0{}", message.schema, message.table), index);
                 self.tables.push(learned);
             }
         }
@@ -181,11 +218,29 @@ impl Tables {
 impl Table {
     /// Puts the values where their columns are. `false` if the message does not fit this shape.
     fn place(&self, message: TableMessage<'_>, rows: &mut Rows) -> bool {
-        let Object { columns, identity, .. } = message.object;
-        let same_key = |column: &Column| message.is_key(&column.name).is_none_or(|key| key == column.key);
+        let Object {
+            columns, identity, ..
+        } = message.object;
+        let same_key = |column: &Column| {
+            message
+                .is_key(&column.name)
+                .is_none_or(|key| key == column.key)
+        };
         self.relation.columns.iter().all(same_key)
-            && self.place_fields(message, &columns.fields, message.lacks, Span::Unchanged, &mut rows.new)
-            && self.place_fields(message, &identity.fields, Lacks::Anything, Span::Absent, &mut rows.old)
+            && self.place_fields(
+                message,
+                &columns.fields,
+                message.lacks,
+                Span::Unchanged,
+                &mut rows.new,
+            )
+            && self.place_fields(
+                message,
+                &identity.fields,
+                Lacks::Anything,
+                Span::Absent,
+                &mut rows.old,
+            )
     }
 
     fn place_fields(
@@ -201,7 +256,9 @@ impl Table {
         for (column, toastable) in self.relation.columns.iter().zip(&self.toastable) {
             let span = match fields.next_if(|field| message.is_column(field, column)) {
                 Some(field) => field.value,
-                None if lacks == Lacks::Anything || (lacks == Lacks::Toasted && *toastable) => lacking,
+                None if lacks == Lacks::Anything || (lacks == Lacks::Toasted && *toastable) => {
+                    lacking
+                }
                 None => return false,
             };
             spans.push(span);
@@ -209,12 +266,19 @@ impl Table {
         fields.next().is_none()
     }
 
-    /// The `sent` columns of an update that shows another shape, and among them those of this table that it may lack because they
-    /// are unchanged TOASTed values. `catalog` are the columns of today.
-    fn reshaped(&self, sent: Vec<CatalogColumn>, catalog: Option<&[CatalogColumn]>) -> Vec<CatalogColumn> {
+    /// The `sent` columns of an update that shows another shape, and among them those of this table
+    /// that it may lack because they are unchanged TOASTed values. `catalog` are the columns of
+    /// today.
+    fn reshaped(
+        &self,
+        sent: Vec<CatalogColumn>,
+        catalog: Option<&[CatalogColumn]>,
+    ) -> Vec<CatalogColumn> {
         let mut shape = Vec::new();
         let mut sent = sent.as_slice();
-        let today = |name: &str| catalog.map(|columns| columns.iter().any(|known| known.column.name == name));
+        let today = |name: &str| {
+            catalog.map(|columns| columns.iter().any(|known| known.column.name == name))
+        };
         for (column, toastable) in self.relation.columns.iter().zip(&self.toastable) {
             if let Some(at) = sent.iter().position(|sent| sent.column.name == column.name) {
                 let (until, rest) = sent.split_at(at + 1);
@@ -225,9 +289,11 @@ impl Table {
             let today = today(&column.name);
             let renamed = match sent.split_first() {
                 Some((next, rest)) => {
-                    // ALTER TABLE adds columns at the end: one in the middle, or in place of one that is gone, has a new name.
+                    // ALTER TABLE adds columns at the end: one in the middle, or in place of one
+                    // that is gone, has a new name.
                     let new = !self.has(next) && next.column.type_oid == column.type_oid;
-                    new && today != Some(true) && (today == Some(false) || rest.iter().any(|sent| self.has(sent)))
+                    new && today != Some(true)
+                        && (today == Some(false) || rest.iter().any(|sent| self.has(sent)))
                 }
                 None => false,
             };
@@ -236,7 +302,10 @@ impl Table {
                 shape.extend_from_slice(next);
                 sent = rest;
             } else if *toastable && today != Some(false) {
-                shape.push(CatalogColumn { column: column.clone(), toastable: *toastable });
+                shape.push(CatalogColumn {
+                    column: column.clone(),
+                    toastable: *toastable,
+                });
             }
         }
         shape.extend_from_slice(sent);
@@ -244,19 +313,27 @@ impl Table {
     }
 
     fn has(&self, column: &CatalogColumn) -> bool {
-        self.relation.columns.iter().any(|known| known.name == column.column.name)
+        self.relation
+            .columns
+            .iter()
+            .any(|known| known.name == column.column.name)
     }
 }
 
 impl TableMessage<'_> {
-    /// All columns in the message, in the table's order as far as it shows: those of the new row, and among them those that only
-    /// the old row has.
+    /// All columns in the message, in the table's order as far as it shows: those of the new row,
+    /// and among them those that only the old row has.
     fn columns(&self) -> Vec<CatalogColumn> {
-        let Object { columns, identity, .. } = self.object;
+        let Object {
+            columns, identity, ..
+        } = self.object;
         let mut rest = columns.fields.as_slice();
         let mut merged = Vec::new();
         for old in &identity.fields {
-            match rest.iter().position(|new| self.text(new.name) == self.text(old.name)) {
+            match rest
+                .iter()
+                .position(|new| self.text(new.name) == self.text(old.name))
+            {
                 Some(at) => {
                     let (before, behind) = rest.split_at(at + 1);
                     merged.extend(before.iter().map(|field| self.column(field)));
@@ -271,22 +348,46 @@ impl TableMessage<'_> {
 
     fn column(&self, field: &Field) -> CatalogColumn {
         let owned = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        let type_name = field.type_name.map_or_else(String::new, |name| owned(self.text(name)));
-        let type_oid = if field.type_oid == 0 { type_name::oid(&type_name) } else { field.type_oid };
-        let column = Column { name: owned(self.text(field.name)), type_oid, type_name, type_modifier: -1, key: false };
-        CatalogColumn { toastable: may_be_toasted(&column), column }
+        let type_name = field
+            .type_name
+            .map_or_else(String::new, |name| owned(self.text(name)));
+        let type_oid = if field.type_oid == 0 {
+            type_name::oid(&type_name)
+        } else {
+            field.type_oid
+        };
+        let column = Column {
+            name: owned(self.text(field.name)),
+            type_oid,
+            type_name,
+            type_modifier: -1,
+            key: false,
+        };
+        CatalogColumn {
+            toastable: may_be_toasted(&column),
+            column,
+        }
     }
 
     fn is_column(&self, field: &Field, column: &Column) -> bool {
         self.text(field.name) == column.name.as_bytes()
             && (field.type_oid == column.type_oid || field.type_oid == 0)
-            && field.type_name.map_or(&b""[..], |name| self.text(name)) == column.type_name.as_bytes()
+            && field.type_name.map_or(&b""[..], |name| self.text(name))
+                == column.type_name.as_bytes()
     }
 
     /// Is a column part of the primary key? `None` if the message leaves that open.
     fn is_key(&self, name: &str) -> Option<bool> {
-        let contain = |fields: &[Field]| fields.iter().any(|field| self.text(field.name) == name.as_bytes());
-        let Object { primary_key, columns, .. } = self.object;
+        let contain = |fields: &[Field]| {
+            fields
+                .iter()
+                .any(|field| self.text(field.name) == name.as_bytes())
+        };
+        let Object {
+            primary_key,
+            columns,
+            ..
+        } = self.object;
         if !primary_key.present {
             return None;
         }
@@ -303,18 +404,29 @@ impl TableMessage<'_> {
     }
 }
 
-/// The catalog's columns, as far as the row can have had them: those that were `sent`, and those that it may lack.
-/// `None` if something else was sent.
-fn completed(sent: &[CatalogColumn], catalog: &[CatalogColumn], lacks: Lacks) -> Option<Vec<CatalogColumn>> {
+/// The catalog's columns, as far as the row can have had them: those that were `sent`, and those
+/// that it may lack. `None` if something else was sent.
+fn completed(
+    sent: &[CatalogColumn],
+    catalog: &[CatalogColumn],
+    lacks: Lacks,
+) -> Option<Vec<CatalogColumn>> {
     let mut sent = sent.iter().peekable();
     let mut shape = Vec::new();
     for known in catalog {
         if let Some(sent) = sent.next_if(|sent| same_column(&sent.column, &known.column)) {
             // The plugin's way to write the type, so that the next row finds the same.
             let type_name = sent.column.type_name.clone();
-            let column =
-                Column { type_name, type_oid: sent.column.type_oid, type_modifier: -1, ..known.column.clone() };
-            shape.push(CatalogColumn { column, toastable: known.toastable });
+            let column = Column {
+                type_name,
+                type_oid: sent.column.type_oid,
+                type_modifier: -1,
+                ..known.column.clone()
+            };
+            shape.push(CatalogColumn {
+                column,
+                toastable: known.toastable,
+            });
         } else if lacks == Lacks::Anything || known.toastable {
             shape.push(known.clone());
         }
@@ -322,7 +434,8 @@ fn completed(sent: &[CatalogColumn], catalog: &[CatalogColumn], lacks: Lacks) ->
     sent.next().is_none().then_some(shape)
 }
 
-/// The same name and type; where the plugin was told not to send the number of the type, by its name.
+/// The same name and type; where the plugin was told not to send the number of the type, by its
+/// name.
 fn same_column(sent: &Column, known: &Column) -> bool {
     let same_type = match sent.type_oid {
         0 => sent.type_name == known.type_name || sent.type_name.is_empty(),
@@ -331,12 +444,14 @@ fn same_column(sent: &Column, known: &Column) -> bool {
     sent.name == known.name && same_type
 }
 
-/// Could values of the column be TOASTed, as far as its type's number tells? Not those of a fixed length.
+/// Could values of the column be TOASTed, as far as its type's number tells? Not those of a fixed
+/// length.
 fn may_be_toasted(column: &Column) -> bool {
     // SELECT oid FROM pg_type WHERE typlen <> -1 AND typtype <> 'p' AND oid < 10000
     const FIXED: [u32; 41] = [
-        16, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 600, 601, 603, 628, 700, 701, 718, 774, 790, 829, 1033, 1082, 1083,
-        1114, 1184, 1186, 1266, 2202, 2203, 2204, 2205, 2206, 2950, 3220, 3734, 3769, 4089, 4096, 4191, 5069,
+        16, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 600, 601, 603, 628, 700, 701, 718, 774, 790,
+        829, 1033, 1082, 1083, 1114, 1184, 1186, 1266, 2202, 2203, 2204, 2205, 2206, 2950, 3220,
+        3734, 3769, 4089, 4096, 4191, 5069,
     ];
     !FIXED.contains(&column.type_oid)
 }

@@ -16,7 +16,13 @@ const ID: &str = r#"{"name":"id","type":"integer","typeoid":23}"#;
 
 /// A change of `public.t`. Each list is left out if it is empty.
 fn change(action: char, columns: &str, identity: &str, primary_key: &str) -> String {
-    let list = |name, list: &str| if list.is_empty() { String::new() } else { format!(r#","{name}":[{list}]"#) };
+    let list = |name, list: &str| {
+        if list.is_empty() {
+            String::new()
+        } else {
+            format!(r#","{name}":[{list}]"#)
+        }
+    };
     format!(
         r#"{{"action":"{action}","xid":742,"timestamp":"2000-01-01 00:00:01+00","lsn":"0/210","schema":"public","table":"t"{}{}{}}}"#,
         list("columns", columns),
@@ -49,7 +55,8 @@ fn decode(decoder: &mut Decoder, message: &str) -> Vec<String> {
     events(decoder, None, message.as_bytes()).unwrap()
 }
 
-/// Decodes messages in a transaction and returns what the last one tells, without what all events of it have in common.
+/// Decodes messages in a transaction and returns what the last one tells, without what all events
+/// of it have in common.
 fn last(messages: &[String]) -> Vec<String> {
     last_of(&mut decoder(), messages)
 }
@@ -61,13 +68,26 @@ fn last_of(decoder: &mut Decoder, messages: &[String]) -> Vec<String> {
         events = decode(decoder, message);
     }
     let head = format!("0/210 {WITHIN} ");
-    events.into_iter().map(|event| event.strip_prefix(&head).map_or(event.clone(), str::to_owned)).collect()
+    events
+        .into_iter()
+        .map(|event| {
+            event
+                .strip_prefix(&head)
+                .map_or(event.clone(), str::to_owned)
+        })
+        .collect()
 }
 
 /// The one value of an inserted row.
 fn value(type_name: &str, type_oid: i64, value: &str) -> String {
     let events = last(&[change('I', &typed(type_name, type_oid, value), "", "")]);
-    events.last().unwrap().rsplit_once("public.t ").unwrap().1.to_owned()
+    events
+        .last()
+        .unwrap()
+        .rsplit_once("public.t ")
+        .unwrap()
+        .1
+        .to_owned()
 }
 
 #[test]
@@ -83,13 +103,27 @@ fn transactions_are_told_as_by_pgoutput() {
             format!("0/210 {WITHIN} 0 insert public.t ('1')")
         ]
     );
-    assert_eq!(decode(&mut decoder, &insert), [format!("0/210 {WITHIN} 1 insert public.t ('1')")]);
+    assert_eq!(
+        decode(&mut decoder, &insert),
+        [format!("0/210 {WITHIN} 1 insert public.t ('1')")]
+    );
     let truncate = r#"{"action":"T","xid":742,"lsn":"0/220","schema":"public","table":"t"}"#;
-    assert_eq!(decode(&mut decoder, truncate), [format!("0/220 {WITHIN} 2 truncate public.t None None")]);
+    assert_eq!(
+        decode(&mut decoder, truncate),
+        [format!("0/220 {WITHIN} 2 truncate public.t None None")]
+    );
     let commit = events(&mut decoder, Some(Lsn(0x330)), COMMIT.as_bytes()).unwrap();
-    assert_eq!(commit, [format!("0/300 {WITHIN} - Commit {{ end_lsn: Some(Lsn(816)) }}")]);
+    assert_eq!(
+        commit,
+        [format!(
+            "0/300 {WITHIN} - Commit {{ end_lsn: Some(Lsn(816)) }}"
+        )]
+    );
     decode(&mut decoder, BEGIN);
-    assert_eq!(decode(&mut decoder, &insert), [format!("0/210 {WITHIN} 0 insert public.t ('1')")]);
+    assert_eq!(
+        decode(&mut decoder, &insert),
+        [format!("0/210 {WITHIN} 0 insert public.t ('1')")]
+    );
 }
 
 #[test]
@@ -103,15 +137,26 @@ fn origins_are_numbers_and_0_is_none() {
 #[test]
 fn what_the_plugin_was_told_not_to_send_is_absent() {
     let mut decoder = decoder();
-    assert_eq!(decode(&mut decoder, r#"{"action":"B"}"#), ["- - open - Begin"]);
-    let insert =
-        r#"{"action":"I","table":"t","columns":[{"name":"id","type":"integer","value":1},{"name":"v","value":"x"}]}"#;
+    assert_eq!(
+        decode(&mut decoder, r#"{"action":"B"}"#),
+        ["- - open - Begin"]
+    );
+    let insert = r#"{"action":"I","table":"t","columns":[{"name":"id","type":"integer","value":1},{"name":"v","value":"x"}]}"#;
     assert_eq!(
         decode(&mut decoder, insert),
-        ["- - open - relation changed #0 .t 0 (id 23:integer:-1, v 0::-1)", "- - open 0 insert .t ('1', 'x')"]
+        [
+            "- - open - relation changed #0 .t 0 (id 23:integer:-1, v 0::-1)",
+            "- - open 0 insert .t ('1', 'x')"
+        ]
     );
-    assert_eq!(decode(&mut decoder, insert), ["- - open 1 insert .t ('1', 'x')"]);
-    assert_eq!(decode(&mut decoder, r#"{"action":"C"}"#), ["- - open - Commit { end_lsn: None }"]);
+    assert_eq!(
+        decode(&mut decoder, insert),
+        ["- - open 1 insert .t ('1', 'x')"]
+    );
+    assert_eq!(
+        decode(&mut decoder, r#"{"action":"C"}"#),
+        ["- - open - Commit { end_lsn: None }"]
+    );
     // The position that the connection knows stands in.
     let row = events(&mut decoder, Some(Lsn(0x210)), insert.as_bytes()).unwrap();
     assert_eq!(row, ["0/210 - - insert .t ('1', 'x')"]);
@@ -121,8 +166,16 @@ fn what_the_plugin_was_told_not_to_send_is_absent() {
 fn changes_without_begin_and_commit_have_no_number() {
     let mut decoder = decoder();
     let events = decode(&mut decoder, &change('I', &id("1"), "", ""));
-    assert_eq!(events.last().unwrap(), "0/210 742 commit - at 1000000 - insert public.t ('1')");
-    assert_eq!(decode(&mut decoder, COMMIT), [format!("0/300 {WITHIN} - Commit {{ end_lsn: Some(Lsn(816)) }}")]);
+    assert_eq!(
+        events.last().unwrap(),
+        "0/210 742 commit - at 1000000 - insert public.t ('1')"
+    );
+    assert_eq!(
+        decode(&mut decoder, COMMIT),
+        [format!(
+            "0/300 {WITHIN} - Commit {{ end_lsn: Some(Lsn(816)) }}"
+        )]
+    );
 }
 
 #[test]
@@ -130,25 +183,40 @@ fn messages_stand_in_their_transaction_or_in_none() {
     let mut decoder = decoder();
     decode(&mut decoder, BEGIN);
     let within = r#"{"action":"M","xid":742,"lsn":"0/210","transactional":true,"prefix":"a\"b","content":"x\ny"}"#;
-    assert_eq!(decode(&mut decoder, within), [format!("0/210 {WITHIN} 0 message true a\\\"b x\\ny")]);
+    assert_eq!(
+        decode(&mut decoder, within),
+        [format!("0/210 {WITHIN} 0 message true a\\\"b x\\ny")]
+    );
     let alone = r#"{"action":"M","xid":null,"timestamp":null,"origin":null,"lsn":"0/220","transactional":false,"prefix":"","content":""}"#;
     assert_eq!(decode(&mut decoder, alone), ["0/220 - - message false  "]);
-    assert_eq!(decode(&mut decoder, within), [format!("0/210 {WITHIN} 1 message true a\\\"b x\\ny")]);
+    assert_eq!(
+        decode(&mut decoder, within),
+        [format!("0/210 {WITHIN} 1 message true a\\\"b x\\ny")]
+    );
 }
 
 #[test]
 fn values_become_the_servers_text_again() {
     assert_eq!(value("integer", 23, "-2147483648"), "('-2147483648')");
-    assert_eq!(value("numeric", 1700, "100000000000000000000.500"), "('100000000000000000000.500')");
+    assert_eq!(
+        value("numeric", 1700, "100000000000000000000.500"),
+        "('100000000000000000000.500')"
+    );
     assert_eq!(value("double precision", 701, "1e-307"), "('1e-307')");
     assert_eq!(value("numeric", 1700, "null"), "(null)");
     assert_eq!(value("numeric", 1700, r#""NaN""#), "('NaN')");
     assert_eq!(value("boolean", 16, "true"), "('t')");
     assert_eq!(value("boolean", 16, "false"), "('f')");
-    assert_eq!(value("text", 25, r#""a\"b\\c\n\u0001\u00e9""#), r#"('a\"b\\c\n\x01\xc3\xa9')"#);
+    assert_eq!(
+        value("text", 25, r#""a\"b\\c\n\u0001\u00e9""#),
+        r#"('a\"b\\c\n\x01\xc3\xa9')"#
+    );
     assert_eq!(value("text", 25, r#""""#), "('')");
     assert_eq!(value("text", 25, r#""\u006eull""#), "('null')");
-    assert_eq!(value("jsonb", 3802, r#""{\"a\": [1, 2.50]}""#), r#"('{\"a\": [1, 2.50]}')"#);
+    assert_eq!(
+        value("jsonb", 3802, r#""{\"a\": [1, 2.50]}""#),
+        r#"('{\"a\": [1, 2.50]}')"#
+    );
 }
 
 #[test]
@@ -166,8 +234,16 @@ fn bytea_gets_its_prefix_back() {
 
 #[test]
 fn large_type_numbers_are_written_negative() {
-    let events = last(&[change('I', &typed("public.mood", -1_294_967_296, r#""ok""#), "", "")]);
-    assert_eq!(events[0], "- relation changed #0 public.t 0 (v 3000000000:public.mood:-1)");
+    let events = last(&[change(
+        'I',
+        &typed("public.mood", -1_294_967_296, r#""ok""#),
+        "",
+        "",
+    )]);
+    assert_eq!(
+        events[0],
+        "- relation changed #0 public.t 0 (v 3000000000:public.mood:-1)"
+    );
     assert!(last(&[change('I', &typed("x", 1 << 40, "1"), "", "")])[0].contains("undecodable"));
 }
 
@@ -175,14 +251,28 @@ fn large_type_numbers_are_written_negative() {
 fn an_identity_that_only_repeats_the_new_row_is_no_old_row() {
     let insert = change('I', &columns(&[id("1"), text("name", r#""Ada""#)]), "", ID);
     let update = |new: &str, identity: &[String]| {
-        let update = change('U', &columns(&[id(new), text("name", r#""Grace""#)]), &columns(identity), ID);
+        let update = change(
+            'U',
+            &columns(&[id(new), text("name", r#""Grace""#)]),
+            &columns(identity),
+            ID,
+        );
         last(&[insert.clone(), update])
     };
-    assert_eq!(update("1", &[id("1")]), ["1 update public.t ('1', 'Grace')"]);
-    assert_eq!(update("2", &[id("1")]), ["1 update public.t ('1', absent) -> ('2', 'Grace')"]);
+    assert_eq!(
+        update("1", &[id("1")]),
+        ["1 update public.t ('1', 'Grace')"]
+    );
+    assert_eq!(
+        update("2", &[id("1")]),
+        ["1 update public.t ('1', absent) -> ('2', 'Grace')"]
+    );
     // Under REPLICA IDENTITY FULL all columns are there, also if nothing changed.
     let full = [id("1"), text("name", r#""Grace""#)];
-    assert_eq!(update("1", &full), ["1 update public.t ('1', 'Grace') -> ('1', 'Grace')"]);
+    assert_eq!(
+        update("1", &full),
+        ["1 update public.t ('1', 'Grace') -> ('1', 'Grace')"]
+    );
     assert_eq!(update("1", &[]), ["1 update public.t ('1', 'Grace')"]);
 }
 
@@ -191,10 +281,18 @@ fn unchanged_toast_is_what_an_update_lacks() {
     let whole = columns(&[id("1"), text("name", r#""Ada""#), text("bio", r#""long""#)]);
     let insert = change('I', &whole, "", ID);
     let lacking = |identity: &[String]| {
-        let update = change('U', &columns(&[id("1"), text("name", r#""Grace""#)]), &columns(identity), ID);
+        let update = change(
+            'U',
+            &columns(&[id("1"), text("name", r#""Grace""#)]),
+            &columns(identity),
+            ID,
+        );
         last(&[insert.clone(), update])
     };
-    assert_eq!(lacking(&[id("1")]), ["1 update public.t ('1', 'Grace', unchanged)"]);
+    assert_eq!(
+        lacking(&[id("1")]),
+        ["1 update public.t ('1', 'Grace', unchanged)"]
+    );
     assert_eq!(
         lacking(&[id("1"), text("name", r#""Ada""#), text("bio", r#""long""#)]),
         ["1 update public.t ('1', 'Ada', 'long') -> ('1', 'Grace', 'long')"]
@@ -202,9 +300,17 @@ fn unchanged_toast_is_what_an_update_lacks() {
     // The key itself may be TOASTed: the old row has it.
     let key = r#"{"name":"bio","type":"text","typeoid":25}"#;
     let insert = change('I', &whole, "", key);
-    let update = change('U', &columns(&[id("2"), text("name", r#""Ada""#)]), &text("bio", r#""long""#), "");
+    let update = change(
+        'U',
+        &columns(&[id("2"), text("name", r#""Ada""#)]),
+        &text("bio", r#""long""#),
+        "",
+    );
     let events = last(&[insert, update]);
-    assert_eq!(events, ["1 update public.t (absent, absent, 'long') -> ('2', 'Ada', 'long')"]);
+    assert_eq!(
+        events,
+        ["1 update public.t (absent, absent, 'long') -> ('2', 'Ada', 'long')"]
+    );
 }
 
 #[test]
@@ -213,7 +319,10 @@ fn a_column_of_fixed_length_that_is_missing_was_dropped() {
     let update = change('U', &text("name", r#""Grace""#), "", "");
     assert_eq!(
         last(&[insert, update]),
-        ["- relation changed #0 public.t 0 (name 25:text:-1)", "1 update public.t ('Grace')"]
+        [
+            "- relation changed #0 public.t 0 (name 25:text:-1)",
+            "1 update public.t ('Grace')"
+        ]
     );
 }
 
@@ -225,41 +334,79 @@ fn other_columns_make_another_shape() {
     assert_eq!(
         of(change('I', &added, "", ID)),
         [
-            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, v 23:integer:-1)",
+            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, v \
+             23:integer:-1)",
             "1 insert public.t ('1', 'Ada', '7')"
         ]
     );
     // A new column behind those that are known, while a TOASTed value is missing.
     assert_eq!(
-        of(change('U', &columns(&[id("1"), typed("integer", 23, "7")]), &id("1"), ID)),
+        of(change(
+            'U',
+            &columns(&[id("1"), typed("integer", 23, "7")]),
+            &id("1"),
+            ID
+        )),
         [
-            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, v 23:integer:-1)",
+            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, v \
+             23:integer:-1)",
             "1 update public.t ('1', unchanged, '7')"
         ]
     );
     // Renamed, retyped, no longer the key.
     assert_eq!(
-        of(change('I', &columns(&[id("1"), text("title", r#""Ada""#)]), "", ID))[0],
+        of(change(
+            'I',
+            &columns(&[id("1"), text("title", r#""Ada""#)]),
+            "",
+            ID
+        ))[0],
         "- relation changed #0 public.t 0 (id* 23:integer:-1, title 25:text:-1)"
     );
     let name = r#"{"name":"name","type":"character varying(5)","typeoid":1043,"value":"x"}"#;
     assert_eq!(
-        of(change('U', &columns(&[id("1"), name.to_owned()]), &id("1"), ID))[0],
+        of(change(
+            'U',
+            &columns(&[id("1"), name.to_owned()]),
+            &id("1"),
+            ID
+        ))[0],
         "- relation changed #0 public.t 0 (id* 23:integer:-1, name 1043:character varying(5):-1)"
     );
     let no_key = change('I', &columns(&[id("1"), text("name", "null")]), "", ID).replace(ID, "");
-    assert_eq!(of(no_key)[0], "- relation changed #0 public.t 0 (id 23:integer:-1, name 25:text:-1)");
+    assert_eq!(
+        of(no_key)[0],
+        "- relation changed #0 public.t 0 (id 23:integer:-1, name 25:text:-1)"
+    );
 }
 
 #[test]
 fn a_renamed_column_is_no_unchanged_one() {
     let n = |name: &str| format!(r#"{{"name":"{name}","type":"integer","typeoid":23,"value":5}}"#);
-    let whole = [id("1"), text("name", r#""Ada""#), text("bio", r#""long""#), n("n")];
+    let whole = [
+        id("1"),
+        text("name", r#""Ada""#),
+        text("bio", r#""long""#),
+        n("n"),
+    ];
     let insert = change('I', &columns(&whole), "", ID);
     // name is called title now, and bio did not change.
-    let update = change('U', &columns(&[id("1"), text("title", r#""Dr""#), n("n")]), &id("1"), ID);
-    assert_eq!(last(&[insert.clone(), update])[1], "1 update public.t ('1', 'Dr', unchanged, '5')");
-    let update = change('U', &columns(&[id("1"), text("title", r#""Dr""#), n("m")]), &id("1"), ID);
+    let update = change(
+        'U',
+        &columns(&[id("1"), text("title", r#""Dr""#), n("n")]),
+        &id("1"),
+        ID,
+    );
+    assert_eq!(
+        last(&[insert.clone(), update])[1],
+        "1 update public.t ('1', 'Dr', unchanged, '5')"
+    );
+    let update = change(
+        'U',
+        &columns(&[id("1"), text("title", r#""Dr""#), n("m")]),
+        &id("1"),
+        ID,
+    );
     assert_eq!(
         last(&[insert, update])[0].split_once('(').unwrap().1,
         "id* 23:integer:-1, name 25:text:-1, \
@@ -268,18 +415,35 @@ fn a_renamed_column_is_no_unchanged_one() {
     // In the catalog there is bio, but no more name: title is name, not another.
     let whole = [id("1"), text("old", "null"), n("n"), text("bio", "null")];
     let insert = change('I', &columns(&whole), "", ID);
-    let update = change('U', &columns(&[id("1"), text("new", r#""x""#)]), &id("1"), ID);
+    let update = change(
+        'U',
+        &columns(&[id("1"), text("new", r#""x""#)]),
+        &id("1"),
+        ID,
+    );
     let mut decoder = Decoder::wal2json(Box::new(OneTable(std::rc::Rc::default())));
-    assert_eq!(last_of(&mut decoder, &[insert, update])[1], "1 update public.t ('1', 'x', unchanged)");
+    assert_eq!(
+        last_of(&mut decoder, &[insert, update])[1],
+        "1 update public.t ('1', 'x', unchanged)"
+    );
 }
 
 #[test]
 fn a_delete_has_but_the_identity() {
     let insert = change('I', &columns(&[id("1"), text("name", r#""Ada""#)]), "", ID);
     let delete = change('D', "", &id("1"), ID);
-    assert_eq!(last(&[insert, delete.clone()]), ["1 delete public.t ('1', absent)"]);
+    assert_eq!(
+        last(&[insert, delete.clone()]),
+        ["1 delete public.t ('1', absent)"]
+    );
     // What the table has besides shows later.
-    assert_eq!(last(&[delete]), ["- relation changed #0 public.t 0 (id* 23:integer:-1)", "0 delete public.t ('1')"]);
+    assert_eq!(
+        last(&[delete]),
+        [
+            "- relation changed #0 public.t 0 (id* 23:integer:-1)",
+            "0 delete public.t ('1')"
+        ]
+    );
 }
 
 #[test]
@@ -289,7 +453,11 @@ fn tables_are_told_apart_and_keep_their_index() {
     let other = insert.replace("\"t\"", r#""o\"t""#);
     let elsewhere = insert.replace("public", "other");
     decode(&mut decoder, BEGIN);
-    for (message, index) in [(&insert, "#0 public.t"), (&other, "#1 public.o\"t"), (&elsewhere, "#2 other.t")] {
+    for (message, index) in [
+        (&insert, "#0 public.t"),
+        (&other, "#1 public.o\"t"),
+        (&elsewhere, "#2 other.t"),
+    ] {
         assert!(decode(&mut decoder, message)[0].contains(&format!("relation changed {index} ")));
     }
     assert_eq!(decode(&mut decoder, &other).len(), 1);
@@ -329,18 +497,36 @@ impl RelationCatalog for OneTable {
 
 #[test]
 fn the_catalog_tells_what_a_first_row_lacks() {
-    let shape =
-        "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, n 23:integer:-1, bio 25:text:-1)";
+    let shape = "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, n \
+                 23:integer:-1, bio 25:text:-1)";
     let n = r#"{"name":"n","type":"integer","typeoid":23,"value":5}"#.to_owned();
     let asked = std::rc::Rc::default();
-    let ask =
-        |messages: &[String]| last_of(&mut Decoder::wal2json(Box::new(OneTable(std::rc::Rc::clone(&asked)))), messages);
+    let ask = |messages: &[String]| {
+        last_of(
+            &mut Decoder::wal2json(Box::new(OneTable(std::rc::Rc::clone(&asked)))),
+            messages,
+        )
+    };
     let update = change('U', &columns(&[id("1"), n.clone()]), &id("1"), ID);
-    assert_eq!(ask(std::slice::from_ref(&update)), [shape, "0 update public.t ('1', unchanged, '5', unchanged)"]);
-    assert_eq!(ask(&[change('D', "", &id("1"), ID)]), [shape, "0 delete public.t ('1', absent, absent, absent)"]);
-    assert_eq!(ask(&[change('T', "", "", "")]), [shape, "0 truncate public.t None None"]);
+    assert_eq!(
+        ask(std::slice::from_ref(&update)),
+        [shape, "0 update public.t ('1', unchanged, '5', unchanged)"]
+    );
+    assert_eq!(
+        ask(&[change('D', "", &id("1"), ID)]),
+        [shape, "0 delete public.t ('1', absent, absent, absent)"]
+    );
+    assert_eq!(
+        ask(&[change('T', "", "", "")]),
+        [shape, "0 truncate public.t None None"]
+    );
     // The row is older than the column n.
-    let older = change('U', &columns(&[id("1"), text("name", "null")]), &id("1"), ID);
+    let older = change(
+        'U',
+        &columns(&[id("1"), text("name", "null")]),
+        &id("1"),
+        ID,
+    );
     assert_eq!(
         ask(&[older]),
         [
@@ -349,12 +535,24 @@ fn the_catalog_tells_what_a_first_row_lacks() {
         ]
     );
     // A column that the catalog does not know.
-    let other = change('U', &columns(&[id("1"), text("gone", "null")]), &id("1"), ID);
-    assert_eq!(ask(&[other])[0], "- relation changed #0 public.t 0 (id* 23:integer:-1, gone 25:text:-1)");
+    let other = change(
+        'U',
+        &columns(&[id("1"), text("gone", "null")]),
+        &id("1"),
+        ID,
+    );
+    assert_eq!(
+        ask(&[other])[0],
+        "- relation changed #0 public.t 0 (id* 23:integer:-1, gone 25:text:-1)"
+    );
     assert_eq!(asked.replace(0), 5);
     // Whole rows need no catalog, and it is asked only once.
-    let ask =
-        |messages: &[String]| last_of(&mut Decoder::wal2json(Box::new(OneTable(std::rc::Rc::clone(&asked)))), messages);
+    let ask = |messages: &[String]| {
+        last_of(
+            &mut Decoder::wal2json(Box::new(OneTable(std::rc::Rc::clone(&asked)))),
+            messages,
+        )
+    };
     ask(&[change('I', &id("1"), "", ID)]);
     assert_eq!(asked.get(), 0);
     ask(&[update.clone(), update]);
@@ -367,10 +565,21 @@ fn what_cannot_be_read_is_passed_on_and_counted() {
     decode(&mut decoder, BEGIN);
     decode(&mut decoder, &change('I', &id("1"), "", ID));
     // The plugin does not escape a type's name in quotes.
-    let raw = change('I', &typed(r#""Odd Schema".mood"#, 16_400, r#""ok""#), "", "").replace(r#"""Odd"#, r#""Odd"#);
+    let raw = change(
+        'I',
+        &typed(r#""Odd Schema".mood"#, 16_400, r#""ok""#),
+        "",
+        "",
+    )
+    .replace(r#"""Odd"#, r#""Odd"#);
     let event = decode(&mut decoder, &raw).remove(0);
-    assert!(event.starts_with(&format!("- {WITHIN} 1 undecodable ")), "{event}");
-    let message = |flag: &str| format!(r#"{{"action":"M","xid":1,"transactional":{flag},"prefix":"p","content":"x"#);
+    assert!(
+        event.starts_with(&format!("- {WITHIN} 1 undecodable ")),
+        "{event}"
+    );
+    let message = |flag: &str| {
+        format!(r#"{{"action":"M","xid":1,"transactional":{flag},"prefix":"p","content":"x"#)
+    };
     for (message, seq) in [
         (message("true") + "\u{1}\"}", "2"),
         (message("false") + "\",\"transactional\":true\u{1}", "-"),
@@ -391,35 +600,76 @@ fn what_cannot_be_read_is_passed_on_and_counted() {
         (change('I', &text("a", r#""\ud800""#), "", ""), "9"),
         (change('I', &text("a", "\"\u{1}\""), "", ""), "10"),
         (change('I', &id("1"), "", "") + "{}", "11"),
-        (change('I', &id("1"), "", "").replace("0/210", "0-210"), "12"),
+        (
+            change('I', &id("1"), "", "").replace("0/210", "0-210"),
+            "12",
+        ),
         (change('I', &id("1"), "", "").replace("742", "-1"), "13"),
     ] {
         let events = decode(&mut decoder, &message);
         assert_eq!(events.len(), 1, "{message}");
-        assert!(events[0].starts_with(&format!("- {WITHIN} {seq} undecodable ")), "{message}: {}", events[0]);
-        assert!(events[0].ends_with(&message.as_bytes().escape_ascii().to_string()), "{}", events[0]);
+        assert!(
+            events[0].starts_with(&format!("- {WITHIN} {seq} undecodable ")),
+            "{message}: {}",
+            events[0]
+        );
+        assert!(
+            events[0].ends_with(&message.as_bytes().escape_ascii().to_string()),
+            "{}",
+            events[0]
+        );
     }
     let bytes = change('I', &text("a", "\"?\""), "", "").into_bytes();
-    let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == b'?' { 0xE9 } else { byte }).collect();
+    let bytes: Vec<u8> = bytes
+        .into_iter()
+        .map(|byte| if byte == b'?' { 0xE9 } else { byte })
+        .collect();
     let events = events(&mut decoder, Some(Lsn(0x250)), &bytes).unwrap();
-    assert!(events[0].starts_with(&format!("0/250 {WITHIN} 14 undecodable it is not UTF-8: ")), "{events:?}");
-    assert_eq!(decode(&mut decoder, &change('I', &id("1"), "", ID)).len(), 1);
+    assert!(
+        events[0].starts_with(&format!("0/250 {WITHIN} 14 undecodable it is not UTF-8: ")),
+        "{events:?}"
+    );
+    assert_eq!(
+        decode(&mut decoder, &change('I', &id("1"), "", ID)).len(),
+        1
+    );
 }
 
 #[test]
 fn cut_anywhere_it_is_undecodable() {
-    let message = change('U', &columns(&[id("1"), text("name", r#""A\u0064a""#)]), &id("1"), ID);
+    let message = change(
+        'U',
+        &columns(&[id("1"), text("name", r#""A\u0064a""#)]),
+        &id("1"),
+        ID,
+    );
     for length in 0..message.len() {
         let events = decode(&mut decoder(), &message[..length]);
-        assert!(events.len() == 1 && events[0].contains("undecodable"), "{events:?}");
+        assert!(
+            events.len() == 1 && events[0].contains("undecodable"),
+            "{events:?}"
+        );
     }
 }
 
 #[test]
 fn columns_that_contradict_each_other_are_undecodable() {
-    let twice = change('U', &columns(&[id("1"), id("2")]), &columns(&[id("1"), id("2"), id("3")]), "");
+    let twice = change(
+        'U',
+        &columns(&[id("1"), id("2")]),
+        &columns(&[id("1"), id("2"), id("3")]),
+        "",
+    );
     let events = last(&[twice]);
-    assert!(events.len() == 2 || events[0].contains("undecodable"), "{events:?}");
-    let types_differ = change('U', &id("1"), r#"{"name":"id","type":"text","typeoid":25,"value":"x"}"#, "");
+    assert!(
+        events.len() == 2 || events[0].contains("undecodable"),
+        "{events:?}"
+    );
+    let types_differ = change(
+        'U',
+        &id("1"),
+        r#"{"name":"id","type":"text","typeoid":25,"value":"x"}"#,
+        "",
+    );
     assert!(last(&[types_differ])[0].contains("undecodable its columns contradict each other"));
 }

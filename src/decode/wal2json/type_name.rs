@@ -2,7 +2,8 @@
 
 use postgres::types::{Kind, Type};
 
-/// The oid of a built-in type, as of `character varying(30)[]`; 0 for all others. For captures without `include-type-oids`.
+/// The oid of a built-in type, as of `character varying(30)[]`; 0 for all others. For captures
+/// without `include-type-oids`.
 pub(super) fn oid(name: &str) -> u32 {
     match name.strip_suffix("[]") {
         Some(element) => {
@@ -21,12 +22,16 @@ pub(super) fn oid(name: &str) -> u32 {
 /// The first one that fits among the numbers of built-in types that never change.
 fn built_in(fits: impl Fn(&Type) -> bool) -> u32 {
     const FIRST_UNPINNED: u32 = 12_000;
-    (1..FIRST_UNPINNED).find(|oid| Type::from_oid(*oid).is_some_and(|candidate| fits(&candidate))).unwrap_or(0)
+    (1..FIRST_UNPINNED)
+        .find(|oid| Type::from_oid(*oid).is_some_and(|candidate| fits(&candidate)))
+        .unwrap_or(0)
 }
 
 /// `timestamp(3) with time zone` to `timestamp with time zone`.
 fn without_modifier(name: &str) -> String {
-    let parts = name.split_once('(').and_then(|(begin, rest)| Some((begin, rest.split_once(')')?.1)));
+    let parts = name
+        .split_once('(')
+        .and_then(|(begin, rest)| Some((begin, rest.split_once(')')?.1)));
     parts.map_or_else(|| name.to_owned(), |(begin, end)| format!("{begin}{end}"))
 }
 

@@ -1,6 +1,7 @@
 //! The text that a JSON string stands for.
 
-/// Appends what the inner part of a JSON string stands for. Fails on NUL, which no text of PostgreSQL holds, and on half a surrogate pair.
+/// Appends what the inner part of a JSON string stands for. Fails on NUL, which no text of
+/// PostgreSQL holds, and on half a surrogate pair.
 ///
 /// `serde_json` does this too, but only into a buffer of its own, anew for each message.
 pub(super) fn unescape(inner: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -31,7 +32,8 @@ pub(super) fn unescape(inner: &str, out: &mut Vec<u8>) -> Result<(), &'static st
     Ok(())
 }
 
-/// Reads the digits behind `\u` and, after the first half of a surrogate pair, also the second half.
+/// Reads the digits behind `\u` and, after the first half of a surrogate pair, also the second
+/// half.
 fn code_point(digits: &str) -> Result<(char, &str), &'static str> {
     const HALF: &str = "half a surrogate pair in a string";
     let (first, rest) = hexadecimal(digits)?;
@@ -50,8 +52,12 @@ fn code_point(digits: &str) -> Result<(char, &str), &'static str> {
 }
 
 fn hexadecimal(digits: &str) -> Result<(u32, &str), &'static str> {
-    let (digits, rest) = digits.split_at_checked(4).ok_or("unknown escape in a string")?;
-    let number = digits.bytes().try_fold(0, |number, digit| Some(number << 4 | char::from(digit).to_digit(16)?));
+    let (digits, rest) = digits
+        .split_at_checked(4)
+        .ok_or("unknown escape in a string")?;
+    let number = digits.bytes().try_fold(0, |number, digit| {
+        Some(number << 4 | char::from(digit).to_digit(16)?)
+    });
     Ok((number.ok_or("unknown escape in a string")?, rest))
 }
 
@@ -67,17 +73,32 @@ mod tests {
 
     #[test]
     fn all_escapes_of_json() {
-        assert_eq!(unescaped(r#"a\"b\\c\/d\b\f\n\r\te"#).unwrap(), "a\"b\\c/d\u{8}\u{c}\n\r\te");
-        assert_eq!(unescaped(r"\u0041\u00e9\u20AC\ud83d\ude00!").unwrap(), "Aé€😀!");
+        assert_eq!(
+            unescaped(r#"a\"b\\c\/d\b\f\n\r\te"#).unwrap(),
+            "a\"b\\c/d\u{8}\u{c}\n\r\te"
+        );
+        assert_eq!(
+            unescaped(r"\u0041\u00e9\u20AC\ud83d\ude00!").unwrap(),
+            "Aé€😀!"
+        );
         assert_eq!(unescaped("").unwrap(), "");
         assert_eq!(unescaped("ü😀").unwrap(), "ü😀");
     }
 
     #[test]
     fn what_is_no_text_is_refused() {
-        for inner in
-            [r"\u0000", r"\ud83d", r"\ud83dx", r"\ud83d\u0041", r"\ude00", r"\u12", r"\u+123", r"\x", r"\", r"\u12é"]
-        {
+        for inner in [
+            r"\u0000",
+            r"\ud83d",
+            r"\ud83dx",
+            r"\ud83d\u0041",
+            r"\ude00",
+            r"\u12",
+            r"\u+123",
+            r"\x",
+            r"\",
+            r"\u12é",
+        ] {
             assert!(unescaped(inner).is_err(), "{inner}");
         }
     }

@@ -62,7 +62,8 @@ pub(super) fn write_time(key: &str, time: Option<PgTime>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `,"key":"text"`, or `,"key_base64":"..."` if the bytes are not UTF-8. Here `key` is the bare name.
+/// Appends `,"key":"text"`, or `,"key_base64":"..."` if the bytes are not UTF-8. Here `key` is the
+/// bare name.
 pub(super) fn write_bytes(key: &str, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(key.as_bytes());

@@ -4,8 +4,9 @@ use crate::support::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -115,12 +116,21 @@ impl Fixture {
     /// A conninfo string for a role over TCP; `{}` in `more` stands for the directory of the files.
     pub fn conninfo(&self, role: &str, more: &str) -> String {
         let more = more.replace("{}", self.files.path().to_str().unwrap());
-        format!("host=localhost port={} dbname=postgres user={role} {more}", self.server.port())
+        format!(
+            "host=localhost port={} dbname=postgres user={role} {more}",
+            self.server.port()
+        )
     }
 
     /// A conninfo string with the password of the role.
     pub fn with_password(&self, role: &str, more: &str) -> String {
-        self.conninfo(role, &format!("password='{}' {more}", PASSWORD.replace('\\', "\\\\").replace('\'', "\\'")))
+        self.conninfo(
+            role,
+            &format!(
+                "password='{}' {more}",
+                PASSWORD.replace('\\', "\\\\").replace('\'', "\\'")
+            ),
+        )
     }
 }
 
@@ -138,31 +148,60 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
-        Authority { issuer: Issuer::new(params, key), pem }
+        Authority {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
     }
 
     /// A certificate and its key.
     fn sign(&self, names: &[&str], common_name: &str, serial: u64) -> (String, String) {
-        let mut params =
-            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
+        let mut params = CertificateParams::new(
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         params.serial_number = Some(SerialNumber::from(serial));
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        (
+            params.signed_by(&key, &self.issuer).unwrap().pem(),
+            key.serialize_pem(),
+        )
     }
 
     /// The same without extensions, as version 1 of certificates has none.
     pub fn sign_version_1(&self, common_name: &str) -> (String, String) {
         let (pem, key) = self.sign(&[], common_name, 1);
-        let mut certificate = Certificate::from_der(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+        let mut certificate =
+            Certificate::from_der(&CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+                .unwrap();
         certificate.tbs_certificate.version = Version::V1;
         certificate.tbs_certificate.extensions = None;
-        let signature = self.issuer.key().sign(&certificate.tbs_certificate.to_der().unwrap()).unwrap();
+        let signature = self
+            .issuer
+            .key()
+            .sign(&certificate.tbs_certificate.to_der().unwrap())
+            .unwrap();
         certificate.signature = BitString::from_bytes(&signature).unwrap();
         let text = STANDARD.encode(certificate.to_der().unwrap());
-        let lines: String = text.as_bytes().chunks(64).map(|line| format!("{}\n", line.escape_ascii())).collect();
-        (format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"), key)
+        let lines: String = text
+            .as_bytes()
+            .chunks(64)
+            .map(|line| format!("{}\n", line.escape_ascii()))
+            .collect();
+        (
+            format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"),
+            key,
+        )
     }
 
     fn revoke(&self, serial: u64) -> String {
@@ -186,8 +225,14 @@ impl Authority {
 /// Opens both connections, the one for SQL and the one for replication.
 pub fn open_both(conninfo: &str) -> [Result<()>; 2] {
     let settings = resolve(conninfo);
-    let session = SessionSettings { timezone: "UTC".into(), interrupted: Rc::new(|| false) };
-    [sql(&settings).map(|_| ()), Connection::open(&settings, &session).map(|_| ())]
+    let session = SessionSettings {
+        timezone: "UTC".into(),
+        interrupted: Rc::new(|| false),
+    };
+    [
+        sql(&settings).map(|_| ()),
+        Connection::open(&settings, &session).map(|_| ()),
+    ]
 }
 
 /// Settings from a conninfo string alone.
@@ -199,8 +244,13 @@ pub fn resolve(conninfo: &str) -> Settings {
         socket_directory: "/nowhere".into(),
         system_directories: Vec::new(),
     };
-    let given = Given { dbname: Some(conninfo.to_owned()), prompt: Prompt::Never, ..Given::default() };
-    Settings::resolve_in(&given, &environment).unwrap_or_else(|error| panic!("{conninfo}: {}", error.report()))
+    let given = Given {
+        dbname: Some(conninfo.to_owned()),
+        prompt: Prompt::Never,
+        ..Given::default()
+    };
+    Settings::resolve_in(&given, &environment)
+        .unwrap_or_else(|error| panic!("{conninfo}: {}", error.report()))
 }
 
 /// Fails unless both connections can be opened.
@@ -211,16 +261,25 @@ pub fn connects(conninfo: &str) {
     }
 }
 
-/// Fails unless both connections are refused with an error that says all of `reasons`; returns the two errors.
+/// Fails unless both connections are refused with an error that says all of `reasons`; returns the
+/// two errors.
 #[track_caller]
 pub fn refused(conninfo: &str, reasons: &[&str]) -> [Error; 2] {
     open_both(conninfo).map(|result| {
-        let Err(error) = result else { panic!("{conninfo}: there is a connection") };
+        let Err(error) = result else {
+            panic!("{conninfo}: there is a connection")
+        };
         let report = error.report();
         for reason in reasons {
-            assert!(report.contains(reason), "{conninfo}: not {reason:?} but\n{report}");
+            assert!(
+                report.contains(reason),
+                "{conninfo}: not {reason:?} but\n{report}"
+            );
         }
-        assert!(!report.contains("s3cret"), "{conninfo}: the password is in\n{report}");
+        assert!(
+            !report.contains("s3cret"),
+            "{conninfo}: the password is in\n{report}"
+        );
         error
     })
 }
@@ -228,7 +287,13 @@ pub fn refused(conninfo: &str, reasons: &[&str]) -> [Error; 2] {
 /// The program with nothing in its environment, in a session without a terminal.
 pub fn walcat(arguments: &[&str]) -> Command {
     let mut command = Command::new("setsid");
-    command.arg("--wait").arg(env!("CARGO_BIN_EXE_walcat")).args(arguments).env_clear();
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+    command
+        .arg("--wait")
+        .arg(env!("CARGO_BIN_EXE_walcat"))
+        .args(arguments)
+        .env_clear();
+    command
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent");
     command
 }

@@ -1,4 +1,5 @@
-//! Connecting: TLS, authentication, where settings come from, what is said when it fails. Each for both connections.
+//! Connecting: TLS, authentication, where settings come from, what is said when it fails. Each for
+//! both connections.
 
 mod authentication;
 mod fixture;

@@ -36,17 +36,25 @@ fn at(port: u16) -> String {
 fn a_refused_port_and_a_missing_socket_are_told_and_may_pass() {
     let refusing = RefusingPort::new();
     let port = refusing.number();
-    let message = format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused");
+    let message =
+        format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused");
     let errors = refused(&at(port), &[&message, "Is the server running on that host"]);
     assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
-    let message = "could not connect to server on socket \"/nowhere/.s.PGSQL.5433\": no such file or directory";
-    let errors = refused("host=/nowhere port=5433 user=u", &[message, "Is the server running locally"]);
+    let message = "could not connect to server on socket \"/nowhere/.s.PGSQL.5433\": no such file \
+                   or directory";
+    let errors = refused(
+        "host=/nowhere port=5433 user=u",
+        &[message, "Is the server running locally"],
+    );
     assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
 }
 
 #[test]
 fn unknown_hosts_are_told() {
-    refused("host=no-such-host.invalid user=u", &["could not translate host name \"no-such-host.invalid\" to address"]);
+    refused(
+        "host=no-such-host.invalid user=u",
+        &["could not translate host name \"no-such-host.invalid\" to address"],
+    );
 }
 
 #[test]
@@ -63,7 +71,9 @@ fn a_port_that_is_no_postgresql_is_told() {
         for mode in ["disable", "prefer", "require"] {
             refused(
                 &format!("{} sslmode={mode} connect_timeout=20", at(port)),
-                &[&format!("could not connect to server at \"127.0.0.1\", port {port}: ")],
+                &[&format!(
+                    "could not connect to server at \"127.0.0.1\", port {port}: "
+                )],
             );
         }
     }
@@ -73,8 +83,14 @@ fn a_port_that_is_no_postgresql_is_told() {
 fn a_server_that_hangs_up_is_told() {
     let port = fake_server(drop);
     for mode in ["disable", "require"] {
-        let errors = refused(&format!("{} sslmode={mode}", at(port)), &[&format!("\"127.0.0.1\", port {port}: ")]);
-        assert!(errors.iter().all(|error| error.kind() == Kind::Transient), "{errors:?}");
+        let errors = refused(
+            &format!("{} sslmode={mode}", at(port)),
+            &[&format!("\"127.0.0.1\", port {port}: ")],
+        );
+        assert!(
+            errors.iter().all(|error| error.kind() == Kind::Transient),
+            "{errors:?}"
+        );
     }
 }
 
@@ -85,9 +101,16 @@ fn a_server_that_says_nothing_costs_no_more_than_the_timeout() {
     });
     for mode in ["disable", "prefer"] {
         let start = Instant::now();
-        let errors = refused(&format!("{} sslmode={mode} connect_timeout=1", at(port)), &["timeout expired"]);
+        let errors = refused(
+            &format!("{} sslmode={mode} connect_timeout=1", at(port)),
+            &["timeout expired"],
+        );
         assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            start.elapsed()
+        );
     }
 }
 
@@ -106,11 +129,19 @@ fn unsupported_ways_of_authentication_are_named() {
 
 #[test]
 fn a_server_that_starts_up_may_be_ready_later() {
-    let port = after_startup(b"E\0\0\0\x3eSFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0");
-    let errors = refused(&at(port), &["the database system is starting up (SQLSTATE 57P03)"]);
+    let port = after_startup(
+        b"E\0\0\0\x3eSFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0",
+    );
+    let errors = refused(
+        &at(port),
+        &["the database system is starting up (SQLSTATE 57P03)"],
+    );
     assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
     // So the next host is tried.
-    connects(&format!("host=127.0.0.1,127.0.0.1 port={port},{} user=trusted dbname=postgres", fixture().server.port()));
+    connects(&format!(
+        "host=127.0.0.1,127.0.0.1 port={port},{} user=trusted dbname=postgres",
+        fixture().server.port()
+    ));
 }
 
 #[test]
@@ -119,7 +150,10 @@ fn an_error_in_answer_to_the_request_for_tls_is_not_shown() {
         let _ = stream.write_all(b"E\0\0\0\x21SFATAL\0C08P01\0Mforged words\0\0");
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    for error in refused(&format!("{} sslmode=require", at(port)), &["answered the request for TLS with an error"]) {
+    for error in refused(
+        &format!("{} sslmode=require", at(port)),
+        &["answered the request for TLS with an error"],
+    ) {
         assert!(!error.report().contains("forged"), "{}", error.report());
     }
 }
@@ -130,17 +164,26 @@ fn dead_hosts_are_passed_over() {
     let refusing = (RefusingPort::new(), RefusingPort::new());
     let (first, second) = (refusing.0.number(), refusing.1.number());
     connects(&format!(
-        "host=127.0.0.1,no-such-host.invalid,/nowhere,localhost port={first},1,2,{live} user=trusted dbname=postgres"
+        "host=127.0.0.1,no-such-host.invalid,/nowhere,localhost port={first},1,2,{live} \
+         user=trusted dbname=postgres"
     ));
-    let line = |port| format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused");
-    refused(&format!("host=127.0.0.1,127.0.0.1 port={first},{second} user=u"), &[&line(first), &line(second)]);
-    connects(&format!("postgresql://trusted@127.0.0.1:{first},127.0.0.1:{live}/postgres?load_balance_hosts=random"));
+    let line = |port| {
+        format!("could not connect to server at \"127.0.0.1\", port {port}: connection refused")
+    };
+    refused(
+        &format!("host=127.0.0.1,127.0.0.1 port={first},{second} user=u"),
+        &[&line(first), &line(second)],
+    );
+    connects(&format!(
+        "postgresql://trusted@127.0.0.1:{first},127.0.0.1:{live}/postgres?load_balance_hosts=random"
+    ));
 }
 
 #[test]
 fn a_host_that_says_no_ends_the_search() {
     let live = fixture().server.port();
-    let conninfo = format!("host=localhost,127.0.0.1 port={live} dbname=postgres user=scram password=wrong");
+    let conninfo =
+        format!("host=localhost,127.0.0.1 port={live} dbname=postgres user=scram password=wrong");
     for error in refused(&conninfo, &["password authentication failed"]) {
         assert_eq!(error.to_string().lines().count(), 1, "{error}");
     }
@@ -151,10 +194,16 @@ fn the_kind_of_server_is_chosen() {
     let primary = Server::start(Options::default());
     let standby = primary.standby(&[]);
     let on_primary = |attrs: &str| {
-        format!("host=127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs={attrs}", primary.port())
+        format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs={attrs}",
+            primary.port()
+        )
     };
     let on_standby = |attrs: &str| {
-        format!("host=127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs={attrs}", standby.port())
+        format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres target_session_attrs={attrs}",
+            standby.port()
+        )
     };
     for (attrs, primary_fits, standby_fits) in [
         ("any", true, true),
@@ -164,22 +213,39 @@ fn the_kind_of_server_is_chosen() {
         ("standby", false, true),
         ("prefer-standby", true, true),
     ] {
-        for (conninfo, fits) in [(on_primary(attrs), primary_fits), (on_standby(attrs), standby_fits)] {
+        for (conninfo, fits) in [
+            (on_primary(attrs), primary_fits),
+            (on_standby(attrs), standby_fits),
+        ] {
             if fits {
                 connects(&conninfo);
             } else {
-                let errors =
-                    refused(&conninfo, &[if attrs.starts_with("read") { "session is" } else { "hot standby mode" }]);
+                let errors = refused(
+                    &conninfo,
+                    &[if attrs.starts_with("read") {
+                        "session is"
+                    } else {
+                        "hot standby mode"
+                    }],
+                );
                 assert!(errors.iter().all(|error| error.kind() == Kind::Transient));
             }
         }
         let both = format!(
-            "host=127.0.0.1,127.0.0.1 port={},{} user=postgres dbname=postgres target_session_attrs={attrs}",
+            "host=127.0.0.1,127.0.0.1 port={},{} user=postgres dbname=postgres \
+             target_session_attrs={attrs}",
             primary.port(),
             standby.port()
         );
         let mut session = walcat::connect::sql(&resolve(&both)).unwrap();
-        let in_recovery: bool = session.query_one("SELECT pg_is_in_recovery()", &[]).unwrap().get(0);
-        assert_eq!(in_recovery, ["read-only", "standby", "prefer-standby"].contains(&attrs), "{attrs}");
+        let in_recovery: bool = session
+            .query_one("SELECT pg_is_in_recovery()", &[])
+            .unwrap()
+            .get(0);
+        assert_eq!(
+            in_recovery,
+            ["read-only", "standby", "prefer-standby"].contains(&attrs),
+            "{attrs}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What a consumer has to do, as the README says: keep what has no `commit_lsn` until its transaction is decided.
+//! What a consumer has to do, as the README says: keep what has no `commit_lsn` until its
+//! transaction is decided.
 
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -24,14 +25,18 @@ impl Consumer {
     fn take(&mut self, event: &Value) {
         let xid = event["xid"].as_u64();
         match event["op"].as_str().unwrap() {
-            "begin" | "commit" | "begin_prepare" | "prepare" | "stream_prepare" | "stream_stop" | "relation" => {}
+            "begin" | "commit" | "begin_prepare" | "prepare" | "stream_prepare" | "stream_stop"
+            | "relation" => {}
             "stream_start" => {
                 if event["first"] == true {
                     self.open.remove(&xid.unwrap());
                 }
             }
             "stream_commit" | "commit_prepared" => {
-                let changes = self.open.remove(&xid.unwrap()).expect("a transaction to commit");
+                let changes = self
+                    .open
+                    .remove(&xid.unwrap())
+                    .expect("a transaction to commit");
                 changes.iter().for_each(|change| self.apply(change));
             }
             "stream_abort" if event.get("subxid").is_some() => {
@@ -40,29 +45,45 @@ impl Consumer {
                 }
             }
             "stream_abort" | "rollback_prepared" => _ = self.open.remove(&xid.unwrap()),
-            _ if event.get("commit_lsn").is_some() || event["transactional"] == false => self.apply(event),
-            _ => self.open.entry(xid.unwrap()).or_default().push(event.clone()),
+            _ if event.get("commit_lsn").is_some() || event["transactional"] == false => {
+                self.apply(event)
+            }
+            _ => self
+                .open
+                .entry(xid.unwrap())
+                .or_default()
+                .push(event.clone()),
         }
     }
 
     fn apply(&mut self, change: &Value) {
         self.committed.push(change.clone());
-        let Some(table) = change["table"].as_str() else { return };
+        let Some(table) = change["table"].as_str() else {
+            return;
+        };
         let rows = self.tables.entry(table.to_owned()).or_default();
         let id = |row: &str| change[row]["id"].as_i64();
         match change["op"].as_str().unwrap() {
             "insert" => {
                 let row = change["after"].as_object().unwrap().clone();
-                assert!(rows.insert(id("after").unwrap(), row).is_none(), "inserted twice: {change}");
+                assert!(
+                    rows.insert(id("after").unwrap(), row).is_none(),
+                    "inserted twice: {change}"
+                );
             }
             "update" => {
                 let old = id("before").or(id("after")).unwrap();
-                let mut row = rows.remove(&old).unwrap_or_else(|| panic!("no row to update: {change}"));
+                let mut row = rows
+                    .remove(&old)
+                    .unwrap_or_else(|| panic!("no row to update: {change}"));
                 row.extend(change["after"].as_object().unwrap().clone());
                 rows.insert(id("after").unwrap(), row);
             }
             "delete" => {
-                assert!(rows.remove(&id("before").unwrap()).is_some(), "no row to delete: {change}");
+                assert!(
+                    rows.remove(&id("before").unwrap()).is_some(),
+                    "no row to delete: {change}"
+                );
             }
             "truncate" => rows.clear(),
             op => panic!("{op}"),
@@ -83,9 +104,15 @@ impl Consumer {
 
 /// The rows of a table as the server tells them, to be compared with [`Consumer::table`].
 pub fn rows(held: &Value) -> Vec<Value> {
-    held.as_array().unwrap().iter().map(|row| without_nulls(row.as_object().unwrap().clone())).collect()
+    held.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| without_nulls(row.as_object().unwrap().clone()))
+        .collect()
 }
 
 fn without_nulls(row: Map<String, Value>) -> Value {
-    row.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    row.into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .collect()
 }

@@ -23,16 +23,28 @@ pub fn check(level: Level, run: &Finished) {
                 assert_eq!(block, None, "it stands between blocks: {line}");
             }
             _ if event["transactional"] == false => {}
-            _ => assert!(block.is_none() || block == xid, "the block of {block:?} has {line:.300}"),
+            _ => assert!(
+                block.is_none() || block == xid,
+                "the block of {block:?} has {line:.300}"
+            ),
         }
-        assert!(event.get("subxid").is_none_or(|subxid| *subxid != event["xid"]), "{line:.300}");
+        assert!(
+            event
+                .get("subxid")
+                .is_none_or(|subxid| *subxid != event["xid"]),
+            "{line:.300}"
+        );
     }
 }
 
 /// The keys of an event, as the README has them.
 fn expected(level: Level, event: &Value, in_block: bool) -> String {
     let op = event["op"].as_str().unwrap();
-    let subxid = if event.get("subxid").is_some() { " subxid" } else { "" };
+    let subxid = if event.get("subxid").is_some() {
+        " subxid"
+    } else {
+        ""
+    };
     let own = match op {
         "insert" => "after",
         "update" if event.get("before").is_some() => "before after",
@@ -44,7 +56,9 @@ fn expected(level: Level, event: &Value, in_block: bool) -> String {
         "begin" => return "op xid commit_lsn commit_time".to_owned(),
         "commit" => return "op xid commit_lsn commit_time end_lsn".to_owned(),
         "begin_prepare" => return "op xid prepare_lsn prepare_time gid".to_owned(),
-        "prepare" | "stream_prepare" => return "op xid prepare_lsn prepare_time end_lsn gid".to_owned(),
+        "prepare" | "stream_prepare" => {
+            return "op xid prepare_lsn prepare_time end_lsn gid".to_owned();
+        }
         "commit_prepared" => return "op xid commit_lsn commit_time end_lsn gid".to_owned(),
         "rollback_prepared" => {
             return "op xid lsn prepare_end_lsn prepare_time rollback_time end_lsn gid".to_owned();

@@ -1,7 +1,9 @@
-//! Everything that pgoutput may send, at each protocol level of the server: streamed, aborted, prepared and interleaved transactions.
+//! Everything that pgoutput may send, at each protocol level of the server: streamed, aborted,
+//! prepared and interleaved transactions.
 //!
-//! Each scenario runs live, so that transactions are streamed while they are open, and is then read once more from the slot. Both
-//! times a consumer that does what the README says must end with the rows that the tables hold.
+//! Each scenario runs live, so that transactions are streamed while they are open, and is then read
+//! once more from the slot. Both times a consumer that does what the README says must end with the
+//! rows that the tables hold.
 
 mod consumer;
 mod events;
@@ -20,8 +22,14 @@ use std::sync::LazyLock;
 /// A server that streams whatever does not fit in 64 kB.
 pub fn streaming_server() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| {
-        let settings = &[("logical_decoding_work_mem", "64kB"), ("wal_writer_delay", "10ms")];
-        Server::start(Options { settings, ..Options::default() })
+        let settings = &[
+            ("logical_decoding_work_mem", "64kB"),
+            ("wal_writer_delay", "10ms"),
+        ];
+        Server::start(Options {
+            settings,
+            ..Options::default()
+        })
     });
     &SERVER
 }
@@ -55,10 +63,16 @@ pub fn levels() -> Vec<Level> {
         (15, level("p3", &["--two-phase"])),
         (15, level("p3s", &["--streaming", "on", "--two-phase"])),
         (16, level("p4", &["--streaming", "parallel"])),
-        (16, level("p4t", &["--streaming", "parallel", "--two-phase"])),
+        (
+            16,
+            level("p4t", &["--streaming", "parallel", "--two-phase"]),
+        ),
     ];
     let version = streaming_server().version() / 10_000;
-    all.into_iter().filter(|(since, _)| version >= *since).map(|(_, level)| level).collect()
+    all.into_iter()
+        .filter(|(since, _)| version >= *since)
+        .map(|(_, level)| level)
+        .collect()
 }
 
 /// A database with a slot, and walcat at work on it.
@@ -81,10 +95,24 @@ impl Live {
             db.name(),
             level.two_phase
         ));
-        let arguments = [&["stream", "-S", db.name(), "--publication", "p", "--peek"], level.options, more].concat();
+        let arguments = [
+            &["stream", "-S", db.name(), "--publication", "p", "--peek"],
+            level.options,
+            more,
+        ]
+        .concat();
         let stream = spawn(&mut db.walcat(&arguments));
-        db.wait_for(&format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{}'", db.name()));
-        Live { db, level, more: more.to_vec(), stream, seen: Vec::new() }
+        db.wait_for(&format!(
+            "SELECT active FROM pg_replication_slots WHERE slot_name = '{}'",
+            db.name()
+        ));
+        Live {
+            db,
+            level,
+            more: more.to_vec(),
+            stream,
+            seen: Vec::new(),
+        }
     }
 
     /// One more connection.
@@ -92,10 +120,13 @@ impl Live {
         self.db.client()
     }
 
-    /// Waits, where transactions are streamed, until a change of this one has come that `wanted` accepts.
+    /// Waits, where transactions are streamed, until a change of this one has come that `wanted`
+    /// accepts.
     pub fn streamed(&mut self, xid: u64, wanted: impl Fn(&Value) -> bool) {
         if self.level.streams {
-            self.wait_for(|event| event["xid"] == xid && event.get("commit_lsn").is_none() && wanted(event));
+            self.wait_for(|event| {
+                event["xid"] == xid && event.get("commit_lsn").is_none() && wanted(event)
+            });
         }
     }
 
@@ -113,26 +144,50 @@ impl Live {
         }
     }
 
-    /// Ends the stream, reads all once more from the slot, and compares what a consumer makes of either with the tables.
-    /// Returns the live stream and the other.
+    /// Ends the stream, reads all once more from the slot, and compares what a consumer makes of
+    /// either with the tables. Returns the live stream and the other.
     pub fn finish(mut self, tables: &[&str]) -> [Finished; 2] {
         self.db.sql("INSERT INTO the_end VALUES (1)");
         self.wait_for(|event| event["table"] == "the_end");
-        let Live { db, level, more, stream, .. } = self;
+        let Live {
+            db,
+            level,
+            more,
+            stream,
+            ..
+        } = self;
         let live = stream.interrupt();
         live.succeeded();
-        let arguments = ["stream", "-S", db.name(), "--publication", "p", "--until-now"];
+        let arguments = [
+            "stream",
+            "-S",
+            db.name(),
+            "--publication",
+            "p",
+            "--until-now",
+        ];
         let late = db.run(&[&arguments, level.options, &more].concat());
         late.succeeded();
         for (what, run) in [("live", &live), ("late", &late)] {
             events::check(level, run);
             let consumer = Consumer::of(&run.json());
             for table in tables {
-                let query = format!("SELECT coalesce(json_agg(row_to_json(t) ORDER BY id), '[]')::text FROM {table} t");
+                let query = format!(
+                    "SELECT coalesce(json_agg(row_to_json(t) ORDER BY id), '[]')::text FROM \
+                     {table} t"
+                );
                 let held: Value = serde_json::from_str(&db.value(&query)).unwrap();
-                assert!(consumer.table(table) == consumer::rows(&held), "{what} {}: {table}", level.name);
+                assert!(
+                    consumer.table(table) == consumer::rows(&held),
+                    "{what} {}: {table}",
+                    level.name
+                );
             }
-            assert!(consumer.is_settled(), "{what} {}: {consumer:.1000?}", level.name);
+            assert!(
+                consumer.is_settled(),
+                "{what} {}: {consumer:.1000?}",
+                level.name
+            );
         }
         [live, late]
     }
@@ -140,6 +195,8 @@ impl Live {
 
 /// The xid of the session's open transaction.
 pub fn xid(session: &mut Client) -> u64 {
-    let row = session.query_one("SELECT pg_current_xact_id()::text", &[]).unwrap();
+    let row = session
+        .query_one("SELECT pg_current_xact_id()::text", &[])
+        .unwrap();
     row.get::<_, String>(0).parse().unwrap()
 }

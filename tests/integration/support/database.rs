@@ -29,11 +29,21 @@ impl<'s> Database<'s> {
 
     /// A database on this server with options of CREATE DATABASE, as `ENCODING 'SQL_ASCII'`.
     pub fn create_with(server: &'s Server, name: &str, options: &str) -> Database<'s> {
-        assert!(name.len() < 64 && !name.contains('"'), "not a name for a database: {name}");
+        assert!(
+            name.len() < 64 && !name.contains('"'),
+            "not a name for a database: {name}"
+        );
         let create = format!("CREATE DATABASE \"{name}\" TEMPLATE template0 {options}");
-        server.client("postgres").batch_execute(&create).unwrap_or_else(|error| panic!("{create}: {error:?}"));
+        server
+            .client("postgres")
+            .batch_execute(&create)
+            .unwrap_or_else(|error| panic!("{create}: {error:?}"));
         let client = RefCell::new(server.client(name));
-        Database { server, name: name.to_owned(), client }
+        Database {
+            server,
+            name: name.to_owned(),
+            client,
+        }
     }
 
     /// Its name; by custom also that of its slot.
@@ -48,18 +58,25 @@ impl<'s> Database<'s> {
 
     /// Runs statements, as one transaction unless they say otherwise.
     pub fn sql(&self, statements: &str) {
-        self.client.borrow_mut().batch_execute(statements).unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+        self.client
+            .borrow_mut()
+            .batch_execute(statements)
+            .unwrap_or_else(|error| panic!("{statements}: {error:?}"));
     }
 
     /// The single value that a query returns, as text.
     pub fn value(&self, query: &str) -> String {
-        self.maybe_value(query).unwrap_or_else(|| panic!("{query}: no row, or null"))
+        self.maybe_value(query)
+            .unwrap_or_else(|| panic!("{query}: no row, or null"))
     }
 
     /// As [`Database::value`]; `None` if there is no row, or null.
     pub fn maybe_value(&self, query: &str) -> Option<String> {
-        let messages =
-            self.client.borrow_mut().simple_query(query).unwrap_or_else(|error| panic!("{query}: {error:?}"));
+        let messages = self
+            .client
+            .borrow_mut()
+            .simple_query(query)
+            .unwrap_or_else(|error| panic!("{query}: {error:?}"));
         messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -68,7 +85,9 @@ impl<'s> Database<'s> {
 
     /// Waits until a query returns true.
     pub fn wait_for(&self, query: &str) {
-        wait_until(query, || (self.maybe_value(query).as_deref() == Some("t")).then_some(()));
+        wait_until(query, || {
+            (self.maybe_value(query).as_deref() == Some("t")).then_some(())
+        });
     }
 
     /// One more connection to it.
@@ -83,7 +102,10 @@ impl<'s> Database<'s> {
 
     /// Creates a slot named like the database.
     pub fn create_slot(&self, plugin: &str) {
-        self.sql(&format!("SELECT pg_create_logical_replication_slot('{}', '{plugin}')", self.name));
+        self.sql(&format!(
+            "SELECT pg_create_logical_replication_slot('{}', '{plugin}')",
+            self.name
+        ));
     }
 
     /// The current end of the WAL, as `X/Y`.
@@ -91,14 +113,19 @@ impl<'s> Database<'s> {
         self.value("SELECT pg_current_wal_lsn()")
     }
 
-    /// The program, connected to this database by `PG*` variables, with nothing else in its environment.
+    /// The program, connected to this database by `PG*` variables, with nothing else in its
+    /// environment.
     pub fn walcat(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_walcat"));
         command.args(arguments).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.server.home());
-        command.env("PGHOST", self.server.socket_directory()).env("PGPORT", self.server.port().to_string());
-        command.env("PGUSER", SUPERUSER).env("PGDATABASE", &self.name);
+        command
+            .env("PGHOST", self.server.socket_directory())
+            .env("PGPORT", self.server.port().to_string());
+        command
+            .env("PGUSER", SUPERUSER)
+            .env("PGDATABASE", &self.name);
         command
     }
 
@@ -127,7 +154,11 @@ impl Drop for Database<'_> {
             self.name
         );
         let mut config = postgres::Config::new();
-        config.host_path(self.server.socket_directory()).port(self.server.port()).user(SUPERUSER).dbname("postgres");
+        config
+            .host_path(self.server.socket_directory())
+            .port(self.server.port())
+            .user(SUPERUSER)
+            .dbname("postgres");
         // A test may have stopped its server.
         if let Ok(mut client) = config.connect(postgres::NoTls) {
             let _ = client.batch_execute(&drop_slots);

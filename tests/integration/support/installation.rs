@@ -24,21 +24,26 @@ pub struct Owner {
 }
 
 impl Installation {
-    /// The one that `WALCAT_TEST_PG` names, else the first of `PG_CONFIG`, `PATH` and the usual places. The tests fail without.
+    /// The one that `WALCAT_TEST_PG` names, else the first of `PG_CONFIG`, `PATH` and the usual
+    /// places. The tests fail without.
     pub fn find() -> Installation {
         let wanted = std::env::var("WALCAT_TEST_PG").unwrap_or_default();
         let programs = if wanted.contains('/') {
             Some(PathBuf::from(&wanted)).filter(|directory| version(directory).is_some())
         } else {
             candidates().into_iter().find(|directory| {
-                version(directory).is_some_and(|version| wanted.is_empty() || version.to_string() == wanted)
+                version(directory)
+                    .is_some_and(|version| wanted.is_empty() || version.to_string() == wanted)
             })
         };
         let programs = programs.unwrap_or_else(|| match wanted.as_str() {
             "" => panic!("found no PostgreSQL server: {INSTALL}"),
             _ => panic!("found no PostgreSQL server for WALCAT_TEST_PG={wanted}: {INSTALL}"),
         });
-        Installation { programs, owner: rustix::process::geteuid().is_root().then(unprivileged) }
+        Installation {
+            programs,
+            owner: rustix::process::geteuid().is_root().then(unprivileged),
+        }
     }
 
     /// One of the server's programs, run by who may.
@@ -51,7 +56,9 @@ impl Installation {
     /// Where a client program is, of this server or another.
     pub fn client_program(&self, name: &str) -> PathBuf {
         let places = std::iter::once(self.programs.clone()).chain(candidates());
-        let found = places.map(|directory| directory.join(name)).find(|program| program.exists());
+        let found = places
+            .map(|directory| directory.join(name))
+            .find(|program| program.exists());
         found.unwrap_or_else(|| panic!("found no {name}: {INSTALL}"))
     }
 
@@ -70,8 +77,9 @@ impl Installation {
     /// Gives a file or directory to who runs the server.
     pub fn hand_over(&self, path: &Path) {
         if let Some(owner) = self.owner {
-            std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid))
-                .unwrap_or_else(|error| panic!("could not give {} to the server: {error}", path.display()));
+            std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid)).unwrap_or_else(
+                |error| panic!("could not give {} to the server: {error}", path.display()),
+            );
         }
     }
 
@@ -88,11 +96,18 @@ impl Installation {
 
 /// The major version of the server in a directory, if there is one that can run.
 fn version(programs: &Path) -> Option<u32> {
-    let output = Command::new(programs.join("postgres")).arg("--version").output().ok()?;
+    let output = Command::new(programs.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
     let complete = programs.join("initdb").exists() && programs.join("pg_ctl").exists();
     let text = String::from_utf8(output.stdout).ok().filter(|_| complete)?;
     let number = text.split(' ').nth(2)?;
-    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    number
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn candidates() -> Vec<PathBuf> {
@@ -110,7 +125,12 @@ fn candidates() -> Vec<PathBuf> {
         let program = directory.join("postgres").canonicalize().ok()?;
         program.parent().map(Path::to_owned)
     };
-    pg_config.into_iter().chain(std::env::split_paths(&path)).chain(packaged).filter_map(resolve).collect()
+    pg_config
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(packaged)
+        .filter_map(resolve)
+        .collect()
 }
 
 fn bindir(pg_config: &OsStr) -> Option<PathBuf> {
@@ -121,9 +141,16 @@ fn bindir(pg_config: &OsStr) -> Option<PathBuf> {
 fn unprivileged() -> Owner {
     let users = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd");
     let find = |wanted: &str| {
-        let fields: Vec<&str> =
-            users.lines().map(|line| line.split(':').collect()).find(|f: &Vec<&str>| f[0] == wanted)?;
-        Some(Owner { uid: fields.get(2)?.parse().ok()?, gid: fields.get(3)?.parse().ok()? })
+        let fields: Vec<&str> = users
+            .lines()
+            .map(|line| line.split(':').collect())
+            .find(|f: &Vec<&str>| f[0] == wanted)?;
+        Some(Owner {
+            uid: fields.get(2)?.parse().ok()?,
+            gid: fields.get(3)?.parse().ok()?,
+        })
     };
-    find("postgres").or_else(|| find("nobody")).expect("a user `postgres` or `nobody` to run the server as")
+    find("postgres")
+        .or_else(|| find("nobody"))
+        .expect("a user `postgres` or `nobody` to run the server as")
 }

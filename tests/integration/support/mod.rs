@@ -1,4 +1,5 @@
-//! What the tests stand on: throwaway servers, a database for each test, the program as a child with a deadline.
+//! What the tests stand on: throwaway servers, a database for each test, the program as a child
+//! with a deadline.
 
 mod database;
 mod installation;
@@ -22,7 +23,11 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The output plugins that the server has.
 pub fn plugins() -> &'static [&'static str] {
-    if server().has_wal2json() { &["pgoutput", "wal2json"] } else { &["pgoutput"] }
+    if server().has_wal2json() {
+        &["pgoutput", "wal2json"]
+    } else {
+        &["pgoutput"]
+    }
 }
 
 /// Asks again and again until there is an answer; fails after [`DEADLINE`].

@@ -35,7 +35,9 @@ pub fn spawn(command: &mut Command) -> Running {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let reader = std::thread::spawn(move || {
         let mut line = Vec::new();
-        while stdout.read_until(b'\n', &mut line).unwrap_or(0) > 0 && sender.send(std::mem::take(&mut line)).is_ok() {}
+        while stdout.read_until(b'\n', &mut line).unwrap_or(0) > 0
+            && sender.send(std::mem::take(&mut line)).is_ok()
+        {}
     });
     let errors = Arc::new(Mutex::new(Vec::new()));
     let (kept, mut stderr) = (Arc::clone(&errors), child.stderr.take().unwrap());
@@ -45,7 +47,13 @@ pub fn spawn(command: &mut Command) -> Running {
             kept.lock().unwrap().extend_from_slice(&buffer[..count]);
         }
     });
-    Running { child, lines, errors, readers: vec![reader, error_reader], taken: Vec::new() }
+    Running {
+        child,
+        lines,
+        errors,
+        readers: vec![reader, error_reader],
+        taken: Vec::new(),
+    }
 }
 
 /// A program at work. Dropped, it is killed.
@@ -71,7 +79,9 @@ impl Running {
                 line
             }
             Err(RecvTimeoutError::Timeout) => panic!("no line came; stderr: {}", self.stderr()),
-            Err(RecvTimeoutError::Disconnected) => panic!("stdout ended; stderr: {}", self.stderr()),
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("stdout ended; stderr: {}", self.stderr())
+            }
         }
     }
 
@@ -88,7 +98,9 @@ impl Running {
 
     /// Waits until it has written this to stderr.
     pub fn wait_for_stderr(&self, text: &str) {
-        super::wait_until(&format!("{text:?} on stderr"), || self.stderr().contains(text).then_some(()));
+        super::wait_until(&format!("{text:?} on stderr"), || {
+            self.stderr().contains(text).then_some(())
+        });
     }
 
     /// What to write to its stdin; dropped, stdin ends.
@@ -124,7 +136,10 @@ impl Running {
         let start = Instant::now();
         let mut stdout = std::mem::take(&mut self.taken);
         loop {
-            match self.lines.recv_timeout(DEADLINE.saturating_sub(start.elapsed())) {
+            match self
+                .lines
+                .recv_timeout(DEADLINE.saturating_sub(start.elapsed()))
+            {
                 Ok(line) => stdout.extend_from_slice(&line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -137,7 +152,11 @@ impl Running {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        Finished { status: self.child.wait().unwrap(), stdout, stderr: self.stderr() }
+        Finished {
+            status: self.child.wait().unwrap(),
+            stdout,
+            stderr: self.stderr(),
+        }
     }
 }
 
@@ -152,7 +171,13 @@ impl Finished {
     /// Fails unless it ended with this exit status. A signal is no exit status.
     #[track_caller]
     pub fn exited(&self, code: i32) -> &Finished {
-        assert_eq!(self.status.code(), Some(code), "signal {:?}\nstderr: {}", self.status.signal(), self.stderr);
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "signal {:?}\nstderr: {}",
+            self.status.signal(),
+            self.stderr
+        );
         self
     }
 
@@ -171,7 +196,8 @@ impl Finished {
     /// Its stdout as lines of JSON.
     #[track_caller]
     pub fn json(&self) -> Vec<serde_json::Value> {
-        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let parse =
+            |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.text().lines().map(parse).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! A bad network: a TCP proxy in front of a server that can cut, stall and swallow what passes through it.
+//! A bad network: a TCP proxy in front of a server that can cut, stall and swallow what passes
+//! through it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -29,7 +30,8 @@ enum Mode {
     Pass,
     /// Nothing gets through until it is told to pass again.
     Stall,
-    /// Everything is taken and nothing gets through, for ever: a connection that is open on both sides and dead between.
+    /// Everything is taken and nothing gets through, for ever: a connection that is open on both
+    /// sides and dead between.
     Swallow,
 }
 
@@ -38,8 +40,14 @@ impl Proxy {
     pub fn to(port: u16) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { target: Mutex::new(port), links: Mutex::default() });
-        let proxy = Proxy { address, shared: Arc::clone(&shared) };
+        let shared = Arc::new(Shared {
+            target: Mutex::new(port),
+            links: Mutex::default(),
+        });
+        let proxy = Proxy {
+            address,
+            shared: Arc::clone(&shared),
+        };
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 shared.connect(client);
@@ -97,8 +105,15 @@ impl Shared {
     fn connect(&self, client: TcpStream) {
         let port = *self.target.lock().unwrap();
         // Without a server the client sees its connection closed at once.
-        let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
-        let link = Arc::new(Link { client, server, mode: Mutex::new(Mode::Pass), changed: Condvar::new() });
+        let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+            return;
+        };
+        let link = Arc::new(Link {
+            client,
+            server,
+            mode: Mutex::new(Mode::Pass),
+            changed: Condvar::new(),
+        });
         self.links.lock().unwrap().push(Arc::clone(&link));
         let back = Arc::clone(&link);
         thread::spawn(move || link.pump(&link.client, &link.server));
@@ -126,7 +141,10 @@ impl Link {
         loop {
             let count = from.read(&mut buffer).unwrap_or(0);
             let mode = self.mode.lock().unwrap();
-            let mode = *self.changed.wait_while(mode, |mode| *mode == Mode::Stall).unwrap();
+            let mode = *self
+                .changed
+                .wait_while(mode, |mode| *mode == Mode::Stall)
+                .unwrap();
             match (mode, count) {
                 // A dead network does not tell that the other side is gone.
                 (Mode::Swallow, 0) => return,

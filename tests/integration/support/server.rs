@@ -13,8 +13,10 @@ use std::sync::{LazyLock, OnceLock};
 /// The superuser of every server.
 pub const SUPERUSER: &str = "postgres";
 
-/// What the watcher does: it has its end of a pipe as stdin, which closes when the test process ends, also by `kill -9`.
-const WATCH: &str = r#"cat >/dev/null; "$1/pg_ctl" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf "$2""#;
+/// What the watcher does: it has its end of a pipe as stdin, which closes when the test process
+/// ends, also by `kill -9`.
+const WATCH: &str =
+    r#"cat >/dev/null; "$1/pg_ctl" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf "$2""#;
 
 /// The server that all tests share, started by the first that asks.
 pub fn server() -> &'static Server {
@@ -74,41 +76,66 @@ impl Server {
             .arg(server.data())
             .output();
         let output = initdb.expect("could not run initdb");
-        assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "initdb failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         server.configure(&options);
         server.resume();
         server
     }
 
-    /// Its standby, made from a copy, streaming from it. The server is stopped for the copy and started again.
+    /// Its standby, made from a copy, streaming from it. The server is stopped for the copy and
+    /// started again.
     pub fn standby(&self, settings: &[(&str, &str)]) -> Server {
         let standby = Server::new();
         self.stop(Stop::Fast);
         let mut copy = Command::new("cp");
         installation().run_as_owner(copy.arg("-a").arg(self.data()).arg(standby.data()));
-        assert!(copy.status().expect("could not run cp").success(), "could not copy the data directory");
+        assert!(
+            copy.status().expect("could not run cp").success(),
+            "could not copy the data directory"
+        );
         self.resume();
         standby.write_file("standby.signal", b"");
-        let primary = format!("host={} port={} user={SUPERUSER}", self.socket_directory().display(), self.port);
+        let primary = format!(
+            "host={} port={} user={SUPERUSER}",
+            self.socket_directory().display(),
+            self.port
+        );
         let port = standby.port.to_string();
         let sockets = standby.socket_directory();
-        let own =
-            [("port", &*port), ("unix_socket_directories", sockets.to_str().unwrap()), ("primary_conninfo", &primary)];
+        let own = [
+            ("port", &*port),
+            ("unix_socket_directories", sockets.to_str().unwrap()),
+            ("primary_conninfo", &primary),
+        ];
         standby.append_settings(&[&own, settings].concat());
         standby.resume();
         standby
     }
 
     fn new() -> Server {
-        let directory =
-            tempfile::Builder::new().prefix("walcat-test-").tempdir().expect("a temporary directory").keep();
+        let directory = tempfile::Builder::new()
+            .prefix("walcat-test-")
+            .tempdir()
+            .expect("a temporary directory")
+            .keep();
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::create_dir(directory.join("home")).unwrap();
         installation().hand_over(&directory);
         let mut watcher = Command::new("sh");
-        watcher.args(["-c", WATCH, "sh"]).arg(installation().programs()).arg(&directory);
+        watcher
+            .args(["-c", WATCH, "sh"])
+            .arg(installation().programs())
+            .arg(&directory);
         installation().run_as_owner(&mut watcher);
-        watcher.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        watcher
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
         Server {
             directory,
             port: free_port(),
@@ -138,7 +165,10 @@ impl Server {
             settings.push(("fsync", "off"));
         }
         if self.knows_setting("output_plugin_libraries") {
-            settings.push(("output_plugin_libraries", "pgoutput, test_decoding, wal2json"));
+            settings.push((
+                "output_plugin_libraries",
+                "pgoutput, test_decoding, wal2json",
+            ));
         }
         settings.extend(options.settings);
         self.append_settings(&settings);
@@ -151,7 +181,12 @@ impl Server {
     }
 
     fn knows_setting(&self, name: &str) -> bool {
-        let output = installation().program("postgres").arg("-D").arg(self.data()).args(["-C", name]).output();
+        let output = installation()
+            .program("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-C", name])
+            .output();
         output.expect("could not run postgres").status.success()
     }
 
@@ -190,11 +225,17 @@ impl Server {
     /// Ends the postmaster with SIGKILL: no process of the server gets to say goodbye.
     pub fn kill(&self) {
         let pid = rustix::process::Pid::from_raw(self.pid()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("could not kill the server");
-        wait_until("the death of the server", || rustix::process::test_kill_process(pid).is_err().then_some(()));
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL)
+            .expect("could not kill the server");
+        wait_until("the death of the server", || {
+            rustix::process::test_kill_process(pid)
+                .is_err()
+                .then_some(())
+        });
     }
 
-    /// Starts the server again after [`Server::stop`] or [`Server::kill`], and waits until it takes connections.
+    /// Starts the server again after [`Server::stop`] or [`Server::kill`], and waits until it takes
+    /// connections.
     pub fn resume(&self) {
         let start = || {
             let output = installation()
@@ -212,34 +253,54 @@ impl Server {
         wait_until("the server to start", || {
             start().then_some(()).or_else(|| {
                 let log = self.log();
-                assert!(log.contains("shared memory block"), "the server does not start:\n{log}");
+                assert!(
+                    log.contains("shared memory block"),
+                    "the server does not start:\n{log}"
+                );
                 None
             })
         });
     }
 
     fn control(&self, arguments: &[&str]) {
-        let output = installation().program("pg_ctl").arg("-D").arg(self.data()).args(arguments).output();
+        let output = installation()
+            .program("pg_ctl")
+            .arg("-D")
+            .arg(self.data())
+            .args(arguments)
+            .output();
         let output = output.expect("could not run pg_ctl");
-        assert!(output.status.success(), "pg_ctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "pg_ctl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// The postmaster's process.
     pub fn pid(&self) -> i32 {
-        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("the server's pid file");
-        file.lines().next().and_then(|line| line.parse().ok()).expect("a pid")
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid"))
+            .expect("the server's pid file");
+        file.lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .expect("a pid")
     }
 
     /// What the server has logged.
     pub fn log(&self) -> String {
-        std::fs::read(self.log_file()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        std::fs::read(self.log_file())
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 
     /// `server_version_num`, as 150019.
     pub fn version(&self) -> u32 {
         *self.version.get_or_init(|| {
-            let row =
-                self.client("postgres").query_one("SELECT current_setting('server_version_num')::int", &[]).unwrap();
+            let row = self
+                .client("postgres")
+                .query_one("SELECT current_setting('server_version_num')::int", &[])
+                .unwrap();
             row.get::<_, i32>(0) as u32
         })
     }
@@ -261,9 +322,15 @@ impl Server {
     /// A connection to one of its databases, as superuser through the socket.
     pub fn client(&self, dbname: &str) -> Client {
         let mut config = postgres::Config::new();
-        config.host_path(self.socket_directory()).port(self.port).user(SUPERUSER).dbname(dbname);
+        config
+            .host_path(self.socket_directory())
+            .port(self.port)
+            .user(SUPERUSER)
+            .dbname(dbname);
         config.application_name("test");
-        config.connect(NoTls).unwrap_or_else(|error| panic!("could not connect to {dbname}: {error:?}\n{}", self.log()))
+        config.connect(NoTls).unwrap_or_else(|error| {
+            panic!("could not connect to {dbname}: {error:?}\n{}", self.log())
+        })
     }
 
     /// Where its socket lies: `PGHOST`.
@@ -286,7 +353,8 @@ impl Server {
         self.directory.join("data")
     }
 
-    /// A client program: the server's own, or, as not every package has them, of another server on this machine.
+    /// A client program: the server's own, or, as not every package has them, of another server on
+    /// this machine.
     pub fn client_program(&self, name: &str) -> PathBuf {
         installation().client_program(name)
     }

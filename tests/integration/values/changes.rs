@@ -20,13 +20,23 @@ fn stream(db: &Database<'_>) -> Running {
 }
 
 fn stream_until_now(db: &Database<'_>) -> Finished {
-    let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "p",
+        "--until-now",
+    ]);
     run.succeeded();
     run
 }
 
 fn pairs(run: &Finished) -> Vec<Value> {
-    run.json().iter().map(|event| event["after"]["p"].clone()).collect()
+    run.json()
+        .iter()
+        .map(|event| event["after"]["p"].clone())
+        .collect()
 }
 
 #[test]
@@ -37,7 +47,10 @@ fn a_type_that_grew_is_looked_up_again() {
     assert_eq!(running.json()["after"]["p"], json!({"n": 1, "t": "a"}));
     db.sql("ALTER TYPE pair ADD ATTRIBUTE more jsonb");
     db.sql(r#"INSERT INTO t VALUES (2, '(2,b,"[true]")')"#);
-    assert_eq!(running.json()["after"]["p"], json!({"n": 2, "t": "b", "more": [true]}));
+    assert_eq!(
+        running.json()["after"]["p"],
+        json!({"n": 2, "t": "b", "more": [true]})
+    );
     db.sql("ALTER TYPE pair DROP ATTRIBUTE t");
     db.sql("INSERT INTO t VALUES (3, '(3,null)')");
     assert_eq!(running.json()["after"]["p"], json!({"n": 3, "more": null}));
@@ -52,7 +65,10 @@ fn new_names_are_there_once_the_table_is_announced_anew() {
     assert_eq!(running.json()["after"]["p"], json!({"n": 1, "t": "a"}));
     db.sql("ALTER TYPE pair RENAME ATTRIBUTE n TO number; ALTER TABLE t ADD COLUMN c int");
     db.sql("INSERT INTO t VALUES (2, '(2,b)', 5)");
-    assert_eq!(running.json()["after"], json!({"id": 2, "p": {"number": 2, "t": "b"}, "c": 5}));
+    assert_eq!(
+        running.json()["after"],
+        json!({"id": 2, "p": {"number": 2, "t": "b"}, "c": 5})
+    );
     assert_eq!(running.stderr(), "");
 }
 
@@ -68,7 +84,8 @@ fn rows_older_than_their_type_are_text() {
     assert_eq!(pairs(&run), expected);
     assert_eq!(
         run.stderr,
-        "walcat: warning: values of type public.pair are shown as text: a value does not have the form of its type\n"
+        "walcat: warning: values of type public.pair are shown as text: a value does not have the \
+         form of its type\n"
     );
 }
 
@@ -81,7 +98,10 @@ fn a_type_that_is_gone_is_text() {
     assert_eq!(pairs(&run), [json!("(1,a)"), json!("(2,b)")]);
     let (before, behind) = run.stderr.split_once("values of type ").expect("a warning");
     assert_eq!(before, "walcat: warning: ");
-    assert!(behind.ends_with(" are shown as text: the catalog does not have it\n"), "{behind}");
+    assert!(
+        behind.ends_with(" are shown as text: the catalog does not have it\n"),
+        "{behind}"
+    );
     assert_eq!(run.stderr.lines().count(), 1);
 }
 
@@ -95,7 +115,10 @@ fn what_was_known_of_a_type_outlives_it() {
     db.sql("ALTER TABLE t ADD COLUMN c int; INSERT INTO t VALUES (2, '(2,b)', 3)");
     db.sql("DROP TABLE t; DROP TYPE pair");
     running.signal(rustix::process::Signal::CONT);
-    assert_eq!(running.json()["after"], json!({"id": 2, "p": {"n": 2, "t": "b"}, "c": 3}));
+    assert_eq!(
+        running.json()["after"],
+        json!({"id": 2, "p": {"n": 2, "t": "b"}, "c": 3})
+    );
     assert_eq!(running.stderr(), "");
 }
 
@@ -106,14 +129,30 @@ fn a_catalog_that_cannot_be_had_does_not_end_the_stream() {
     db.sql("CREATE TABLE ready (id int); INSERT INTO ready VALUES (1)");
     running.line();
     let mut other = db.server().client("postgres");
-    other.batch_execute(&format!("ALTER DATABASE \"{}\" ALLOW_CONNECTIONS false", db.name())).unwrap();
+    other
+        .batch_execute(&format!(
+            "ALTER DATABASE \"{}\" ALLOW_CONNECTIONS false",
+            db.name()
+        ))
+        .unwrap();
     db.sql("INSERT INTO t VALUES (1, '(1,a)'), (2, '(2,b)')");
     assert_eq!(running.json()["after"]["p"], json!("(1,a)"));
     assert_eq!(running.json()["after"]["p"], json!("(2,b)"));
     running.wait_for_stderr("not currently accepting connections");
     let stderr = running.stderr();
-    assert!(stderr.starts_with("walcat: warning: values of type "), "{stderr}");
-    assert!(stderr.contains(" are shown as text: could not connect"), "{stderr}");
+    assert!(
+        stderr.starts_with("walcat: warning: values of type "),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains(" are shown as text: could not connect"),
+        "{stderr}"
+    );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    other.batch_execute(&format!("ALTER DATABASE \"{}\" ALLOW_CONNECTIONS true", db.name())).unwrap();
+    other
+        .batch_execute(&format!(
+            "ALTER DATABASE \"{}\" ALLOW_CONNECTIONS true",
+            db.name()
+        ))
+        .unwrap();
 }

@@ -18,7 +18,8 @@ fn fill(db: &Database<'_>, text: &str) {
     db.create_slot("pgoutput");
     db.sql(&format!(
         "INSERT INTO \"t {text}\" VALUES
-         (1, '{text}', '{{\"a {text}\",b}}', '(1,\"x {text}\")', '{{\"{text}\": \"{text}\"}}', '[\"{text}\"]', '\"{text}\"=>\"{text}\"')"
+         (1, '{text}', '{{\"a {text}\",b}}', '(1,\"x {text}\")', '{{\"{text}\": \"{text}\"}}', \
+                            '[\"{text}\"]', '\"{text}\"=>\"{text}\"')"
     ));
 }
 
@@ -41,7 +42,11 @@ fn is_utf8(name: &str, encoding: &str, text: &str) {
 
 #[test]
 fn latin1_becomes_utf8() {
-    is_utf8("value_latin1", "LATIN1", "Gr\u{fc}\u{df}e \u{a9}\u{bd}\u{ff}");
+    is_utf8(
+        "value_latin1",
+        "LATIN1",
+        "Gr\u{fc}\u{df}e \u{a9}\u{bd}\u{ff}",
+    );
 }
 
 #[test]
@@ -51,7 +56,11 @@ fn euc_jp_becomes_utf8() {
 
 #[test]
 fn bytes_of_sql_ascii_are_kept() {
-    let db = Database::create_with(server(), "value_sql_ascii", "ENCODING 'SQL_ASCII' LOCALE 'C'");
+    let db = Database::create_with(
+        server(),
+        "value_sql_ascii",
+        "ENCODING 'SQL_ASCII' LOCALE 'C'",
+    );
     db.sql(
         r"CREATE TYPE pair AS (n int, t text);
           CREATE TABLE t (id int, c text, a text[], p pair, k json);
@@ -67,7 +76,11 @@ fn bytes_of_sql_ascii_are_kept() {
     let run = stream(&db, &["--publication", "p"]);
     run.succeeded();
     assert_eq!(run.stderr, "");
-    let rows: Vec<_> = run.json().iter().map(|event| event["after"].clone()).collect();
+    let rows: Vec<_> = run
+        .json()
+        .iter()
+        .map(|event| event["after"].clone())
+        .collect();
     assert_eq!(
         rows,
         [
@@ -82,9 +95,17 @@ fn bytes_of_sql_ascii_are_kept() {
 
 #[test]
 fn wal2json_is_refused_where_it_cannot_be_read() {
-    let db = Database::create_with(server(), "value_latin1_wal2json", "ENCODING 'LATIN1' LOCALE 'C'");
+    let db = Database::create_with(
+        server(),
+        "value_latin1_wal2json",
+        "ENCODING 'LATIN1' LOCALE 'C'",
+    );
     db.create_slot("wal2json");
     let run = stream(&db, &[]);
     assert_eq!(run.status.code(), Some(1));
-    assert!(run.stderr.contains("LATIN1") && run.stderr.contains("pgoutput"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("LATIN1") && run.stderr.contains("pgoutput"),
+        "{}",
+        run.stderr
+    );
 }

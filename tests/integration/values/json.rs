@@ -1,11 +1,13 @@
-//! Compares JSON without losing anything to a parser: numbers as they are written, members in their order, also twice.
+//! Compares JSON without losing anything to a parser: numbers as they are written, members in their
+//! order, also twice.
 
 /// A JSON text, cut into what it consists of. Two texts mean the same if these are the same.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Token {
     /// `{ } [ ] , :`
     Mark(char),
-    /// A string's UTF-16 code units, so that lone surrogates (which `json` may hold) can be told apart.
+    /// A string's UTF-16 code units, so that lone surrogates (which `json` may hold) can be told
+    /// apart.
     String(Vec<u16>),
     /// A number as it is written, or `true`, `false`, `null`.
     Word(String),
@@ -27,7 +29,9 @@ pub fn tokens(json: &str) -> Vec<Token> {
             '{' | '}' | '[' | ']' | ',' | ':' => (Token::Mark(first), &rest[1..]),
             '"' => string(&rest[1..]),
             _ => {
-                let length = rest.find(|c: char| c.is_whitespace() || ",:]}".contains(c)).unwrap_or(rest.len());
+                let length = rest
+                    .find(|c: char| c.is_whitespace() || ",:]}".contains(c))
+                    .unwrap_or(rest.len());
                 (Token::Word(rest[..length].to_owned()), &rest[length..])
             }
         };
@@ -70,7 +74,10 @@ fn string(text: &str) -> (Token, &str) {
 #[test]
 fn only_what_json_does_not_tell_apart_is_equal() {
     let same = [
-        (r#"{"a": [1, 2.50], "a":null}"#, r#" {"a":[1,2.50] ,"a" : null}"#),
+        (
+            r#"{"a": [1, 2.50], "a":null}"#,
+            r#" {"a":[1,2.50] ,"a" : null}"#,
+        ),
         (r#""\u00e4\n\/\ud83d\ude00""#, "\"ä\\u000a/\u{1f600}\""),
     ];
     let different = [

@@ -1,5 +1,5 @@
-//! Values of every base type, as input to the server. What is built from others (arrays, composites, domains, enums) is
-//! derived from the catalog in `types`.
+//! Values of every base type, as input to the server. What is built from others (arrays,
+//! composites, domains, enums) is derived from the catalog in `types`.
 
 /// Literals of the type with this name; none: nobody has thought of it.
 pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
@@ -128,7 +128,12 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
             "-infinity",
         ],
         "time" => &["00:00:00", "09:30", "23:59:59.999999", "24:00:00"],
-        "timetz" => &["09:30:00+00", "09:30:00.5-03:30", "24:00:00+15:59:59", "00:00:00.000001-15:59"],
+        "timetz" => &[
+            "09:30:00+00",
+            "09:30:00.5-03:30",
+            "24:00:00+15:59:59",
+            "00:00:00.000001-15:59",
+        ],
         "timestamp" => &[
             "2026-11-20 09:23:34.946212",
             "2026-11-20 00:00:00",
@@ -162,7 +167,10 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
         ],
         "bit" | "varbit" => &["1", "10101", "0000000000000000000000000000000001"],
         "refcursor" => &["a cursor"],
-        "uuid" => &["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "00000000-0000-0000-0000-000000000000"],
+        "uuid" => &[
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "00000000-0000-0000-0000-000000000000",
+        ],
         "pg_lsn" => &["0/0", "16/B374D848", "FFFFFFFF/FFFFFFFF"],
         "tsvector" => &["", "'a':1A 'fat':2B,3 'it''s' 'x\"y'", "'back\\\\slash'"],
         "tsquery" => &["", "'a' & !'b' | 'c':*AB <-> 'it''s'"],
@@ -173,7 +181,12 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
         "regoperator" => &["pg_catalog.+(integer,integer)"],
         "regclass" => &["pg_catalog.pg_class", "v.\"Odd table\"", "-"],
         "regcollation" => &["pg_catalog.\"C\""],
-        "regtype" => &["integer", "public.hstore", "v.\"Odd, type [] \"\"x\"\"\"", "pg_catalog.\"char\""],
+        "regtype" => &[
+            "integer",
+            "public.hstore",
+            "v.\"Odd, type [] \"\"x\"\"\"",
+            "pg_catalog.\"char\"",
+        ],
         "regrole" => &["postgres", "-"],
         "regnamespace" => &["pg_catalog", "v"],
         "regconfig" => &["pg_catalog.english"],
@@ -181,18 +194,32 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
         "regdatabase" => &["postgres"],
         "int4range" | "int8range" => &["empty", "[1,5)", "(,)", "[-3,]"],
         "numrange" => &["empty", "[1.50,2.5]", "(,NaN]"],
-        "tsrange" => &["[\"2026-11-20 09:00:00\",\"2026-11-21 00:00:00\")", "[-infinity,infinity]"],
-        "tstzrange" => &["[\"2026-11-20 09:00:00+00\",\"2026-11-21 00:00:00+00\")", "(,)"],
+        "tsrange" => &[
+            "[\"2026-11-20 09:00:00\",\"2026-11-21 00:00:00\")",
+            "[-infinity,infinity]",
+        ],
+        "tstzrange" => &[
+            "[\"2026-11-20 09:00:00+00\",\"2026-11-21 00:00:00+00\")",
+            "(,)",
+        ],
         "daterange" => &["[2026-01-01,infinity)", "[\"0044-03-15 BC\",2026-01-01)"],
         "int4multirange" | "int8multirange" => &["{}", "{[1,3),[5,7)}", "{(,)}"],
         "nummultirange" => &["{}", "{[1.50,2.5],(3,)}"],
         "tsmultirange" => &["{}", "{[\"2026-11-20 09:00:00\",\"2026-11-21 00:00:00\")}"],
-        "tstzmultirange" => &["{}", "{[\"2026-11-20 09:00:00+00\",\"2026-11-21 00:00:00+00\")}"],
+        "tstzmultirange" => &[
+            "{}",
+            "{[\"2026-11-20 09:00:00+00\",\"2026-11-21 00:00:00+00\")}",
+        ],
         "datemultirange" => &["{}", "{[2026-01-01,2026-02-01),[2026-03-01,)}"],
         // Domains whose constraints refuse what their base type has.
         "yes_or_no" => &["YES", "NO"],
         // Extensions.
-        "hstore" => &["", "a=>1", "a=>NULL, \"\"=>\"\", \"q \\\" \\\\ =>,\"=>\"NULL\"", "\u{e4}=>\"\u{1f600}\n\""],
+        "hstore" => &[
+            "",
+            "a=>1",
+            "a=>NULL, \"\"=>\"\", \"q \\\" \\\\ =>,\"=>\"NULL\"",
+            "\u{e4}=>\"\u{1f600}\n\"",
+        ],
         "citext" => &["Text", "", "a \"b\""],
         "ltree" => &["Top.Science.Astronomy", ""],
         "lquery" => &["Top.*{1,2}.a@|b*"],
@@ -220,12 +247,16 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
             format!("{}.{}", "8".repeat(100_000), "5".repeat(16_000)),
         ]),
         "text" => literals.extend(["x".repeat(10_000), "\u{e4}\"\\".repeat(20_000)]),
-        "json" => {
-            literals.extend([deep(1_500, "[", "]"), deep(500, "{\"a\": [", "]}"), format!("[{}]", "1".repeat(100_000))])
-        }
+        "json" => literals.extend([
+            deep(1_500, "[", "]"),
+            deep(500, "{\"a\": [", "]}"),
+            format!("[{}]", "1".repeat(100_000)),
+        ]),
         "jsonb" => literals.extend([deep(1_000, "[", "]"), format!("[{}]", "1".repeat(100_000))]),
         "bytea" => literals.push(format!("\\x{}", "00ff".repeat(5_000))),
-        "interval" if server_version >= 17 => literals.extend(["infinity".to_owned(), "-infinity".to_owned()]),
+        "interval" if server_version >= 17 => {
+            literals.extend(["infinity".to_owned(), "-infinity".to_owned()])
+        }
         _ => {}
     }
     literals

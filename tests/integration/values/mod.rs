@@ -1,7 +1,7 @@
 //! The promise of every value: it is, as JSON, what the server's own `row_to_json` prints.
 //!
-//! The list of types comes from the server's catalog. Each gets a table; a trigger writes down what `row_to_json` makes of
-//! every change, and the events must say the same.
+//! The list of types comes from the server's catalog. Each gets a table; a trigger writes down what
+//! `row_to_json` makes of every change, and the events must say the same.
 
 mod changes;
 mod encodings;
@@ -44,13 +44,18 @@ fn every_type_is_as_row_to_json_has_it_from_wal2json() {
     compare(&db, "wal2json", &values, "");
 }
 
-/// Inserts, updates and deletes a row for each literal of each type, while a trigger writes down what the server makes of it.
+/// Inserts, updates and deletes a row for each literal of each type, while a trigger writes down
+/// what the server makes of it.
 fn change_every_type(db: &Database<'_>) {
     db.sql(include_str!("types.sql"));
     let mut client = db.client();
     client.batch_execute(SETTINGS).unwrap();
     let all = types::all_types(&mut client, db.server().version() / 10_000);
-    println!("{} types; without input: {}", all.usable.len(), all.without_input.join(", "));
+    println!(
+        "{} types; without input: {}",
+        all.usable.len(),
+        all.without_input.join(", ")
+    );
     change(&mut client, &all);
 }
 
@@ -60,7 +65,11 @@ fn events(db: &Database<'_>, arguments: &[&str]) -> Vec<String> {
     let run = db.run(&[&stream, arguments].concat());
     run.succeeded();
     assert_eq!(run.stderr, "");
-    String::from_utf8(run.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
+    String::from_utf8(run.stdout)
+        .expect("UTF-8")
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What is compared of an event.
@@ -75,7 +84,8 @@ struct Event<'a> {
     types: Option<BTreeMap<String, String>>,
 }
 
-/// Compares the events, one after the other, with what the trigger wrote down: as JSON, or as `_text`.
+/// Compares the events, one after the other, with what the trigger wrote down: as JSON, or as
+/// `_text`.
 fn compare(db: &Database<'_>, plugin: &str, lines: &[String], form: &str) {
     let expected = format!(
         "SELECT relation, operation, before{form}::text, after{form}::text, format_type(substr(relation, 2)::oid, -1)
@@ -89,7 +99,8 @@ fn compare(db: &Database<'_>, plugin: &str, lines: &[String], form: &str) {
     let mut types = BTreeSet::new();
     let mut mismatches = Vec::new();
     for (line, row) in lines.iter().zip(&rows) {
-        let event: Event<'_> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let event: Event<'_> =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!((event.table, event.op), (row.get(0), row.get(1)));
         let type_name: &str = row.get(4);
         types.insert(type_name);
@@ -97,20 +108,30 @@ fn compare(db: &Database<'_>, plugin: &str, lines: &[String], form: &str) {
             assert_eq!(names["v"], type_name_of(plugin, type_name));
         }
         for (actual, expected) in [(event.before, row.get(2)), (event.after, row.get(3))] {
-            let (actual, expected): (Option<&str>, Option<&str>) = (actual.map(RawValue::get), expected);
+            let (actual, expected): (Option<&str>, Option<&str>) =
+                (actual.map(RawValue::get), expected);
             let mut wanted = expected.map(tokens);
-            for token in wanted.iter_mut().flatten().filter(|token| is_unknown_to(plugin, type_name, token)) {
+            for token in wanted
+                .iter_mut()
+                .flatten()
+                .filter(|token| is_unknown_to(plugin, type_name, token))
+            {
                 *token = Token::Word("null".to_owned());
                 unknown += 1;
             }
             compared += usize::from(wanted.is_some());
             if actual.map(tokens) != wanted {
-                mismatches.push(format!("{type_name}: {}\n    is not {}", cut(actual), cut(expected)));
+                mismatches.push(format!(
+                    "{type_name}: {}\n    is not {}",
+                    cut(actual),
+                    cut(expected)
+                ));
             }
         }
     }
     println!(
-        "{plugin}{form}: {} types, {} events, {compared} rows, {} mismatches, {unknown} values unknown to the plugin",
+        "{plugin}{form}: {} types, {} events, {compared} rows, {} mismatches, {unknown} values \
+         unknown to the plugin",
         types.len(),
         lines.len(),
         mismatches.len()
@@ -123,7 +144,9 @@ fn compare(db: &Database<'_>, plugin: &str, lines: &[String], form: &str) {
 fn is_unknown_to(plugin: &str, type_name: &str, token: &Token) -> bool {
     plugin == "wal2json"
         && matches!(type_name, "real" | "double precision" | "numeric")
-        && ["NaN", "Infinity", "-Infinity"].map(Token::string).contains(token)
+        && ["NaN", "Infinity", "-Infinity"]
+            .map(Token::string)
+            .contains(token)
 }
 
 /// wal2json takes the quotes off two names of built-in types.
@@ -134,17 +157,26 @@ fn type_name_of<'a>(plugin: &str, type_name: &'a str) -> &'a str {
     }
 }
 
-/// Compares the events of tables of any shape with the columns `before` and `after` that a trigger filled.
+/// Compares the events of tables of any shape with the columns `before` and `after` that a trigger
+/// filled.
 fn compare_rows(db: &Database<'_>, lines: &[String]) {
-    let expected = "SELECT relation, operation, before::text, after::text FROM public.expected ORDER BY id";
+    let expected =
+        "SELECT relation, operation, before::text, after::text FROM public.expected ORDER BY id";
     let rows = db.client().query(expected, &[]).unwrap();
     assert_eq!(lines.len(), rows.len(), "events");
     for (line, row) in lines.iter().zip(&rows) {
-        let event: Event<'_> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let event: Event<'_> =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!((event.table, event.op), (row.get(0), row.get(1)));
         for (actual, expected) in [(event.before, row.get(2)), (event.after, row.get(3))] {
-            let (actual, expected): (Option<&str>, Option<&str>) = (actual.map(RawValue::get), expected);
-            assert!(actual.map(tokens) == expected.map(tokens), "{} is not {}", cut(actual), cut(expected));
+            let (actual, expected): (Option<&str>, Option<&str>) =
+                (actual.map(RawValue::get), expected);
+            assert!(
+                actual.map(tokens) == expected.map(tokens),
+                "{} is not {}",
+                cut(actual),
+                cut(expected)
+            );
         }
     }
 }
@@ -158,8 +190,13 @@ fn change(client: &mut Client, all: &AllTypes) {
         let table = format!("v.t{}", kind.oid);
         let create = format!("CREATE TABLE {table} (id int, v {})", kind.name);
         if let Err(error) = client.batch_execute(&create) {
-            // invalid_table_definition: a row type with a pseudo-type in it, as that of pg_statistic.
-            assert_eq!(error.code().map(|code| code.code()), Some("42P16"), "{create}: {error}");
+            // invalid_table_definition: a row type with a pseudo-type in it, as that of
+            // pg_statistic.
+            assert_eq!(
+                error.code().map(|code| code.code()),
+                Some("42P16"),
+                "{create}: {error}"
+            );
             continue;
         }
         client
@@ -169,11 +206,21 @@ fn change(client: &mut Client, all: &AllTypes) {
                  FOR EACH ROW EXECUTE FUNCTION public.expect()"
             ))
             .expect("a trigger");
-        let literals = kind.literals.iter().map(|literal| format!("'{}'", literal.replace('\'', "''")));
-        let rows: Vec<String> =
-            literals.chain(["NULL".to_owned()]).enumerate().map(|(id, value)| format!("({id}, {value})")).collect();
+        let literals = kind
+            .literals
+            .iter()
+            .map(|literal| format!("'{}'", literal.replace('\'', "''")));
+        let rows: Vec<String> = literals
+            .chain(["NULL".to_owned()])
+            .enumerate()
+            .map(|(id, value)| format!("({id}, {value})"))
+            .collect();
         let insert = format!("INSERT INTO {table} VALUES {}", rows.join(", "));
-        client.batch_execute(&insert).unwrap_or_else(|error| panic!("{}: {error:?}", kind.name));
-        client.batch_execute(&format!("UPDATE {table} SET id = -id; DELETE FROM {table}")).unwrap();
+        client
+            .batch_execute(&insert)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", kind.name));
+        client
+            .batch_execute(&format!("UPDATE {table} SET id = -id; DELETE FROM {table}"))
+            .unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! Tables of every shape: wide, empty, changed, partitioned, oddly named, with every replica identity.
+//! Tables of every shape: wide, empty, changed, partitioned, oddly named, with every replica
+//! identity.
 
 use super::compare_rows;
 use crate::support::*;
@@ -34,9 +35,26 @@ fn setup(name: &str, plugin: &str) -> Database<'static> {
 }
 
 fn stream(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
-    let publication: &[&str] = if plugin == "pgoutput" { &["--publication", "p"] } else { &[] };
-    let run = db
-        .run(&[&["stream", "-S", db.name(), "--until-now", "--table", "!public.expected"], publication, more].concat());
+    let publication: &[&str] = if plugin == "pgoutput" {
+        &["--publication", "p"]
+    } else {
+        &[]
+    };
+    let run = db.run(
+        &[
+            &[
+                "stream",
+                "-S",
+                db.name(),
+                "--until-now",
+                "--table",
+                "!public.expected",
+            ],
+            publication,
+            more,
+        ]
+        .concat(),
+    );
     run.succeeded();
     assert_eq!(run.stderr, "");
     run
@@ -45,7 +63,11 @@ fn stream(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
 /// What was written down and what the program prints are the same.
 fn compare(db: &Database<'_>, plugin: &str) {
     let run = stream(db, plugin, &[]);
-    let lines: Vec<String> = String::from_utf8(run.stdout).unwrap().lines().map(str::to_owned).collect();
+    let lines: Vec<String> = String::from_utf8(run.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
     compare_rows(db, &lines);
 }
 
@@ -73,7 +95,10 @@ fn tables_may_have_1600_columns_with_wal2json() {
 #[test]
 fn tables_may_have_no_columns() {
     let db = setup("no_columns", "pgoutput");
-    db.sql("CREATE TABLE nothing (); CALL watch('nothing'); INSERT INTO nothing DEFAULT VALUES; DELETE FROM nothing");
+    db.sql(
+        "CREATE TABLE nothing (); CALL watch('nothing'); INSERT INTO nothing DEFAULT VALUES; \
+            DELETE FROM nothing",
+    );
     compare(&db, "pgoutput");
 }
 
@@ -109,7 +134,10 @@ fn names_may_hold_anything_with_wal2json() {
 /// One transaction in which a table changes its shape between the rows.
 fn altered(plugin: &str) {
     let db = setup("altered", plugin);
-    db.sql("CREATE TABLE t (id int, gone text, v int); ALTER TABLE t DROP COLUMN gone; CALL watch('t')");
+    db.sql(
+        "CREATE TABLE t (id int, gone text, v int); ALTER TABLE t DROP COLUMN gone; CALL \
+            watch('t')",
+    );
     db.sql(
         "BEGIN;
          INSERT INTO t VALUES (1, 10);
@@ -167,11 +195,24 @@ fn partitions_are_tables_or_parts_of_their_root() {
          DELETE FROM root WHERE v = 'b'",
     );
     let tables = |run: &Finished| -> Vec<Value> {
-        let row = |event: &Value| json!([event["op"], event["table"], event["before"], event["after"]]);
+        let row =
+            |event: &Value| json!([event["op"], event["table"], event["before"], event["after"]]);
         run.json().iter().map(row).collect()
     };
-    let (a1, a2, b2) = (json!({"id": 1, "v": "a"}), json!({"id": 2, "v": "a"}), json!({"id": 2, "v": "b"}));
-    let run = db.run(&["stream", "-S", db.name(), "--until-now", "--peek", "--publication", "via_root"]);
+    let (a1, a2, b2) = (
+        json!({"id": 1, "v": "a"}),
+        json!({"id": 2, "v": "a"}),
+        json!({"id": 2, "v": "b"}),
+    );
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--until-now",
+        "--peek",
+        "--publication",
+        "via_root",
+    ]);
     run.succeeded();
     assert_eq!(
         tables(&run),
@@ -199,13 +240,20 @@ fn partitions_are_tables_or_parts_of_their_root() {
 #[test]
 fn generated_columns_are_left_out_unless_published() {
     let db = setup("generated", "pgoutput");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, v text)");
+    db.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (id * 2) STORED, v \
+            text)",
+    );
     let published = db.server().version() >= 180_000;
     if published {
         db.sql("ALTER PUBLICATION p SET (publish_generated_columns = stored)");
     }
     db.sql("INSERT INTO t VALUES (1, DEFAULT, 'a')");
-    let after = if published { json!({"id": 1, "twice": 2, "v": "a"}) } else { json!({"id": 1, "v": "a"}) };
+    let after = if published {
+        json!({"id": 1, "twice": 2, "v": "a"})
+    } else {
+        json!({"id": 1, "v": "a"})
+    };
     assert_eq!(stream(&db, "pgoutput", &[]).json()[0]["after"], after);
 }
 
@@ -221,10 +269,16 @@ fn publications_choose_columns_and_rows() {
     }
     db.sql(publication);
     db.create_slot("pgoutput");
-    db.sql("INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y'); UPDATE t SET id = id + 10; DELETE FROM t");
+    db.sql(
+        "INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y'); UPDATE t SET id = id + 10; DELETE \
+            FROM t",
+    );
     let run = stream(&db, "pgoutput", &[]);
-    let rows: Vec<Value> =
-        run.json().iter().map(|event| json!([event["op"], event["before"], event["after"]])).collect();
+    let rows: Vec<Value> = run
+        .json()
+        .iter()
+        .map(|event| json!([event["op"], event["before"], event["after"]]))
+        .collect();
     assert_eq!(
         rows,
         [
@@ -238,7 +292,8 @@ fn publications_choose_columns_and_rows() {
     );
 }
 
-/// The same changes under each replica identity: what the old row has, and what becomes of a TOASTed value.
+/// The same changes under each replica identity: what the old row has, and what becomes of a
+/// TOASTed value.
 #[test]
 fn replica_identities_say_what_is_known_of_old_rows() {
     let db = Database::create("shape_identities");
@@ -272,7 +327,15 @@ fn replica_identities_say_what_is_known_of_old_rows() {
     let events: Vec<Value> = run
         .json()
         .iter()
-        .map(|event| json!([event["table"], event["op"], event["before"], event["after"], event["unchanged"]]))
+        .map(|event| {
+            json!([
+                event["table"],
+                event["op"],
+                event["before"],
+                event["after"],
+                event["unchanged"]
+            ])
+        })
         .collect();
     let whole = |id: i32, k: i32, v: &str| json!({"id": id, "k": k, "v": v, "big": big});
     let part = |id: i32, k: i32, v: &str| json!({"id": id, "k": k, "v": v});
@@ -304,7 +367,9 @@ fn replica_identities_say_what_is_known_of_old_rows() {
 fn values_may_be_very_large() {
     let db = setup("large", "pgoutput");
     let length = 200 << 20;
-    db.sql(&format!("CREATE TABLE t (v text); INSERT INTO t VALUES (repeat(E'0123456\\n', {length} / 8))"));
+    db.sql(&format!(
+        "CREATE TABLE t (v text); INSERT INTO t VALUES (repeat(E'0123456\\n', {length} / 8))"
+    ));
     let run = stream(&db, "pgoutput", &[]);
     let line = run.stdout.strip_suffix(b"\n").unwrap();
     let at = memchr::memmem::find(line, b"\"after\":{\"v\":\"").unwrap() + 14;

@@ -30,7 +30,8 @@ enum Shape {
     Composite(Vec<u32>),
 }
 
-/// All types that take values, and those that take none: the server refused each literal, saying that there cannot be any.
+/// All types that take values, and those that take none: the server refused each literal, saying
+/// that there cannot be any.
 pub struct AllTypes {
     pub usable: Vec<TypeUnderTest>,
     pub without_input: Vec<String>,
@@ -50,14 +51,26 @@ const QUERY: &str = "
 pub fn all_types(client: &mut Client, server_version: u32) -> AllTypes {
     let rows = client.query(QUERY, &[]).expect("the catalog");
     let entries: BTreeMap<u32, Entry> = rows.iter().map(|row| (row.get(0), entry(row))).collect();
-    let mut types = Types { client, server_version, entries: &entries, known: HashMap::new() };
-    let mut all = AllTypes { usable: Vec::new(), without_input: Vec::new() };
+    let mut types = Types {
+        client,
+        server_version,
+        entries: &entries,
+        known: HashMap::new(),
+    };
+    let mut all = AllTypes {
+        usable: Vec::new(),
+        without_input: Vec::new(),
+    };
     for (oid, entry) in &entries {
         let literals = types.literals(*oid);
         if literals.is_empty() {
             all.without_input.push(entry.sql_name.clone());
         } else {
-            all.usable.push(TypeUnderTest { oid: *oid, name: entry.sql_name.clone(), literals });
+            all.usable.push(TypeUnderTest {
+                oid: *oid,
+                name: entry.sql_name.clone(),
+                literals,
+            });
         }
     }
     all
@@ -69,12 +82,17 @@ fn entry(row: &Row) -> Entry {
         ("d", _) => Shape::Domain { base: row.get(4) },
         ("e", _) => Shape::Enum(row.get(7)),
         ("c", _) => Shape::Composite(row.get(8)),
-        (_, Some(element)) if !matches!(row.get(2), "int2vector" | "oidvector") => {
-            Shape::Array { element, delimiter: row.get::<_, String>(6).chars().next().unwrap() }
-        }
+        (_, Some(element)) if !matches!(row.get(2), "int2vector" | "oidvector") => Shape::Array {
+            element,
+            delimiter: row.get::<_, String>(6).chars().next().unwrap(),
+        },
         _ => Shape::Base,
     };
-    Entry { sql_name: row.get(1), name: row.get(2), kind }
+    Entry {
+        sql_name: row.get(1),
+        name: row.get(2),
+        kind,
+    }
 }
 
 struct Types<'a> {
@@ -90,7 +108,9 @@ impl Types<'_> {
         if let Some(known) = self.known.get(&oid) {
             return known.clone();
         }
-        let Some(entry) = self.entries.get(&oid) else { return Vec::new() };
+        let Some(entry) = self.entries.get(&oid) else {
+            return Vec::new();
+        };
         let literals = match &entry.kind {
             Shape::Base => self.base(entry),
             Shape::Enum(labels) => labels.clone(),
@@ -107,13 +127,23 @@ impl Types<'_> {
         let probe = literals.first().map_or("", String::as_str).to_owned();
         let refusal = self.refusal(entry, &probe).to_lowercase();
         // The words of the input functions of internal types.
-        if refusal.starts_with("0a000: cannot accept a value of type") || refusal.ends_with(" not implemented") {
+        if refusal.starts_with("0a000: cannot accept a value of type")
+            || refusal.ends_with(" not implemented")
+        {
             return Vec::new();
         }
-        assert!(!literals.is_empty(), "no literals for the type {} ({refusal})", entry.sql_name);
+        assert!(
+            !literals.is_empty(),
+            "no literals for the type {} ({refusal})",
+            entry.sql_name
+        );
         for literal in &literals {
             let refusal = self.refusal(entry, literal);
-            assert!(refusal.is_empty(), "{} does not take {literal:?}: {refusal}", entry.sql_name);
+            assert!(
+                refusal.is_empty(),
+                "{} does not take {literal:?}: {refusal}",
+                entry.sql_name
+            );
         }
         literals
     }
@@ -121,17 +151,33 @@ impl Types<'_> {
     /// Those of its base type that its constraints let through.
     fn domain(&mut self, entry: &Entry, base: u32) -> Vec<String> {
         let own = literals(&entry.name, self.server_version);
-        let candidates = if own.is_empty() { self.literals(base) } else { own };
-        let taken: Vec<String> =
-            candidates.into_iter().filter(|literal| self.refusal(entry, literal).is_empty()).collect();
-        assert!(!taken.is_empty(), "no literals for the domain {}", entry.sql_name);
+        let candidates = if own.is_empty() {
+            self.literals(base)
+        } else {
+            own
+        };
+        let taken: Vec<String> = candidates
+            .into_iter()
+            .filter(|literal| self.refusal(entry, literal).is_empty())
+            .collect();
+        assert!(
+            !taken.is_empty(),
+            "no literals for the domain {}",
+            entry.sql_name
+        );
         taken
     }
 
     /// One dimension, several, bounds, NULLs, none.
     fn array(&mut self, element: u32, delimiter: char) -> Vec<String> {
-        let elements: Vec<String> = self.nested(element).iter().map(|literal| quote_element(literal)).collect();
-        let (Some(first), Some(last)) = (elements.first(), elements.last()) else { return vec!["{}".to_owned()] };
+        let elements: Vec<String> = self
+            .nested(element)
+            .iter()
+            .map(|literal| quote_element(literal))
+            .collect();
+        let (Some(first), Some(last)) = (elements.first(), elements.last()) else {
+            return vec!["{}".to_owned()];
+        };
         let d = delimiter;
         vec![
             "{}".to_owned(),
@@ -152,16 +198,21 @@ impl Types<'_> {
         let row = |number: usize| {
             let fields: Vec<String> = values
                 .iter()
-                .map(
-                    |values| {
-                        if values.is_empty() { String::new() } else { quote_field(&values[number % values.len()]) }
-                    },
-                )
+                .map(|values| {
+                    if values.is_empty() {
+                        String::new()
+                    } else {
+                        quote_field(&values[number % values.len()])
+                    }
+                })
                 .collect();
             format!("({})", fields.join(","))
         };
         let mut rows: Vec<String> = (0..longest.min(12)).map(row).collect();
-        rows.push(format!("({})", ",".repeat(attributes.len().saturating_sub(1))));
+        rows.push(format!(
+            "({})",
+            ",".repeat(attributes.len().saturating_sub(1))
+        ));
         rows
     }
 
@@ -172,7 +223,10 @@ impl Types<'_> {
     }
 
     fn refusal(&mut self, entry: &Entry, literal: &str) -> String {
-        let row = self.client.query_one("SELECT public.refusal($1, $2)", &[&entry.sql_name, &literal]);
+        let row = self.client.query_one(
+            "SELECT public.refusal($1, $2)",
+            &[&entry.sql_name, &literal],
+        );
         row.expect("an answer").get(0)
     }
 }
