@@ -180,11 +180,16 @@ impl Printer {
         self.repeats.resume_after(position);
     }
 
-    /// After a lost connection: drops what comes once more. The server knows nothing of the
-    /// streamed transactions that are still open; whichever of them commits comes once more as a
-    /// whole, so an abort is printed for what was shown of them.
+    /// After a lost connection: drops what comes once more.
     pub fn reconnected(&mut self, out: &mut Vec<u8>) {
         self.resume_after(self.last());
+        self.abort_streamed(out);
+    }
+
+    /// At the end of a connection: the next one knows nothing of the streamed transactions that
+    /// are still open; whichever of them commits comes once more as a whole, so an abort is
+    /// printed for what was shown of them.
+    pub fn abort_streamed(&mut self, out: &mut Vec<u8>) {
         if let Some(block) = self.block.take() {
             if self.frame == Frame::Shown {
                 self.render(&bound_of(&block, Body::StreamStop), out);
@@ -410,8 +415,15 @@ impl Printer {
         self.frame_end = event.position().map(|position| position.lsn);
         let mut held = std::mem::take(&mut self.held);
         held.clear();
-        if self.include.transactions || !matches!(event.body, Body::Begin) {
-            self.render(event, &mut held);
+        match event.body {
+            Body::Begin if !self.include.transactions => {}
+            // The first block that is shown, whatever came before it without being shown.
+            Body::StreamStart { .. } => {
+                let first = !self.streamed.contains(&xid(event));
+                let body = Body::StreamStart { first };
+                self.render(&Event { body, ..*event }, &mut held);
+            }
+            _ => self.render(event, &mut held),
         }
         self.held = held;
     }
@@ -699,6 +711,36 @@ mod tests {
             ]),
             ""
         );
+    }
+
+    #[test]
+    fn the_first_block_is_the_first_that_is_shown() {
+        let users = relation("users", &[("id", INT4, true)]);
+        let other = Relation {
+            index: 1,
+            ..relation("other", &[("id", INT4, true)])
+        };
+        let transaction = open(1);
+        let frame = |body| Event {
+            seq: None,
+            ..event(&transaction, 0, body)
+        };
+        let mut test = Test::json(Include::default(), &["users"]);
+        let mut lines = test.feed(&[announce(&users), announce(&other)]);
+        for (number, relation) in [&other, &users, &other, &users].into_iter().enumerate() {
+            let first = number == 0;
+            lines += &test.feed(&[
+                frame(Body::StreamStart { first }),
+                insert(&transaction, number as u64, relation, &[Some("1")]),
+                frame(Body::StreamStop),
+            ]);
+        }
+        let firsts: Vec<bool> = lines
+            .lines()
+            .filter(|line| line.contains("stream_start"))
+            .map(|line| line.contains("\"first\":true"))
+            .collect();
+        assert_eq!(firsts, [true, false], "{lines}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What a consumer has to do, as the README says: keep what has no `commit_lsn` until its
 //! transaction is decided.
 
+use crate::support::*;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::process::Command;
 
 /// A consumer that keeps tables whose key is `id`.
 #[derive(Debug, Default)]
@@ -15,10 +18,18 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// One that has read these events.
+    /// One that has read these events. The README's program must make the same of them.
     pub fn of(events: &[Value]) -> Consumer {
         let mut consumer = Consumer::default();
         events.iter().for_each(|event| consumer.take(event));
+        let by_program = by_readme(events);
+        let differs = |(one, other): (&Value, &Value)| one != other;
+        let at = by_program.iter().zip(&consumer.committed).position(differs);
+        let lengths = (by_program.len(), consumer.committed.len());
+        assert!(
+            at.is_none() && lengths.0 == lengths.1,
+            "the README's program differs at {at:?}, {lengths:?} changes"
+        );
         consumer
     }
 
@@ -96,10 +107,26 @@ impl Consumer {
         rows.map(|row| without_nulls(row.clone())).collect()
     }
 
-    /// Is every transaction decided?
-    pub fn is_settled(&self) -> bool {
-        self.open.is_empty()
+    /// The transactions that are not decided.
+    pub fn undecided(&self) -> Vec<u64> {
+        self.open.keys().copied().collect()
     }
+}
+
+/// What the README's program prints for these events.
+fn by_readme(events: &[Value]) -> Vec<Value> {
+    let readme = include_str!("../../../README.md");
+    let begin = "--streaming on \\\n  | jq -c -n '";
+    let (_, rest) = readme.split_once(begin).expect("the README's program");
+    let (program, _) = rest.split_once('\'').expect("its end");
+    let mut command = Command::new("jq");
+    let mut running = spawn(command.args(["-c", "-n", program]));
+    let mut stdin = running.take_stdin();
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(lines.as_bytes()).unwrap());
+        running.wait().succeeded().json()
+    })
 }
 
 /// The rows of a table as the server tells them, to be compared with [`Consumer::table`].

@@ -6,6 +6,7 @@
 //! rows that the tables hold.
 
 mod consumer;
+mod cuts;
 mod events;
 mod interruptions;
 mod origins;
@@ -183,11 +184,7 @@ impl Live {
                     level.name
                 );
             }
-            assert!(
-                consumer.is_settled(),
-                "{what} {}: {consumer:.1000?}",
-                level.name
-            );
+            assert_eq!(consumer.undecided(), [0; 0], "{what} {}", level.name);
         }
         [live, late]
     }
