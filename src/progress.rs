@@ -15,12 +15,16 @@ use std::collections::VecDeque;
 /// confirms them later.
 const WAITING: usize = 256;
 
-/// Received, durable and confirmed positions of one stream.
+/// How far a stream was received, written and made durable.
 #[derive(Debug)]
 pub struct Progress {
     received: Lsn,
+    written: Lsn,
     durable: Lsn,
+    /// What is not durable yet, in the order in which it came.
     waiting: VecDeque<Waiting>,
+    /// How many of those at the front are written.
+    waiting_written: usize,
 }
 
 #[derive(Debug)]
@@ -34,8 +38,10 @@ impl Progress {
     pub fn new() -> Progress {
         Progress {
             received: Lsn::INVALID,
+            written: Lsn::INVALID,
             durable: Lsn::INVALID,
             waiting: VecDeque::with_capacity(WAITING),
+            waiting_written: 0,
         }
     }
 
@@ -48,22 +54,43 @@ impl Progress {
         self.received = position;
         let full = self.waiting.len() == WAITING;
         match self.waiting.back_mut() {
-            Some(last) if last.bytes == bytes || full => *last = Waiting { bytes, position },
+            Some(last) if last.bytes == bytes || full => {
+                *last = Waiting { bytes, position };
+                // What has grown is to be written once more.
+                self.waiting_written = self.waiting_written.min(self.waiting.len() - 1);
+            }
             _ => self.waiting.push_back(Waiting { bytes, position }),
         }
     }
 
-    /// The first `bytes` bytes of all output are durable.
-    pub fn durable(&mut self, bytes: u64) {
-        while let Some(first) = self.waiting.front().filter(|first| first.bytes <= bytes) {
-            self.durable = first.position;
-            self.waiting.pop_front();
+    /// The first `bytes` bytes of all output are written.
+    pub fn written(&mut self, bytes: u64) {
+        let written = |waiting: &&Waiting| waiting.bytes <= bytes;
+        while let Some(next) = self.waiting.get(self.waiting_written).filter(written) {
+            self.written = next.position;
+            self.waiting_written += 1;
         }
     }
 
-    /// The highest position received, durable or not.
+    /// The first `bytes` bytes of all output are durable, and so they are written.
+    pub fn durable(&mut self, bytes: u64) {
+        self.written(bytes);
+        while let Some(first) = self.waiting.front().filter(|first| first.bytes <= bytes) {
+            self.durable = first.position;
+            self.waiting.pop_front();
+            self.waiting_written = self.waiting_written.saturating_sub(1);
+        }
+    }
+
+    /// The highest position received, written or not.
     pub fn received_position(&self) -> Lsn {
         self.received
+    }
+
+    /// The highest position up to which the output was taken, durable or not; invalid as long as
+    /// there is none.
+    pub fn written_position(&self) -> Lsn {
+        self.written
     }
 
     /// What may be confirmed; invalid as long as there is nothing.
@@ -97,6 +124,29 @@ mod tests {
     }
 
     #[test]
+    fn written_is_what_was_taken_durable_or_not() {
+        let mut progress = Progress::new();
+        progress.received(Lsn(10), 0);
+        progress.received(Lsn(20), 100);
+        progress.received(Lsn(30), 200);
+        assert_eq!(progress.written_position(), Lsn::INVALID);
+        progress.written(100);
+        let positions = |progress: &Progress| {
+            let (written, durable) = (progress.written_position(), progress.durable_position());
+            (written, durable, progress.received_position())
+        };
+        assert_eq!(positions(&progress), (Lsn(20), Lsn::INVALID, Lsn(30)));
+        progress.durable(0);
+        assert_eq!(positions(&progress), (Lsn(20), Lsn(10), Lsn(30)));
+        progress.received(Lsn(40), 200);
+        progress.written(200);
+        progress.received(Lsn(50), 200);
+        assert_eq!(positions(&progress), (Lsn(40), Lsn(10), Lsn(50)));
+        progress.durable(200);
+        assert_eq!(positions(&progress), (Lsn(50), Lsn(50), Lsn(50)));
+    }
+
+    #[test]
     fn never_goes_back() {
         let mut progress = Progress::new();
         progress.received(Lsn(20), 5);
@@ -122,7 +172,9 @@ mod tests {
         let mut progress = Progress::new();
         for n in 1..100_000 {
             progress.received(Lsn(n), n);
+            progress.written(n / 2);
             assert!(progress.waiting.len() <= WAITING);
+            assert!(progress.written_position() <= Lsn(n / 2));
         }
         progress.durable(300);
         assert!(progress.durable_position() <= Lsn(300));

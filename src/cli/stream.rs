@@ -99,14 +99,18 @@ pub struct StreamArgs {
 
     /// Stop once all committed by now is written
     ///
-    /// By now: when the program started.
+    /// By now: when the program started, also with synchronous_commit off. What is not yet on the
+    /// server's disk is waited for.
     #[arg(long, conflicts_with = "endpos", help_heading = "When to stop")]
     pub until_now: bool,
 
     /// Stop after this many events
     ///
-    /// A slot moves from commit to commit: a transaction that the limit cuts comes again, as a
-    /// whole, in the next run. With --file what is in the file already is dropped then.
+    /// At the end of a transaction, as a slot moves from one to the next: what comes behind the
+    /// limit in the same transaction is still written. Exactly at the limit where the next run can
+    /// go on within the transaction (a JSON file), and where the slot does not move (--peek, or a
+    /// temporary slot). With --streaming, once no transaction is open of which changes were
+    /// written.
     #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
     pub limit: Option<u64>,
 
@@ -148,8 +152,8 @@ pub struct StreamArgs {
 
     /// Seconds between fsyncs of the file [default: 10]
     ///
-    /// It is synced at least this often. 0: not at intervals, only when the server asks and at the
-    /// end.
+    /// It is synced at least this often, when the server asks, and at the end. What is not synced
+    /// is not confirmed, so 0, with which pg_recvlogical confirms what it never synced, is refused.
     #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub fsync_interval: Duration,

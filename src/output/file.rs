@@ -299,6 +299,11 @@ impl OutputFile {
         self.path.is_some()
     }
 
+    /// Does its last line say where to go on?
+    pub fn resumes(&self) -> bool {
+        matches!(self.path, Some((_, Existing::Resume)))
+    }
+
     /// Closes the file and opens its name again. `last` is where the old file ends. Returns false
     /// where there is no name.
     pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {

@@ -134,6 +134,11 @@ impl Output {
         self.base + self.buffer.len() as u64
     }
 
+    /// The offset behind the last byte that the operating system has taken.
+    pub fn written(&self) -> u64 {
+        self.base + self.written as u64
+    }
+
     /// The offset behind the last durable byte: synced to the disk for a file, taken by the reader
     /// for a pipe.
     pub fn durable(&self) -> u64 {
@@ -153,6 +158,11 @@ impl Output {
     /// Is it a file that was named, and can be opened again by its name?
     pub fn has_name(&self) -> bool {
         matches!(&self.sink, Sink::File(file) if file.has_name())
+    }
+
+    /// Does what it holds say where to go on, also within a transaction?
+    pub fn resumes(&self) -> bool {
+        matches!(&self.sink, Sink::File(file) if file.resumes())
     }
 
     /// What to watch for room or for the reader's leaving; nothing for files.
@@ -176,7 +186,7 @@ impl Output {
         // Also after a failure: what was taken must not be written once more.
         self.written += taken;
         if !self.is_file() {
-            self.durable = self.base + self.written as u64;
+            self.durable = self.written();
         }
         self.compact();
         outcome
@@ -185,7 +195,7 @@ impl Output {
     /// How many bytes are written that are not durable.
     pub fn unsynced(&self) -> u64 {
         if self.is_file() {
-            self.base + self.written as u64 - self.durable
+            self.written() - self.durable
         } else {
             0
         }
@@ -194,7 +204,7 @@ impl Output {
     /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a
     /// time.
     pub fn begin_sync(&mut self) -> Result<()> {
-        let offset = self.base + self.written as u64;
+        let offset = self.written();
         if let Sink::File(file) = &mut self.sink {
             let syncer = file.syncer()?;
             if !syncer.is_under_way() {

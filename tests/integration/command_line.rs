@@ -115,6 +115,10 @@ fn mistakes_are_named_and_end_with_2() {
         ("stream --startpos -1", "a WAL position has the form X/Y"),
         ("stream --limit -1", "not a number of events, 1 or more"),
         ("stream -F -1", "not a number of seconds"),
+        (
+            "stream -F 0",
+            "could not use --fsync-interval 0: what is confirmed must be on the disk",
+        ),
         ("stream --publication a,", "a name is missing"),
         ("slot list --max-lag -1", "not a size, as 512MB or 10GB"),
         ("stream --format xml", "[possible values: json, text, raw]"),

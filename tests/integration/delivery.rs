@@ -121,26 +121,147 @@ fn a_stop_within_a_huge_transaction_confirms_what_came_before() {
         let db = shop(&format!("a_stop_within_a_huge_transaction_{name}"));
         db.sql("INSERT INTO t VALUES (0)");
         db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 300000) i");
-        let limited = |limit: &str| {
-            let mut command = stream(&db, &["--limit", limit]);
+        let interrupted = || {
+            let mut command = stream(&db, &[]);
             if let Some(host) = host {
                 command.env("PGHOST", host);
             }
-            ids(&run(&mut command))
+            let mut running = spawn(&mut command);
+            (0..2).for_each(|_| _ = running.line());
+            let ids = ids(&running.interrupt());
+            (ids[0], ids.len())
         };
-        assert_eq!(limited("2"), [0, 1], "{name}");
-        assert_eq!(
-            limited("2"),
-            [1, 2],
-            "{name}: the small transaction was not confirmed"
-        );
-        assert_eq!(limited("50000").len(), 50000);
-        assert_eq!(
-            limited("1"),
-            [1],
-            "{name}: half a transaction was confirmed"
-        );
+        let (first, count) = interrupted();
+        assert!(first == 0 && count < 300_000, "{name}: {first} {count}");
+        let (first, count) = interrupted();
+        assert!(first == 1 && count < 300_000, "{name}: {first} {count}");
+        assert_eq!(rest(&db).len(), 300_000, "{name}: a part was confirmed");
     }
+}
+
+#[test]
+fn a_limit_takes_whole_transactions_unless_the_output_can_go_on_within() {
+    let db = shop("a_limit_takes_whole_transactions");
+    for id in [10, 20] {
+        db.sql(&format!(
+            "INSERT INTO t VALUES ({id}), ({id} + 1), ({id} + 2)"
+        ));
+    }
+    let limited = |more: &[&str]| {
+        let limit = [&["--limit", "2"], more].concat();
+        ids(&run(&mut stream(&db, &limit)))
+    };
+    // What does not move can be cut anywhere.
+    assert_eq!(limited(&["--peek"]), [10, 11]);
+    let raw = run(&mut stream(
+        &db,
+        &["--limit", "1", "--peek", "--format", "raw"],
+    ));
+    assert_eq!(decoded(&db, &raw.succeeded().stdout).len(), 1);
+    assert_eq!(limited(&[]), [10, 11, 12]);
+    // A file that is only appended to can not go on within a transaction.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.json");
+    let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
+    let file = ["-f", path.to_str().unwrap()];
+    limited(&[&file[..], &["--no-resume", "--peek"]].concat());
+    assert_eq!(lines(), 2);
+    std::fs::remove_file(&path).unwrap();
+    limited(&file);
+    assert_eq!(lines(), 2);
+    run(stream(&db, &["--until-now"]).args(file)).succeeded();
+    assert_eq!(lines(), 3);
+    assert_eq!(rest(&db), [0; 0]);
+    db.sql("INSERT INTO t VALUES (30), (31), (32)");
+    let raw = run(&mut stream(&db, &["--limit", "2", "--format", "raw"]));
+    assert_eq!(decoded(&db, &raw.succeeded().stdout).len(), 3);
+    db.sql("TRUNCATE t; CREATE TABLE u (id int PRIMARY KEY); ALTER PUBLICATION p ADD TABLE u");
+    db.sql("TRUNCATE t, u");
+    run(&mut stream(&db, &["--until-now"])).succeeded();
+    db.sql("TRUNCATE t, u");
+    let raw = run(&mut stream(&db, &["--limit", "1", "--format", "raw"]));
+    assert_eq!(decoded(&db, &raw.succeeded().stdout).len(), 2);
+}
+
+/// What `decode` makes of the output of `--format raw`.
+fn decoded(db: &Database<'_>, raw: &[u8]) -> Vec<serde_json::Value> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("raw");
+    std::fs::write(&path, raw).unwrap();
+    db.run(&["decode", path.to_str().unwrap()])
+        .succeeded()
+        .json()
+}
+
+#[test]
+fn a_limit_waits_for_streamed_transactions_to_be_decided() {
+    let server = Server::start(Options {
+        settings: &[("logical_decoding_work_mem", "64kB")],
+        ..Options::default()
+    });
+    let db = shop_on(&server, "limit_streamed");
+    db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i");
+    db.sql("INSERT INTO t VALUES (9000)");
+    let limited = stream(&db, &["--streaming", "on", "--limit", "2"]);
+    let ops = |mut command: Command| -> Vec<String> {
+        let run = run(&mut command);
+        let op = |event: &serde_json::Value| event["op"].as_str().unwrap().to_owned();
+        run.succeeded().json().iter().map(op).collect()
+    };
+    let ops = ops(limited);
+    let inserts = ops.iter().filter(|op| *op == "insert").count();
+    assert_eq!(
+        (inserts, ops.last().unwrap().as_str()),
+        (2000, "stream_commit")
+    );
+    assert_eq!(rest(&db), [9000]);
+}
+
+#[test]
+fn until_now_has_what_committed_asynchronously() {
+    let server = Server::start(Options {
+        settings: &[("wal_writer_delay", "1s")],
+        ..Options::default()
+    });
+    let db = shop_on(&server, "asynchronous");
+    let mut open = db.client();
+    for id in 1..=5 {
+        db.sql(&format!(
+            "SET synchronous_commit = off; INSERT INTO t VALUES ({id})"
+        ));
+        assert_eq!(rest(&db), [id]);
+        // What is inserted by a transaction that goes on is not waited for.
+        open.batch_execute(&format!("BEGIN; INSERT INTO t VALUES (-{id})"))
+            .unwrap();
+        assert_eq!(rest(&db), [0; 0]);
+        open.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+#[test]
+fn what_a_reader_has_not_taken_is_not_reported_as_written() {
+    let server = Server::start(Options::default());
+    let db = shop_on(&server, "written");
+    let start = db.wal_position();
+    db.sql("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 20000) i");
+    let end = db.wal_position();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = stream(&db, &["-s", "0.1"]).stdout(writer).spawn().unwrap();
+    let walsender = "FROM pg_stat_replication JOIN pg_stat_activity USING (pid) WHERE pid = \
+                     (SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'written')";
+    let reported = |condition: &str| db.wait_for(&format!("SELECT {condition} {walsender}"));
+    reported("wait_event = 'WalSenderWriteData'");
+    let full = db.value(&format!("SELECT clock_timestamp() {walsender}"));
+    reported(&format!("reply_time > '{full}'"));
+    // The pipe holds 64 kB, and walcat a MiB.
+    let little = format!("write_lsn < '{start}'::pg_lsn + 300000");
+    assert_eq!(db.value(&format!("SELECT {little} {walsender}")), "t");
+    drop(std::thread::spawn(move || {
+        std::io::copy(&mut { reader }, &mut std::io::sink())
+    }));
+    reported(&format!("write_lsn >= '{end}'"));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
@@ -149,7 +270,7 @@ fn an_end_at_a_commit_confirms_it_though_the_server_sends_on() {
     db.sql("INSERT INTO t VALUES (0)");
     db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 300000) i");
     assert_eq!(ids(&run(&mut stream(&db, &["--limit", "1"]))), [0]);
-    assert_eq!(ids(&run(&mut stream(&db, &["--limit", "1"]))), [1]);
+    assert_eq!(rest(&db).first(), Some(&1));
 }
 
 #[test]

@@ -1,21 +1,46 @@
-//! Where a stream ends: `--endpos`, `--until-now` and `--limit`, never in the middle of a
-//! transaction if that can be helped.
+//! Where a stream ends: `--endpos`, `--until-now` and `--limit`.
 //!
 //! Transactions come in the order of their commits, so the first that ends behind the position
 //! means that all before it have come.
+//!
+//! A stream ends between transactions, as a slot can only be confirmed from one to the next: the
+//! next run would get the transaction once more as a whole, and with a limit smaller than the
+//! transaction never get past it. `--limit` may end it within one only where that does not matter:
+//! the output can be resumed there, or nothing is confirmed anyway.
 
 use super::Ended;
 use crate::event::{Body, End, Event};
 use crate::lsn::Lsn;
+use std::collections::HashSet;
 
 /// Watches the events of a stream for its end.
 pub struct Bounds {
     until: Option<Until>,
-    /// How many more changes are wanted.
-    left: Option<u64>,
+    limit: Option<Limit>,
     in_transaction: bool,
     /// The output ends in the middle of a transaction that the server is to send once more.
     cut: bool,
+}
+
+/// How many changes are wanted.
+pub struct Limit {
+    /// How many more.
+    left: u64,
+    /// May the stream end within a transaction?
+    within_transactions: bool,
+    /// The transactions in progress of which changes were counted.
+    open: HashSet<Option<u32>>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken, and the stream goes on.
+    Whole,
+    /// It was taken, and ends the stream.
+    Last(Ended),
+    /// The stream ends before it: it was not taken, and must not be confirmed.
+    Refused(Ended),
 }
 
 /// The position up to which everything is wanted.
@@ -31,11 +56,11 @@ pub struct Until {
 }
 
 impl Bounds {
-    /// Ends after `limit` changes.
-    pub fn new(limit: Option<u64>) -> Bounds {
+    /// Ends after the changes that `limit` wants.
+    pub fn new(limit: Option<Limit>) -> Bounds {
         Bounds {
             until: None,
-            left: limit,
+            limit,
             in_transaction: false,
             cut: false,
         }
@@ -60,6 +85,9 @@ impl Bounds {
     pub fn reconnected(&mut self) {
         self.cut |= self.in_transaction;
         self.in_transaction = false;
+        if let Some(limit) = &mut self.limit {
+            limit.open.clear();
+        }
     }
 
     /// The output ends with a part of a transaction, or with all of it: that only shows when the
@@ -73,11 +101,11 @@ impl Bounds {
         self.cut = false;
     }
 
-    /// Does the stream end before this event?
+    /// Why the stream ends before this event, if it does.
     pub fn before(&self, event: &Event<'_>) -> Option<Ended> {
         // The end of the transaction that brought the last change wanted is still taken: then it
         // can be confirmed.
-        let enough = self.left == Some(0) && !is_end(event);
+        let enough = self.limit.as_ref().is_some_and(Limit::is_reached_within) && !is_end(event);
         if enough {
             return Some(Ended::AtLimit);
         }
@@ -85,7 +113,7 @@ impl Bounds {
         passed.then_some(Ended::AtPosition)
     }
 
-    /// Does the stream end with this event? `counts` if it was a change that was shown.
+    /// Why the stream ends with this event, if it does. `counts` if it was a change that was shown.
     pub fn after(&mut self, event: &Event<'_>, counts: bool) -> Option<Ended> {
         match event.body {
             Body::Begin | Body::BeginPrepare { .. } | Body::StreamStart { .. } => {
@@ -94,31 +122,32 @@ impl Bounds {
             _ if is_end(event) => (self.in_transaction, self.cut) = (false, false),
             _ => {}
         }
-        if let Some(left) = self.left.as_mut().filter(|_| counts) {
-            *left = left.saturating_sub(1);
-        }
-        if self.left == Some(0) && !self.in_transaction {
-            return Some(Ended::AtLimit);
+        if let Some(limit) = &mut self.limit {
+            limit.count(event, counts);
+            if limit.is_reached_between() && !self.in_transaction {
+                return Some(Ended::AtLimit);
+            }
         }
         let reached = self.until.is_some_and(|until| until.is_reached_by(event));
         reached.then_some(Ended::AtPosition)
     }
 
-    /// The same for a message that cannot be decoded: does the stream end before it, or with it?
-    pub fn opaque(&mut self, start: Lsn) -> (Option<Ended>, Option<Ended>) {
-        if self.until.is_some_and(|until| start > until.lsn) {
-            return (Some(Ended::AtPosition), None);
+    /// The same for a message that cannot be decoded.
+    pub fn opaque(&mut self, start: Lsn) -> Taken {
+        if !self.in_transaction && self.until.is_some_and(|until| start > until.lsn) {
+            return Taken::Refused(Ended::AtPosition);
         }
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(1);
+        if let Some(limit) = &mut self.limit {
+            limit.left = limit.left.saturating_sub(1);
+            if limit.is_reached_within() || limit.is_reached_between() && !self.in_transaction {
+                return Taken::Last(Ended::AtLimit);
+            }
         }
         let reached = self.until.is_some_and(|until| start == until.lsn);
-        let after = if self.left == Some(0) {
-            Some(Ended::AtLimit)
-        } else {
-            reached.then_some(Ended::AtPosition)
-        };
-        (None, after)
+        match reached && !self.in_transaction {
+            true => Taken::Last(Ended::AtPosition),
+            false => Taken::Whole,
+        }
     }
 
     /// The server has nothing left to send that commits before `position`.
@@ -126,6 +155,49 @@ impl Bounds {
         let done =
             self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
         done.then_some(Ended::AtPosition)
+    }
+}
+
+impl Limit {
+    /// Ends after `changes`; within a transaction only if that is said.
+    pub fn new(changes: u64, within_transactions: bool) -> Limit {
+        Limit {
+            left: changes,
+            within_transactions,
+            open: HashSet::new(),
+        }
+    }
+
+    fn count(&mut self, event: &Event<'_>, counts: bool) {
+        let Some(transaction) = event.transaction else {
+            self.left = self.left.saturating_sub(counts.into());
+            return;
+        };
+        match event.body {
+            Body::StreamCommit { .. } | Body::StreamPrepare { .. } => {
+                self.open.remove(&transaction.xid);
+            }
+            Body::StreamAbort { .. } if event.subxid.is_none() => {
+                self.open.remove(&transaction.xid);
+            }
+            _ if counts => {
+                self.left = self.left.saturating_sub(1);
+                if transaction.end == End::Open {
+                    self.open.insert(transaction.xid);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns `true` if enough changes have come, and the stream may end wherever it is.
+    fn is_reached_within(&self) -> bool {
+        self.left == 0 && self.within_transactions
+    }
+
+    /// Returns `true` if enough changes have come, and all that has come is decided.
+    fn is_reached_between(&self) -> bool {
+        self.left == 0 && (self.within_transactions || self.open.is_empty())
     }
 }
 

@@ -2,7 +2,7 @@
 //! confirmed, where to go on after a lost connection, and whether the stream has come to its end.
 
 use super::Ended;
-use super::bounds::{Bounds, Until};
+use super::bounds::{Bounds, Taken, Until};
 use super::statistics::Statistics;
 use super::wait::{STALLED_READER_LIMIT, wait_for};
 use crate::catalog::LookUps;
@@ -92,6 +92,13 @@ impl Delivery {
         }
     }
 
+    /// Nothing more comes over this connection, nor over another.
+    pub fn end(&mut self) {
+        if let Form::Events { printer, .. } = &mut self.form {
+            printer.abort_streamed(self.output.buffer());
+        }
+    }
+
     /// The last position delivered, where a new connection goes on.
     pub fn last(&self) -> Option<Position> {
         match &self.form {
@@ -150,40 +157,48 @@ impl Delivery {
     /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does. A
     /// transient error means that it could not be understood for now.
     pub fn take(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
-        let ended = match self.form {
+        let taken = match self.form {
             Form::Events { .. } => self.take_events(start, payload)?,
             Form::Raw { .. } => self.take_raw(start, payload),
         };
+        if let Taken::Refused(ended) = taken {
+            return Ok(Some(ended));
+        }
         if let Some(statistics) = &mut self.statistics {
             statistics.count(start, payload.len());
         }
         self.progress.received(start, self.output.appended());
-        Ok(ended)
+        Ok(match taken {
+            Taken::Last(ended) => Some(ended),
+            _ => None,
+        })
     }
 
-    fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
+    fn take_events(&mut self, start: Lsn, payload: &[u8]) -> Result<Taken> {
         let Form::Events {
             decoder,
             printer,
             look_ups,
         } = &mut self.form
         else {
-            return Ok(None);
+            return Ok(Taken::Whole);
         };
         let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
-        let (mut ended, mut unknown) = (None, None);
+        let (mut taken, mut unknown) = (Taken::Whole, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
-            ended = bounds.before(event);
-            if ended.is_none() {
-                let shown = printer.print(event, buffer) == Printed::Change;
-                ended = bounds.after(event, shown);
-            }
+            taken = match bounds.before(event) {
+                Some(ended) => Taken::Refused(ended),
+                None => {
+                    let shown = printer.print(event, buffer) == Printed::Change;
+                    bounds.after(event, shown).map_or(Taken::Whole, Taken::Last)
+                }
+            };
             if let Body::Relation { .. } = event.body {
                 // No row of the table is shown yet: all of them come again with the next
                 // connection.
                 unknown = look_ups.take_broken_off();
             }
-            if ended.is_some() || unknown.is_some() {
+            if taken != Taken::Whole || unknown.is_some() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -201,23 +216,27 @@ impl Delivery {
             .take_warnings()
             .iter()
             .for_each(|warning| self.talk.warning(warning));
-        Ok(ended)
+        Ok(taken)
     }
 
-    fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Option<Ended> {
+    fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Taken {
         let Form::Raw { decoder, repeats } = &mut self.form else {
-            return None;
+            return Taken::Whole;
         };
         let bounds = &mut self.bounds;
-        let (mut before, mut after, mut repeated) = (None, None, false);
+        let (mut taken, mut first, mut repeated) = (Taken::Whole, true, false);
         let watched = decoder.as_mut().map(|decoder| {
             decoder.decode(Some(start), payload, |event| {
+                // A message is passed on as a whole: its first event decides on the others.
+                if let Some(ended) = bounds.before(event).filter(|_| first) {
+                    taken = Taken::Refused(ended);
+                    return ControlFlow::Break(());
+                }
+                first = false;
                 repeated = repeats.take(event).is_some();
-                before = before.or(bounds.before(event));
-                if before.is_none() {
-                    after = bounds
-                        .after(event, !repeated && event.body.is_change())
-                        .or(after);
+                let counts = !repeated && event.body.is_change();
+                if let Some(ended) = bounds.after(event, counts) {
+                    taken = Taken::Last(ended);
                 }
                 ControlFlow::Continue(())
             })
@@ -225,14 +244,14 @@ impl Delivery {
         if !matches!(watched, Some(Ok(_))) {
             // Another plugin, or options of the user's that change the shape: the position of the
             // message is all there is.
-            (before, after) = bounds.opaque(start);
+            taken = bounds.opaque(start);
         }
-        if before.is_none() && !repeated {
+        if !matches!(taken, Taken::Refused(_)) && !repeated {
             let buffer = self.output.buffer();
             buffer.extend_from_slice(payload);
             buffer.push(b'\n');
         }
-        before.or(after)
+        taken
     }
 
     /// The server says that it has nothing to send that committed before `end`.
@@ -249,16 +268,13 @@ impl Delivery {
 
     /// Records how much of the output is durable.
     pub fn count_durable(&mut self) {
+        self.progress.written(self.output.written());
         self.progress.durable(self.output.durable());
     }
 
-    /// What the server may be told: everything up to the first is received, up to the second
-    /// durable.
-    pub fn positions(&self) -> (Lsn, Lsn) {
-        (
-            self.progress.received_position(),
-            self.progress.durable_position(),
-        )
+    /// How far everything has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// After the end of a connection: writes what came before it, as long as the reader takes any

@@ -12,6 +12,7 @@ mod preparation;
 mod reconnect;
 mod session;
 mod statistics;
+mod until_now;
 mod wait;
 
 use crate::catalog::LookUps;
@@ -29,7 +30,7 @@ use crate::render::{PrintSettings, Printer, Repeats};
 use crate::stop::Stop;
 use crate::value::Types;
 use crate::walsender::{Connection, SessionSettings, SystemIdentification};
-use bounds::{Bounds, Until};
+use bounds::{Bounds, Limit, Until};
 use delivery::{Delivery, Form};
 use preparation::Preparation;
 use reconnect::{Backoff, ServerSilence};
@@ -195,10 +196,14 @@ fn deliver(
         .stats
         .filter(|_| !talk.is_quiet())
         .map(|every| Statistics::new(every, plan.peek));
+    let within_transactions = plan.peek || plan.temporary || output.resumes();
+    let limit = args
+        .limit
+        .map(|changes| Limit::new(changes, within_transactions));
     Ok(Delivery::new(
         form,
         output,
-        Bounds::new(args.limit),
+        Bounds::new(limit),
         statistics,
         talk,
         resume.is_some(),
@@ -244,7 +249,8 @@ impl Stream<'_> {
             Ended::Interrupted => "interrupted",
             Ended::ReaderGone => "nobody reads the output any more",
         };
-        let (received, durable) = self.delivery.positions();
+        let progress = self.delivery.progress();
+        let (received, durable) = (progress.received_position(), progress.durable_position());
         self.talk.detail(&format!(
             "ended: {reason}; received up to {received}, durable up to {durable}"
         ));
@@ -309,6 +315,7 @@ impl Stream<'_> {
 
     /// Ends well while there is no connection.
     fn part(&mut self, ended: Ended) -> Result<Ended> {
+        self.delivery.end();
         self.delivery.hand_over(&self.stop, true)?;
         Ok(ended)
     }
@@ -336,7 +343,7 @@ impl Stream<'_> {
         let mut connection = Connection::open(self.settings, &session)?;
         let system = connection.identify_system()?;
         if first {
-            self.settle(system.flushed);
+            self.settle(&mut connection, system.flushed)?;
         } else {
             self.check_again(&mut connection, &system)?;
         }
@@ -386,22 +393,21 @@ impl Stream<'_> {
     }
 
     /// Decides what needs to know how far the server's WAL goes.
-    fn settle(&mut self, flushed: Lsn) {
-        let until = match self.args.endpos {
-            _ if self.args.until_now => Some(Until {
-                lsn: flushed,
+    fn settle(&mut self, connection: &mut Connection, flushed: Lsn) -> Result<()> {
+        if self.args.until_now {
+            self.delivery.end_at(Until {
+                lsn: until_now::committed_by_now(connection, flushed, &self.stop)?,
                 inclusive: false,
                 passed: false,
-            }),
-            endpos => endpos.map(|lsn| Until {
+            });
+        } else if let Some(lsn) = self.args.endpos {
+            self.delivery.end_at(Until {
                 lsn,
                 inclusive: true,
                 passed: flushed > lsn,
-            }),
-        };
-        if let Some(until) = until {
-            self.delivery.end_at(until);
+            });
         }
+        Ok(())
     }
 
     /// Before the stream goes on over a new connection: is it the same server, with all that was

@@ -13,6 +13,13 @@ pub fn check(args: &StreamArgs) -> Result<()> {
     for option in &args.option {
         parse(option)?;
     }
+    if args.fsync_interval.is_zero() {
+        return Err(Error::usage(
+            "could not use --fsync-interval 0: what is confirmed must be on the disk",
+        )
+        .with_detail("pg_recvlogical then confirms what a crash of the machine can lose.")
+        .with_remedy("a longer interval, as --fsync-interval 60"));
+    }
     if args.kind.failover && args.slot.is_none() {
         return Err(Error::usage(
             "could not use --failover: a temporary slot goes with its connection",

@@ -394,6 +394,14 @@ impl<'a> Preparation<'a> {
             .with_detail("The plugins that can be decoded are pgoutput and wal2json.")
             .with_remedy("walcat stream --format raw ..."));
         }
+        let moves = self.args.slot.is_some() && !self.args.peek;
+        if let (Plugin::Other(name), true) = (&plugin, moves && self.args.limit.is_some()) {
+            return Err(Error::usage(format!(
+                "could not use --limit: where a transaction of plugin \"{name}\" ends is not known"
+            ))
+            .with_detail("A slot moves from transaction to transaction, never within one.")
+            .with_remedy("--endpos, or --peek, which does not move the slot"));
+        }
         let chooses = !self.args.publication.is_empty() || self.args.create_publication;
         if plugin != Plugin::Pgoutput && chooses {
             let name = self.plugin_name();

@@ -311,7 +311,8 @@ impl<'a> Session<'a> {
 
     /// Tells the server what is durable; `reply_requested` asks for a sign of life.
     fn report(&mut self, reply_requested: bool) -> Result<()> {
-        let (received, durable) = self.delivery.positions();
+        let progress = self.delivery.progress();
+        let (written, durable) = (progress.written_position(), progress.durable_position());
         let confirmed = if self.plan.peek {
             Lsn::INVALID
         } else {
@@ -319,7 +320,7 @@ impl<'a> Session<'a> {
         };
         self.clock.reported = Instant::now();
         self.connection.send_status(&StandbyStatus {
-            written: received,
+            written,
             flushed: confirmed,
             reply_requested,
         })
@@ -374,7 +375,8 @@ impl<'a> Session<'a> {
             // We are not reading, so silence means nothing.
             self.clock.heard = now;
         } else if silent >= self.clock.silence * 3 {
-            self.server_silence.ran_out(self.delivery.positions().0);
+            self.server_silence
+                .ran_out(self.delivery.progress().received_position());
             return Err(Error::transient(format!(
                 "could not stream: no sign of life from the server for {:.1} s",
                 silent.as_secs_f64()
@@ -420,6 +422,7 @@ impl<'a> Session<'a> {
     /// Ends the stream: the output gets the rest, the server the last confirmation.
     fn finish(&mut self, ended: Ended) -> Result<()> {
         if ended != Ended::ReaderGone {
+            self.delivery.end();
             self.drain_output(ended)?;
             self.make_durable()?;
         }
