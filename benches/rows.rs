@@ -13,9 +13,9 @@ use std::ops::ControlFlow;
 use walcat::decode::Decoder;
 use walcat::decode::capture::{Capture, Step};
 use walcat::event::Event;
-use walcat::filter::Filter;
 use walcat::lsn::Lsn;
-use walcat::render::{Format, Include, PrintSettings, Printer, Values};
+use walcat::printer::{PrintSettings, Printer};
+use walcat::render::{Format, Settings, Values};
 use walcat::value::{Kind, NoCatalog, Types, Writer};
 
 #[global_allocator]
@@ -86,12 +86,13 @@ fn run(
 
 fn run_printer(bencher: Bencher<'_, '_>, format: Format, values: Values, messages: &[Vec<u8>]) {
     let settings = PrintSettings {
-        format,
-        values,
-        include: Include::default(),
-        filter: Filter::everything(),
+        settings: Settings {
+            values,
+            ..Settings::default()
+        },
+        ..PrintSettings::new(format)
     };
-    let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+    let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
     run(bencher, messages, |event, out| {
         _ = printer.print(event, out)
     });
@@ -109,27 +110,22 @@ fn decode_updates(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn print_inserts_as_json(bencher: Bencher<'_, '_>) {
-    run_printer(bencher, Format::Json, Values::Json, &inserts());
+    run_printer(bencher, Format::JSON, Values::Json, &inserts());
 }
 
 #[divan::bench]
 fn print_inserts_as_json_of_texts(bencher: Bencher<'_, '_>) {
-    run_printer(bencher, Format::Json, Values::Text, &inserts());
+    run_printer(bencher, Format::JSON, Values::Text, &inserts());
 }
 
 #[divan::bench]
 fn print_inserts_as_text(bencher: Bencher<'_, '_>) {
-    run_printer(
-        bencher,
-        Format::Text { color: false },
-        Values::Json,
-        &inserts(),
-    );
+    run_printer(bencher, Format::TEXT, Values::Json, &inserts());
 }
 
 #[divan::bench]
 fn print_updates_as_json(bencher: Bencher<'_, '_>) {
-    run_printer(bencher, Format::Json, Values::Json, &updates());
+    run_printer(bencher, Format::JSON, Values::Json, &updates());
 }
 
 #[divan::bench]
@@ -137,12 +133,12 @@ fn print_deletes_as_json(bencher: Bencher<'_, '_>) {
     let deletes: Vec<Vec<u8>> = (0..ROWS)
         .map(|number| messages::delete(&messages::order(number)))
         .collect();
-    run_printer(bencher, Format::Json, Values::Json, &deletes);
+    run_printer(bencher, Format::JSON, Values::Json, &deletes);
 }
 
 #[divan::bench]
 fn print_transactions_as_json(bencher: Bencher<'_, '_>) {
-    run_printer(bencher, Format::Json, Values::Json, &transactions());
+    run_printer(bencher, Format::JSON, Values::Json, &transactions());
 }
 
 /// Recorded from real servers by `tests/captures/record.sh`: no two messages alike.
@@ -190,13 +186,8 @@ fn captures(bencher: Bencher<'_, '_>, name: &str) {
 }
 
 fn print_capture(input: &[u8], out: &mut Vec<u8>) -> usize {
-    let settings = PrintSettings {
-        format: Format::Json,
-        values: Values::Json,
-        include: Include::default(),
-        filter: Filter::everything(),
-    };
-    let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+    let settings = PrintSettings::new(Format::JSON);
+    let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
     let (mut capture, mut messages) = (Capture::new(input), 0);
     loop {
         let step = capture.decode(|event| {

@@ -8,9 +8,7 @@ mod stream;
 mod values;
 
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
-pub use values::{
-    Format, Include, ListFormat, Names, Operation, Origin, PublishedOperation, Streaming, Values,
-};
+pub use values::{ListFormat, Names, Origin, PublishedOperation, Streaming};
 
 use crate::lsn::Lsn;
 use clap::{

@@ -4,6 +4,9 @@
 //! row: a [`Tuple`] points into the received message (or into the decoder's own buffer) and its
 //! spans are reused from row to row.
 
+#[cfg(test)]
+pub mod testing;
+
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 use std::fmt;
@@ -107,7 +110,7 @@ pub enum Body<'a> {
     Undecodable { reason: &'a str, content: &'a [u8] },
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
     /// Is it a change of data or a message, decodable or not, and no mark in the stream?
     pub fn is_change(&self) -> bool {
         matches!(
@@ -119,6 +122,42 @@ impl Body<'_> {
                 | Body::Message { .. }
                 | Body::Undecodable { .. }
         )
+    }
+
+    /// The table that it is about, if it is one's.
+    pub fn relation(&self) -> Option<&'a Relation> {
+        match *self {
+            Body::Relation { relation, .. }
+            | Body::Insert { relation, .. }
+            | Body::Update { relation, .. }
+            | Body::Delete { relation, .. }
+            | Body::Truncate { relation, .. } => Some(relation),
+            _ => None,
+        }
+    }
+
+    /// What it is called in JSON: its `op`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Body::Begin => "begin",
+            Body::Commit { .. } => "commit",
+            Body::Relation { .. } => "relation",
+            Body::Insert { .. } => "insert",
+            Body::Update { .. } => "update",
+            Body::Delete { .. } => "delete",
+            Body::Truncate { .. } => "truncate",
+            Body::Message { .. } => "message",
+            Body::BeginPrepare { .. } => "begin_prepare",
+            Body::Prepare { .. } => "prepare",
+            Body::CommitPrepared { .. } => "commit_prepared",
+            Body::RollbackPrepared { .. } => "rollback_prepared",
+            Body::StreamStart { .. } => "stream_start",
+            Body::StreamStop => "stream_stop",
+            Body::StreamCommit { .. } => "stream_commit",
+            Body::StreamAbort { .. } => "stream_abort",
+            Body::StreamPrepare { .. } => "stream_prepare",
+            Body::Undecodable { .. } => "undecodable",
+        }
     }
 }
 
@@ -166,6 +205,38 @@ pub struct Relation {
     pub replica_identity: Option<ReplicaIdentity>,
     /// The columns that the stream carries, in the table's order.
     pub columns: Vec<Column>,
+}
+
+/// Something that is kept for each table, at [`Relation::index`].
+#[derive(Debug)]
+pub struct PerRelation<T>(Vec<Option<T>>);
+
+impl<T> PerRelation<T> {
+    /// What is kept for this table, if anything is.
+    pub fn get(&self, relation: &Relation) -> Option<&T> {
+        self.0.get(relation.index)?.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, relation: &Relation) -> Option<&mut T> {
+        self.0.get_mut(relation.index)?.as_mut()
+    }
+
+    /// Keeps `value` for this table, in place of what was kept.
+    pub fn set(&mut self, relation: &Relation, value: T) {
+        while self.0.len() <= relation.index {
+            self.0.push(None);
+        }
+        if let Some(place) = self.0.get_mut(relation.index) {
+            *place = Some(value);
+        }
+    }
+}
+
+impl<T> Default for PerRelation<T> {
+    fn default() -> PerRelation<T> {
+        PerRelation(Vec::new())
+    }
 }
 
 /// `pg_class.relreplident`.

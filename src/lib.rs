@@ -6,17 +6,18 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | the program | `command` | everything |
-//! | choosing | `filter` | `event`, `lsn`, `error` |
-//! | printing | `render` | `event`, `value`, `filter` |
-//! | values | `value` | `error` |
-//! | decoding | `decode` | `event` |
-//! | catalogs | `catalog` | `connect`, `value` (the shapes of types), `decode` (the columns of tables), `lsn`, `error` |
+//! | printing | `printer` | `select`, `render`, `value` |
+//! | rendering | `render` | `value` |
+//! | choosing | `select` | |
+//! | values | `value` | |
+//! | decoding | `decode` | |
+//! | catalogs | `catalog` | `connect`, `value` (types), `decode` (columns) |
 //! | replication | `walsender` | `connect` |
-//! | connections | `connect` | `error` |
-//! | bytes out | `output` | `event::Position`, `lsn`, `error` |
-//! | state | `progress`, `stop` | `lsn` |
-//! | words | `cli` | `lsn` |
-//! | ground | `event`, `lsn`, `time`, `error` | each other |
+//! | connections | `connect` | |
+//! | bytes out | `output` | |
+//! | state | `progress`, `stop` | |
+//! | words | `cli` | `render` (formats), `select` (operations) |
+//! | ground | `event`, `record`, `lsn`, `time`, `error` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
 //! no plugin and `output` no format. clap stays in `cli`, chrono in `time`, rustls in `connect` and
@@ -31,11 +32,13 @@ pub mod connect;
 pub mod decode;
 pub mod error;
 pub mod event;
-pub mod filter;
 pub mod lsn;
 pub mod output;
+pub mod printer;
 pub mod progress;
+pub mod record;
 pub mod render;
+pub mod select;
 pub mod stop;
 pub mod time;
 pub mod value;

@@ -6,9 +6,9 @@ use messages::{Column, ORDERS};
 use std::ops::ControlFlow;
 use walcat::decode::Decoder;
 use walcat::event::Event;
-use walcat::filter::Filter;
 use walcat::lsn::Lsn;
-use walcat::render::{Format, Include, PrintSettings, Printed, Printer, Values};
+use walcat::printer::{PrintSettings, Printer};
+use walcat::render::{Format, Include, Settings};
 use walcat::value::{NoCatalog, Types};
 
 /// Decoder, printer and the buffer between it and the output, which the stream loop empties as this
@@ -21,14 +21,17 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn new(format: Format, include: Include) -> Pipeline {
+    fn new(format: Format, includes: &[Include], color: bool) -> Pipeline {
+        let includes = includes.iter().copied().collect();
         let settings = PrintSettings {
-            format,
-            values: Values::Json,
-            include,
-            filter: Filter::everything(),
+            settings: Settings {
+                includes,
+                color,
+                ..Settings::default()
+            },
+            ..PrintSettings::new(format)
         };
-        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
         Pipeline {
             decoder: Decoder::pgoutput(),
             printer,
@@ -45,7 +48,7 @@ impl Pipeline {
             changes,
         } = self;
         let sink = |event: &Event<'_>| {
-            *changes += usize::from(printer.print(event, out) == Printed::Change);
+            *changes += usize::from(printer.print(event, out));
             ControlFlow::Continue(())
         };
         assert!(decoder.decode(Some(Lsn(0x16B_3748)), message, sink).is_ok());
@@ -73,13 +76,13 @@ fn orders(numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
 
 #[test]
 fn rows_cost_no_allocation() {
-    for (format, include) in [
-        (Format::Json, Include::default()),
-        (Format::Json, Include::EVERYTHING),
-        (Format::Text { color: false }, Include::default()),
-        (Format::Text { color: true }, Include::default()),
+    for (format, include, color) in [
+        (Format::JSON, &[][..], false),
+        (Format::JSON, &Include::ALL, false),
+        (Format::TEXT, &[], false),
+        (Format::TEXT, &[], true),
     ] {
-        let mut pipeline = Pipeline::new(format, include);
+        let mut pipeline = Pipeline::new(format, include, color);
         pipeline.feed(&messages::begin(742));
         pipeline.feed(&messages::relation("orders", b'f', &ORDERS));
         assert_eq!(
@@ -125,7 +128,7 @@ fn no_kind_of_value_costs_an_allocation() {
         .iter()
         .map(|(_, value)| (*value).to_owned())
         .collect();
-    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    let mut pipeline = Pipeline::new(Format::JSON, &[], false);
     pipeline.feed(&messages::begin(742));
     pipeline.feed(&messages::relation("values", b'd', &columns));
     assert_eq!(pipeline.allocations(&vec![messages::insert(&row); 100]), 0);
@@ -133,7 +136,7 @@ fn no_kind_of_value_costs_an_allocation() {
 
 #[test]
 fn no_transaction_costs_an_allocation() {
-    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    let mut pipeline = Pipeline::new(Format::JSON, &[], false);
     pipeline.feed(&messages::begin(742));
     pipeline.feed(&messages::relation("orders", b'f', &ORDERS));
     pipeline.feed(&messages::commit());
@@ -164,7 +167,7 @@ fn rows_of_wal2json_cost_no_allocation() {
         };
         change.into_bytes()
     };
-    let mut pipeline = Pipeline::new(Format::Json, Include::default());
+    let mut pipeline = Pipeline::new(Format::JSON, &[], false);
     pipeline.decoder = Decoder::wal2json(Box::new(walcat::decode::NoCatalog));
     pipeline.feed(br#"{"action":"B","xid":742,"lsn":"0/16B3748","nextlsn":"0/16B3798"}"#);
     pipeline.feed(&change("a", 0));

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{Decoder, NoCatalog};
-use walcat::filter::Filter;
-use walcat::render::{Format, Include, PrintSettings, Printer, Values};
+use walcat::printer::{PrintSettings, Printer};
+use walcat::render::{Format, Settings};
 use walcat::value::{self, Types};
 
 /// Mutants of each capture.
@@ -54,13 +54,13 @@ fn survive(capture: &[u8]) {
     assert!(capture.len() < 30_000);
     let messages = messages(capture);
     let mut lines = Lines::default();
-    lines.check(&print_capture(capture, Format::Json), "the capture itself");
+    lines.check(&print_capture(capture, Format::JSON), "the capture itself");
     for seed in 0..MUTANTS {
         let mut random = Rng::with_seed(seed);
         let format = if seed % 8 == 7 {
-            Format::Text { color: false }
+            Format::TEXT
         } else {
-            Format::Json
+            Format::JSON
         };
         let mut printed = Vec::new();
         let memory = allocation_counter::measure(|| {
@@ -77,9 +77,9 @@ fn survive(capture: &[u8]) {
             "seed {seed}: {} bytes",
             memory.bytes_max
         );
-        match format {
-            Format::Json => lines.check(&printed, &format!("seed {seed}")),
-            Format::Text { .. } => check_text(&printed, seed),
+        match format == Format::JSON {
+            true => lines.check(&printed, &format!("seed {seed}")),
+            false => check_text(&printed, seed),
         }
     }
 }
@@ -160,12 +160,13 @@ fn decoder(messages: &[Vec<u8>]) -> Decoder {
 
 fn printer(format: Format) -> Printer {
     let settings = PrintSettings {
-        format,
-        values: Values::Json,
-        include: Include::EVERYTHING,
-        filter: Filter::everything(),
+        settings: Settings {
+            includes: format.includes().iter().copied().collect(),
+            ..Settings::default()
+        },
+        ..PrintSettings::new(format)
     };
-    Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
+    Printer::new(settings, Types::new(Box::new(value::NoCatalog))).unwrap()
 }
 
 fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use walcat::connect::{Environment, Given, Prompt, Settings};
 use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{self, Decoder};
-use walcat::filter::Filter;
 use walcat::output::checkpoint;
-use walcat::render::{Format, Include, PrintSettings, Printer, Values};
+use walcat::printer::{PrintSettings, Printer};
+use walcat::render::{self, Format, Include};
 use walcat::value::{self, Kind, Types, Writer};
 
 /// A capture of either plugin, as `walcat decode` reads it.
@@ -90,8 +90,11 @@ pub fn checkpoint(input: &[u8]) {
 }
 
 fn printer() -> Printer {
-    let settings = PrintSettings { format: Format::Json, values: Values::Json, include: Include::EVERYTHING, filter: Filter::everything() };
-    Printer::new(settings, Types::new(Box::new(value::NoCatalog)))
+    let settings = PrintSettings {
+        settings: render::Settings { includes: Include::ALL.into_iter().collect(), ..render::Settings::default() },
+        ..PrintSettings::new(Format::JSON)
+    };
+    Printer::new(settings, Types::new(Box::new(value::NoCatalog))).unwrap()
 }
 
 fn assert_lines(printed: &[u8]) {

@@ -4,11 +4,10 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use super::SlotKind;
-use super::values::{
-    Format, Include, Names, Operation, Origin, Streaming, Values, parse_limit, parse_names,
-    parse_seconds,
-};
+use super::values::{self, Names, Origin, Streaming, parse_limit, parse_names, parse_seconds};
 use crate::lsn::Lsn;
+use crate::render::{FORMATS, Format, Include, Values};
+use crate::select::Operation;
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -189,12 +188,10 @@ LIST of --include: transactions, key, types, columns, relations, changed, origin
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct PrintOptions {
-    /// json, text or raw [default: json]
-    ///
-    /// How to print events. json: one object a line. text: one line a change, made to be read. raw:
-    /// the plugin's own bytes, as pg_recvlogical writes them.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json, hide_possible_values = true,
-          hide_default_value = true)]
+    /// How to print events.
+    #[arg(long, value_parser = values::format(), value_name = "FORMAT",
+          default_value = Format::JSON.name(), hide_possible_values = true,
+          hide_default_value = true, help = formats(), long_help = formats_at_length())]
     pub format: Format,
 
     /// Only these tables, as 'app.*' or users:delete
@@ -211,7 +208,7 @@ pub struct PrintOptions {
     #[arg(
         long,
         value_name = "LIST",
-        value_enum,
+        value_parser = values::operation(),
         value_delimiter = ',',
         hide_possible_values = true
     )]
@@ -225,7 +222,7 @@ pub struct PrintOptions {
     #[arg(
         long,
         value_name = "LIST",
-        value_enum,
+        value_parser = values::include(),
         value_delimiter = ',',
         hide_possible_values = true
     )]
@@ -235,7 +232,8 @@ pub struct PrintOptions {
     ///
     /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See
     /// VALUES.
-    #[arg(long, value_enum, value_name = "FORM", default_value_t = Values::Json, hide_possible_values = true,
+    #[arg(long, value_parser = values::values(), value_name = "FORM",
+          default_value = Values::Json.name(), hide_possible_values = true,
           hide_default_value = true)]
     pub values: Values,
 }
@@ -250,4 +248,16 @@ pub struct DecodeArgs {
 
     #[command(flatten)]
     pub print: PrintOptions,
+}
+
+/// For the help: `json, text or raw [default: json]`.
+fn formats() -> String {
+    let names = values::names(&FORMATS, Format::name);
+    format!("{names} [default: {}]", Format::JSON.name())
+}
+
+/// The same, with what each looks like.
+fn formats_at_length() -> String {
+    let each = FORMATS.map(|format| format!("\n  {}: {}", format.name(), format.about()));
+    format!("{}\n\nHow to print events:{}", formats(), each.concat())
 }

@@ -1,26 +1,71 @@
 //! The values that options take, and their parsers.
 
+use crate::render::{FORMATS, Format, Include, Values};
+use crate::select::Operation;
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::time::Duration;
 
-/// How events are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// One JSON object a line
-    Json,
-    /// One readable line a change
-    Text,
-    /// The plugin's bytes
-    Raw,
+/// A parser for the values that an option chooses among, by their names and what the help says of
+/// them.
+fn one_of<T>(
+    values: &'static [T],
+    described: fn(T) -> Described,
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    let possible = values.iter().map(|value| {
+        let Described(name, about) = described(*value);
+        let value = PossibleValue::new(name);
+        if about.is_empty() {
+            value
+        } else {
+            value.help(about)
+        }
+    });
+    PossibleValuesParser::new(possible).try_map(move |chosen| {
+        let mut values = values.iter().copied();
+        values
+            .find(|value| described(*value).0 == chosen)
+            .ok_or_else(|| format!("no value {chosen}"))
+    })
 }
 
-/// How values are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Values {
-    /// As row_to_json prints them
-    Json,
-    /// As strings
-    Text,
+/// The name of a value, and what the help says of it.
+struct Described(&'static str, &'static str);
+
+/// What `--format` takes.
+pub(super) fn format() -> impl TypedValueParser<Value = Format> {
+    one_of(&FORMATS, |format| Described(format.name(), format.about()))
+}
+
+/// What `--values` takes.
+pub(super) fn values() -> impl TypedValueParser<Value = Values> {
+    one_of(&Values::ALL, |values| {
+        Described(values.name(), values.about())
+    })
+}
+
+/// What `--include` takes.
+pub(super) fn include() -> impl TypedValueParser<Value = Include> {
+    one_of(&Include::ALL, |include| {
+        Described(include.name(), include.about())
+    })
+}
+
+/// What `--op` takes.
+pub(super) fn operation() -> impl TypedValueParser<Value = Operation> {
+    one_of(&Operation::ALL, |operation| Described(operation.name(), ""))
+}
+
+/// The names of values for a help text: `json, text or raw`.
+pub(super) fn names<T: Copy>(values: &[T], name: fn(T) -> &'static str) -> String {
+    let names: Vec<&str> = values.iter().map(|value| name(*value)).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// How lists are printed.
@@ -32,16 +77,6 @@ pub enum ListFormat {
     Json,
 }
 
-/// What `--op` chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Operation {
-    Insert,
-    Update,
-    Delete,
-    Truncate,
-    Message,
-}
-
 /// What `--publish` chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PublishedOperation {
@@ -49,25 +84,6 @@ pub enum PublishedOperation {
     Update,
     Delete,
     Truncate,
-}
-
-/// What `--include` adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Include {
-    /// Events for the begin and the end of transactions
-    Transactions,
-    /// The names of the identity columns
-    Key,
-    /// The type of each column
-    Types,
-    /// The definition of each column
-    Columns,
-    /// An event for each table and each new shape of it
-    Relations,
-    /// The names of the columns that an update changed
-    Changed,
-    /// The replication origin
-    Origin,
 }
 
 /// What `--streaming` chooses.

@@ -5,7 +5,7 @@ use super::{Talk, is_colored, print_settings};
 use crate::cli::{DecodeArgs, TalkOptions};
 use crate::decode::capture::{Capture, CaptureError, Step};
 use crate::error::{Error, Result};
-use crate::render::Printer;
+use crate::printer::Printer;
 use crate::value::{NoCatalog, Types};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
@@ -18,13 +18,13 @@ const BLOCK: usize = 256 << 10;
 pub fn run(args: &DecodeArgs, talk: &TalkOptions) -> Result<()> {
     let stdout = io::stdout();
     let colored = is_colored(talk, stdout.is_terminal());
-    let Some(settings) = print_settings(&args.print, true, colored)? else {
+    let settings = print_settings(&args.print, true, colored)?;
+    let Some(printer) = Printer::new(settings, Types::new(Box::new(NoCatalog))) else {
         return Err(Error::usage(
             "--format raw makes no sense here: the capture is what it would print",
         ));
     };
     let input = open(args.file.as_deref())?;
-    let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
     let mut lines = Lines {
         waiting: Vec::with_capacity(BLOCK),
         stdout: stdout.lock(),
@@ -144,8 +144,8 @@ mod tests {
         let Command::Decode(args) = cli.command else {
             unreachable!("decode was asked for")
         };
-        let settings = print_settings(&args.print, true, false).unwrap().unwrap();
-        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog)));
+        let settings = print_settings(&args.print, true, false).unwrap();
+        let printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
         let mut lines = Lines {
             waiting: Vec::new(),
             stdout: Vec::new(),

@@ -1,62 +1,37 @@
 //! What `stream` and `decode` print: from the options to the settings of the printer.
 
-use crate::cli::{self, Color, PrintOptions, TalkOptions};
+use crate::cli::{Color, PrintOptions, TalkOptions};
 use crate::error::{Error, Result};
-use crate::filter::{Filter, Operation, Operations};
-use crate::render::{Format, Include, PrintSettings, Values};
+use crate::printer::PrintSettings;
+use crate::render::{FORMATS, Format, Include, Settings, Values};
+use crate::select::{Filter, Operation, Operations};
 
-/// The settings of the printer; `None` for `--format raw`, which needs no printer. Options that
-/// would change nothing are usage errors. `messages`: are logical messages shown where `--op` says
-/// nothing? `colored` is for the text format.
+/// The settings of the printer. Options that would change nothing are usage errors. `messages`: are
+/// logical messages shown where `--op` says nothing? `color` is for formats that have colours.
 pub fn print_settings(
     options: &PrintOptions,
     messages: bool,
-    colored: bool,
-) -> Result<Option<PrintSettings>> {
-    let include = |wanted| options.include.contains(&wanted);
-    let include = Include {
-        transactions: include(cli::Include::Transactions),
-        key: include(cli::Include::Key),
-        types: include(cli::Include::Types),
-        columns: include(cli::Include::Columns),
-        relations: include(cli::Include::Relations),
-        changed: include(cli::Include::Changed),
-        origin: include(cli::Include::Origin),
-    };
+    color: bool,
+) -> Result<PrintSettings> {
     let operations = match options.op.as_slice() {
         [] if messages => Operations::ALL,
-        [] => [
-            Operation::Insert,
-            Operation::Update,
-            Operation::Delete,
-            Operation::Truncate,
-        ]
-        .into_iter()
-        .collect(),
-        chosen => chosen.iter().copied().map(operation).collect(),
+        [] => Operation::ALL
+            .into_iter()
+            .filter(|operation| *operation != Operation::Message)
+            .collect(),
+        chosen => chosen.iter().copied().collect(),
     };
     let filter = Filter::new(&options.table, operations)?;
-    let values = match options.values {
-        cli::Values::Json => Values::Json,
-        cli::Values::Text => Values::Text,
-    };
-    let format = match options.format {
-        cli::Format::Json => Format::Json,
-        cli::Format::Text => {
-            refuse_json_options(options)?;
-            Format::Text { color: colored }
-        }
-        cli::Format::Raw => {
-            refuse_all_options(options)?;
-            return Ok(None);
-        }
-    };
-    Ok(Some(PrintSettings {
-        format,
-        values,
-        include,
+    refuse_what_changes_nothing(options)?;
+    Ok(PrintSettings {
+        format: options.format,
+        settings: Settings {
+            values: options.values,
+            includes: options.include.iter().copied().collect(),
+            color,
+        },
         filter,
-    }))
+    })
 }
 
 /// Is the text format coloured? `auto` means on a terminal that can, unless `NO_COLOR` is set to
@@ -74,48 +49,50 @@ pub fn is_colored(options: &TalkOptions, to_terminal: bool) -> bool {
     }
 }
 
-/// Text has a fixed form: it can only have more lines.
-fn refuse_json_options(options: &PrintOptions) -> Result<()> {
-    let fits = |include: &cli::Include| {
-        matches!(
-            include,
-            cli::Include::Transactions | cli::Include::Relations
-        )
-    };
-    if options.values != cli::Values::Json {
-        return Err(Error::usage("--values applies only to --format json"));
+fn refuse_what_changes_nothing(options: &PrintOptions) -> Result<()> {
+    let format = options.format;
+    if format.is_raw() {
+        return refuse_all(options);
     }
-    if !options.include.iter().all(fits) {
-        return Err(Error::usage(
-            "with --format text, --include takes only transactions and relations; the others apply \
-             to --format json",
-        ));
+    if options.values != Values::default() && !format.has_values() {
+        return Err(Error::usage(format!(
+            "--values applies only to --format {}",
+            formats_with(Format::has_values)
+        )));
+    }
+    let unfit = |include: &&Include| !format.includes().contains(include);
+    if let Some(unfit) = options.include.iter().find(unfit) {
+        let taken: Vec<&str> = format.includes().iter().map(|one| one.name()).collect();
+        return Err(Error::usage(format!(
+            "with --format {}, --include takes only {}; {} applies to --format {}",
+            format.name(),
+            taken.join(" and "),
+            unfit.name(),
+            formats_with(|format| format.includes().contains(unfit)),
+        )));
     }
     Ok(())
 }
 
-fn refuse_all_options(options: &PrintOptions) -> Result<()> {
+/// The names of the formats of which this is true.
+fn formats_with(fits: impl Fn(Format) -> bool) -> String {
+    let fitting = FORMATS.iter().filter(|format| fits(**format));
+    let names: Vec<&str> = fitting.map(|format| format.name()).collect();
+    names.join(", ")
+}
+
+fn refuse_all(options: &PrintOptions) -> Result<()> {
     let given = [
         ("--table", !options.table.is_empty()),
         ("--op", !options.op.is_empty()),
         ("--include", !options.include.is_empty()),
-        ("--values", options.values != cli::Values::Json),
+        ("--values", options.values != Values::default()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Error::usage(format!(
             "{name} cannot be used with --format raw, which passes on every byte of the plugin's"
         ))),
         None => Ok(()),
-    }
-}
-
-fn operation(operation: cli::Operation) -> Operation {
-    match operation {
-        cli::Operation::Insert => Operation::Insert,
-        cli::Operation::Update => Operation::Update,
-        cli::Operation::Delete => Operation::Delete,
-        cli::Operation::Truncate => Operation::Truncate,
-        cli::Operation::Message => Operation::Message,
     }
 }
 
@@ -126,7 +103,7 @@ mod tests {
     use crate::error::Kind;
     use clap::Parser;
 
-    fn settings(arguments: &[&str]) -> Result<Option<PrintSettings>> {
+    fn settings(arguments: &[&str]) -> Result<PrintSettings> {
         let command = ["walcat", "decode"].iter().chain(arguments);
         match Cli::try_parse_from(command).unwrap().command {
             Command::Decode(args) => print_settings(&args.print, true, true),
@@ -136,34 +113,21 @@ mod tests {
 
     #[test]
     fn options_become_settings() {
-        let json = settings(&[
-            "--op",
-            "insert",
-            "--include",
-            "key,origin",
-            "--values",
-            "text",
-        ])
-        .unwrap()
-        .unwrap();
-        assert_eq!((json.format, json.values), (Format::Json, Values::Text));
-        assert_eq!(
-            json.include,
-            Include {
-                key: true,
-                origin: true,
-                ..Include::default()
-            }
-        );
+        let json = ["--op", "insert", "--include", "key,origin", "--values=text"];
+        let json = settings(&json).unwrap();
+        let expected = Settings {
+            values: Values::Text,
+            includes: [Include::Key, Include::Origin].into_iter().collect(),
+            color: true,
+        };
+        assert_eq!((json.format, json.settings), (Format::JSON, expected));
         assert_eq!(
             json.filter.operations_of("public", "users"),
             [Operation::Insert].into_iter().collect()
         );
-        let text = settings(&["--format", "text", "--include", "relations"])
-            .unwrap()
-            .unwrap();
-        assert_eq!(text.format, Format::Text { color: true });
-        assert!(settings(&["--format", "raw"]).unwrap().is_none());
+        let text = settings(&["--format", "text", "--include", "relations"]).unwrap();
+        assert_eq!(text.format, Format::TEXT);
+        assert!(settings(&["--format", "raw"]).unwrap().format.is_raw());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bytes out: one buffer in front of stdout, a pipe or a file, that knows how many of its bytes are
 //! safe.
 //!
-//! The stream command appends whole lines to [`Output::buffer`], lets [`Output::write`] hand on
+//! The stream command appends whole lines to its [`buffer`](Records::buffer), lets [`Output::write`] hand on
 //! what is taken without blocking, and confirms to the server what [`Output::durable`] counts.
 //! Offsets count all bytes of the process's life, whatever file they went to.
 
@@ -11,7 +11,8 @@ mod pipe;
 mod syncer;
 
 use crate::error::{Error, Result};
-use crate::event::Position;
+use crate::event::{Event, Position};
+use crate::record::Records;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, stat};
 use std::path::Path;
@@ -122,11 +123,6 @@ impl Output {
             base: 0,
             durable: 0,
         }
-    }
-
-    /// Where to append whole lines.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
     }
 
     /// The offset behind the last byte appended.
@@ -275,6 +271,14 @@ impl Output {
             self.written = 0;
         }
     }
+}
+
+impl Records for Output {
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    fn append(&mut self, _: Option<&Event<'_>>) {}
 }
 
 /// Was standard output closed when the program began? Rust's runtime opens the null device, for

@@ -1,22 +1,239 @@
-//! Events to bytes: newline-delimited JSON and text.
+//! Events to bytes: one file a format behind one trait.
 //!
-//! [`Printer`] decides what is printed and when; [`ndjson`] and [`text`] say how. The streaming loop and `walcat decode` use it.
-//! `--format raw` needs none of this: it passes on the plugin's bytes.
+//! [`Render`] writes the events that were chosen; [`Format`] is what `--format` names, and
+//! [`FORMATS`] lists all that there are. A new format is a file with its [`Definition`] and a line
+//! in that list.
 
-pub mod ndjson;
+mod json;
 mod piece;
-mod printer;
-mod repeats;
+mod raw;
 mod sql;
 #[cfg(test)]
-mod testing;
-pub mod text;
+pub mod testing;
+mod text;
 
-pub use printer::{Format, Include, PrintSettings, Printed, Printer, Values};
-pub use repeats::Repeats;
-
-use crate::event::Column;
+use crate::event::{Column, Event, Relation};
 use crate::value::Types;
+use std::fmt;
+
+/// Writes events in one format.
+pub trait Render {
+    /// Makes what the rows of this table and shape have in common: called before the first of them,
+    /// and again when its shape, or a type of it, may have changed.
+    fn prepare(&mut self, relation: &Relation);
+
+    /// Appends the record of `event`: one line, with its end.
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+
+    /// What the user must be told since the last call: a message each.
+    fn take_warnings(&mut self) -> Vec<String>;
+}
+
+/// What `--format` names.
+#[derive(Clone, Copy)]
+pub struct Format(&'static Definition);
+
+/// What there is to know of a format.
+struct Definition {
+    /// As `--format` takes it.
+    name: &'static str,
+    /// For the help: what a record looks like.
+    about: &'static str,
+    /// What `--include` may add.
+    includes: &'static [Include],
+    /// Does `--values` choose the form of values?
+    values: bool,
+    /// Are transactions always framed by their begin and commit?
+    frames: bool,
+    /// Makes what writes it; `None` passes on the bytes of the plugin, and there are no events.
+    render: Option<Make>,
+}
+
+/// Makes what writes a format.
+type Make = fn(Settings, Types) -> Box<dyn Render>;
+
+/// All formats; the first is the default.
+pub static FORMATS: [Format; 3] = [
+    Format(&json::DEFINITION),
+    Format(&text::DEFINITION),
+    Format(&raw::DEFINITION),
+];
+
+/// What a format may be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The form of values.
+    pub values: Values,
+    /// What is added to events, and which events are added.
+    pub includes: Includes,
+    /// With colours?
+    pub color: bool,
+}
+
+/// The form of values in JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Values {
+    /// As `row_to_json` prints them.
+    #[default]
+    Json,
+    /// Strings: the texts that the server sent.
+    Text,
+}
+
+/// What can be added to events, and which events can be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// `begin` and `commit` events.
+    Transactions,
+    /// The names of the identity columns.
+    Key,
+    /// The type of each column.
+    Types,
+    /// The definition of each column.
+    Columns,
+    /// An event for each table and each new shape of it.
+    Relations,
+    /// The names of the columns that an update changed.
+    Changed,
+    /// The replication origin.
+    Origin,
+}
+
+/// A set of [`Include`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Includes(u16);
+
+impl Format {
+    /// One JSON object a line.
+    pub const JSON: Format = Format(&json::DEFINITION);
+    /// One readable line a change.
+    pub const TEXT: Format = Format(&text::DEFINITION);
+    /// The plugin's bytes.
+    pub const RAW: Format = Format(&raw::DEFINITION);
+
+    /// As `--format` takes it.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// For the help: what a record looks like.
+    pub fn about(self) -> &'static str {
+        self.0.about
+    }
+
+    /// What `--include` may add.
+    pub fn includes(self) -> &'static [Include] {
+        self.0.includes
+    }
+
+    /// Returns `true` if `--values` chooses the form of values.
+    pub fn has_values(self) -> bool {
+        self.0.values
+    }
+
+    /// Returns `true` if transactions are always framed by their begin and commit.
+    pub fn has_frames(self) -> bool {
+        self.0.frames
+    }
+
+    /// Returns `true` if it passes on the bytes of the plugin: there are no events to choose from.
+    pub fn is_raw(self) -> bool {
+        self.0.render.is_none()
+    }
+
+    /// Makes what writes it, which asks `types` what type numbers mean. `None` for what is raw.
+    pub fn render(self, settings: Settings, types: Types) -> Option<Box<dyn Render>> {
+        self.0.render.map(|render| render(settings, types))
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Format) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Format {}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Values {
+    /// Both.
+    pub const ALL: [Values; 2] = [Values::Json, Values::Text];
+
+    /// As `--values` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Values::Json => "json",
+            Values::Text => "text",
+        }
+    }
+
+    /// For the help: what they look like.
+    pub fn about(self) -> &'static str {
+        match self {
+            Values::Json => "As row_to_json prints them",
+            Values::Text => "As strings",
+        }
+    }
+}
+
+impl Include {
+    /// All that there is.
+    pub const ALL: [Include; 7] = [
+        Include::Transactions,
+        Include::Key,
+        Include::Types,
+        Include::Columns,
+        Include::Relations,
+        Include::Changed,
+        Include::Origin,
+    ];
+
+    /// As `--include` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Include::Transactions => "transactions",
+            Include::Key => "key",
+            Include::Types => "types",
+            Include::Columns => "columns",
+            Include::Relations => "relations",
+            Include::Changed => "changed",
+            Include::Origin => "origin",
+        }
+    }
+
+    /// For the help: what it adds.
+    pub fn about(self) -> &'static str {
+        match self {
+            Include::Transactions => "Events for the begin and the end of transactions",
+            Include::Key => "The names of the identity columns",
+            Include::Types => "The type of each column",
+            Include::Columns => "The definition of each column",
+            Include::Relations => "An event for each table and each new shape of it",
+            Include::Changed => "The names of the columns that an update changed",
+            Include::Origin => "The replication origin",
+        }
+    }
+}
+
+impl Includes {
+    /// Returns `true` if `include` is in the set.
+    pub fn contains(self, include: Include) -> bool {
+        self.0 & 1 << include as u16 != 0
+    }
+}
+
+impl FromIterator<Include> for Includes {
+    fn from_iter<T: IntoIterator<Item = Include>>(includes: T) -> Includes {
+        let bit = |set, include| set | 1 << include as u16;
+        Includes(includes.into_iter().fold(0, bit))
+    }
+}
 
 /// The name of a column's type as `format_type` prints it; its number if the name is not known.
 fn type_name(column: &Column, types: &Types) -> String {
@@ -32,7 +249,7 @@ fn type_name(column: &Column, types: &Types) -> String {
 mod tests {
     use super::testing::*;
     use super::*;
-    use crate::event::{Body, Event, Relation, Transaction};
+    use crate::event::{Body, Transaction};
     use crate::lsn::Lsn;
     use crate::time::PgTime;
 
@@ -141,7 +358,7 @@ mod tests {
         }
     }
 
-    /// Feeds both formats every kind of event with random bytes in all places, and hands on each
+    /// Feeds all formats every kind of event with random bytes in all places, and hands on each
     /// line.
     fn for_each_line(mut check: impl FnMut(&str, bool)) {
         let mut random = Random(20_261_120);
@@ -214,29 +431,23 @@ mod tests {
                 Body::StreamStop,
                 Body::StreamPrepare { gid, end_lsn },
             ];
-            let values = if random.below(2) == 0 {
-                Values::Json
-            } else {
-                Values::Text
-            };
-            for (format, values) in [
-                (Format::Json, values),
-                (Format::Text { color: false }, Values::Json),
-            ] {
-                let mut test = Test::new(format, values, Include::EVERYTHING, &[]);
-                let mut lines = String::new();
-                for body in bodies {
-                    lines += &test
-                        .print(&Event {
-                            subxid: Some(1),
-                            ..event(&transaction, 0, body)
-                        })
-                        .1;
-                }
+            let values = Values::ALL[random.below(2) as usize];
+            for format in FORMATS.into_iter().filter(|format| !format.is_raw()) {
+                let settings = Settings {
+                    values,
+                    includes: format.includes().iter().copied().collect(),
+                    color: false,
+                };
+                let mut test = Test::with(format, settings);
+                let event = |body| Event {
+                    subxid: Some(1),
+                    ..event(&transaction, 0, body)
+                };
+                let lines = test.feed(&bodies.map(event));
                 assert_eq!(lines.matches('\n').count(), bodies.len(), "{lines}");
                 lines
                     .lines()
-                    .for_each(|line| check(line, format == Format::Json));
+                    .for_each(|line| check(line, format == Format::JSON));
             }
         }
     }

@@ -27,16 +27,28 @@
 //! that are not UTF-8.
 
 use super::sql::{write_identifier, write_literal, write_sql};
-use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Tuple};
+use super::{Definition, Include, Render, Settings};
+use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
 use crate::value::Types;
 use colored::Color;
 
+pub(super) const DEFINITION: Definition = Definition {
+    name: "text",
+    about: "One readable line a change",
+    includes: &[Include::Transactions, Include::Relations],
+    values: false,
+    frames: true,
+    render: Some(|settings, types| Box::new(Text::new(settings, types))),
+};
+
 /// Writes events as text.
-pub(super) struct Text {
+struct Text {
     types: Types,
+    /// Do the types of columns matter? Only relations name them.
+    names_types: bool,
     paint: Paint,
-    tables: Vec<Table>,
+    tables: PerRelation<Table>,
     warnings: Vec<String>,
 }
 
@@ -76,44 +88,18 @@ struct Paint {
     end: Vec<u8>,
 }
 
-impl Text {
-    pub(super) fn new(color: bool, types: Types) -> Text {
-        let paint = if color {
-            Paint::colored()
-        } else {
-            Paint::default()
-        };
-        Text {
-            types,
-            paint,
-            tables: Vec::new(),
-            warnings: Vec::new(),
-        }
-    }
-
-    /// What the user must be told since the last call.
-    pub(super) fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
-
-    /// Makes what the rows of this table and shape have in common. Their types matter only if they
-    /// are to be `named`.
-    pub(super) fn prepare(&mut self, relation: &Relation, named: bool) {
-        if named {
+impl Render for Text {
+    fn prepare(&mut self, relation: &Relation) {
+        if self.names_types {
             let oids = relation.columns.iter().map(|column| column.type_oid);
             self.types
                 .resolve(oids, false, &mut |warning| self.warnings.push(warning));
         }
-        while self.tables.len() <= relation.index {
-            self.tables.push(Table::default());
-        }
-        if let Some(table) = self.tables.get_mut(relation.index) {
-            *table = Table::new(relation, &self.paint);
-        }
+        let table = Table::new(relation, &self.paint);
+        self.tables.set(relation, table);
     }
 
-    /// Appends the line of `event`.
-    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event.body {
             Body::Insert { relation, .. }
             | Body::Update { relation, .. }
@@ -148,8 +134,29 @@ impl Text {
         out.push(b'\n');
     }
 
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+}
+
+impl Text {
+    fn new(settings: Settings, types: Types) -> Text {
+        let paint = if settings.color {
+            Paint::colored()
+        } else {
+            Paint::default()
+        };
+        Text {
+            types,
+            names_types: settings.includes.contains(Include::Relations),
+            paint,
+            tables: PerRelation::default(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn change(&self, event: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
-        let Some(table) = self.tables.get(relation.index) else {
+        let Some(table) = self.tables.get(relation) else {
             return;
         };
         let (color, operation) = match event.body {
@@ -398,12 +405,18 @@ fn write_word(yes: bool, word: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::Format;
     use crate::render::testing::*;
-    use crate::render::{Format, Include, Values};
     use crate::time::PgTime;
 
-    fn text(include: Include, color: bool) -> Test {
-        Test::new(Format::Text { color }, Values::Json, include, &[])
+    fn text(includes: &[Include], color: bool) -> Test {
+        let includes = includes.iter().copied().collect();
+        let settings = Settings {
+            includes,
+            color,
+            ..Settings::default()
+        };
+        Test::with(Format::TEXT, settings)
     }
 
     fn users() -> Relation {
@@ -432,7 +445,7 @@ mod tests {
             prefix: b"app",
             content: b"hello",
         };
-        let lines = text(Include::default(), false).feed(&[
+        let lines = text(&[], false).feed(&[
             begin(&transaction),
             announce(&users),
             insert(&transaction, 0, &users, &[Some("1"), Some("Ada"), None]),
@@ -531,7 +544,7 @@ mod tests {
             ),
         ] {
             let (old, new) = (old.map(|old| cells_of(&old)), cells_of(&new));
-            let mut test = text(Include::default(), false);
+            let mut test = text(&[], false);
             let line = test.feed(&[
                 announce(relation),
                 event(&transaction, 0, Body::Update { relation, old, new }),
@@ -556,8 +569,7 @@ mod tests {
         let table = relation("t", &columns);
         let transaction = open(1);
         let values = ["t", "f", "-1", "1e-07", "NaN", "Infinity", "{}"].map(Some);
-        let line =
-            text(Include::default(), false).feed(&[insert(&transaction, 0, &table, &values)]);
+        let line = text(&[], false).feed(&[insert(&transaction, 0, &table, &values)]);
         assert_eq!(
             line,
             "INSERT public.t  c=true c=false c=-1 c=1e-07 c='NaN' c='Infinity' c='{}'\n"
@@ -655,17 +667,12 @@ mod tests {
     #[test]
     fn a_relation() {
         let (users, transaction) = (users(), open(7));
-        let mut test = text(
-            Include {
-                relations: true,
-                ..Include::default()
-            },
-            false,
-        );
-        let lines = test.feed(&[
-            announce(&users),
-            insert(&transaction, 0, &users, &[None, None, None]),
-        ]);
+        let body = Body::Relation {
+            relation: &users,
+            changed: true,
+        };
+        let mut test = text(&[Include::Relations], false);
+        let lines = test.feed(&[event(&transaction, 0, body)]);
         assert_eq!(
             lines.lines().next(),
             Some("RELATION public.users  id integer KEY, name text, bio text")
@@ -681,15 +688,11 @@ mod tests {
             insert(&transaction, 0, &users, &[Some("1"), None, None]),
         ];
         assert_eq!(
-            text(Include::default(), true).feed(&events),
+            text(&[], true).feed(&events),
             "\x1b[90mBEGIN 7  2026-11-20 09:23:34.946212+00\x1b[0m\n\
              \x1b[32mINSERT \x1b[0mpublic.users  \x1b[36mid=\x1b[0m1 \x1b[36mname=\x1b[0m\x1b[90mNULL\x1b[0m \
              \x1b[36mbio=\x1b[0m\x1b[90mNULL\x1b[0m\n"
         );
-        assert!(
-            !text(Include::default(), false)
-                .feed(&events)
-                .contains('\x1b')
-        );
+        assert!(!text(&[], false).feed(&events).contains('\x1b'));
     }
 }

@@ -21,7 +21,9 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// What the layers between bytes and text must never see.
-const PURE: &[&str] = &["decode", "value", "render", "event", "filter", "progress"];
+const PURE: &[&str] = &[
+    "decode", "value", "select", "render", "printer", "event", "record", "progress",
+];
 const IMPURE: &[&str] = &[
     "std::net",
     "std::fs",

@@ -7,7 +7,7 @@ use crate::catalog::tables::{self, Table};
 use crate::catalog::{enumerate, quoted_if_needed, shell_word};
 use crate::command::Talk;
 use crate::error::Result;
-use crate::filter::{Filter, Operations};
+use crate::select::{Filter, Operations};
 use postgres::Client;
 
 /// Warns of each pattern without wildcards that no published table matches, and if none matches any

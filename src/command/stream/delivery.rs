@@ -2,7 +2,6 @@
 //! confirmed, where to go on after a lost connection, and whether the stream has come to its end.
 
 use super::Ended;
-use super::bounds::{Bounds, Taken, Until};
 use super::statistics::Statistics;
 use super::wait::{STALLED_READER_LIMIT, wait_for};
 use crate::catalog::LookUps;
@@ -12,8 +11,11 @@ use crate::error::{Error, Result};
 use crate::event::{Body, Place, Position};
 use crate::lsn::Lsn;
 use crate::output::{Output, Written};
+use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::render::{Printed, Printer, Repeats};
+use crate::record::Records;
+use crate::select::Repeats;
+use crate::select::bounds::{Bounds, Taken, Until};
 use crate::stop::Stop;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -27,6 +29,7 @@ pub struct Delivery {
     pub output: Output,
     form: Form,
     progress: Progress,
+    repeats: Repeats,
     bounds: Bounds,
     statistics: Option<Statistics>,
     talk: Talk,
@@ -42,30 +45,29 @@ pub enum Form {
         look_ups: LookUps,
     },
     /// The plugin's bytes and a line end; the decoder only watches where they lie.
-    Raw {
-        decoder: Option<Decoder>,
-        repeats: Repeats,
-    },
+    Raw { decoder: Option<Decoder> },
 }
 
 impl Delivery {
-    /// Nothing delivered yet, except what the output holds: it ends in or behind a transaction if
-    /// `resumed`.
+    /// Nothing delivered yet, except what the output holds: it ends at `resume`.
     pub fn new(
         form: Form,
         output: Output,
         mut bounds: Bounds,
         statistics: Option<Statistics>,
         talk: Talk,
-        resumed: bool,
+        resume: Option<Position>,
     ) -> Delivery {
-        if resumed {
+        let mut repeats = Repeats::default();
+        if resume.is_some() {
+            repeats.resume_after(resume);
             bounds.resume_within();
         }
         Delivery {
             output,
             form,
             progress: Progress::new(),
+            repeats,
             bounds,
             statistics,
             talk,
@@ -76,35 +78,31 @@ impl Delivery {
     /// delivered is dropped.
     pub fn reconnected(&mut self) {
         self.bounds.reconnected();
-        match &mut self.form {
+        self.repeats.resume_after(self.repeats.last());
+        let decoder = match &mut self.form {
             Form::Events {
                 decoder, printer, ..
             } => {
-                decoder.reset();
-                printer.reconnected(self.output.buffer());
+                printer.end_connection(&mut self.output);
+                Some(decoder)
             }
-            Form::Raw { decoder, repeats } => {
-                if let Some(decoder) = decoder {
-                    decoder.reset();
-                }
-                repeats.resume_after(repeats.last());
-            }
+            Form::Raw { decoder } => decoder.as_mut(),
+        };
+        if let Some(decoder) = decoder {
+            decoder.reset();
         }
     }
 
     /// Nothing more comes over this connection, nor over another.
     pub fn end(&mut self) {
         if let Form::Events { printer, .. } = &mut self.form {
-            printer.abort_streamed(self.output.buffer());
+            printer.end_connection(&mut self.output);
         }
     }
 
     /// The last position delivered, where a new connection goes on.
     pub fn last(&self) -> Option<Position> {
-        match &self.form {
-            Form::Events { printer, .. } => printer.last(),
-            Form::Raw { repeats, .. } => repeats.last(),
-        }
+        self.repeats.last()
     }
 
     /// Where the server is to start so that it sends what comes after the last position delivered.
@@ -161,15 +159,15 @@ impl Delivery {
             Form::Events { .. } => self.take_events(start, payload)?,
             Form::Raw { .. } => self.take_raw(start, payload),
         };
-        if let Taken::Refused(ended) = taken {
-            return Ok(Some(ended));
+        if let Taken::Refused(bound) = taken {
+            return Ok(Some(bound.into()));
         }
         if let Some(statistics) = &mut self.statistics {
             statistics.count(start, payload.len());
         }
         self.progress.received(start, self.output.appended());
         Ok(match taken {
-            Taken::Last(ended) => Some(ended),
+            Taken::Last(bound) => Some(bound.into()),
             _ => None,
         })
     }
@@ -183,13 +181,19 @@ impl Delivery {
         else {
             return Ok(Taken::Whole);
         };
-        let (bounds, buffer) = (&mut self.bounds, self.output.buffer());
+        let (bounds, repeats, output) = (&mut self.bounds, &mut self.repeats, &mut self.output);
         let (mut taken, mut unknown) = (Taken::Whole, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             taken = match bounds.before(event) {
-                Some(ended) => Taken::Refused(ended),
+                Some(bound) => Taken::Refused(bound),
                 None => {
-                    let shown = printer.print(event, buffer) == Printed::Change;
+                    let shown = match repeats.take(event) {
+                        None => printer.print(event, output),
+                        Some(after) => {
+                            printer.skip(event, after);
+                            false
+                        }
+                    };
                     bounds.after(event, shown).map_or(Taken::Whole, Taken::Last)
                 }
             };
@@ -220,23 +224,23 @@ impl Delivery {
     }
 
     fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Taken {
-        let Form::Raw { decoder, repeats } = &mut self.form else {
+        let Form::Raw { decoder } = &mut self.form else {
             return Taken::Whole;
         };
-        let bounds = &mut self.bounds;
+        let (bounds, repeats) = (&mut self.bounds, &mut self.repeats);
         let (mut taken, mut first, mut repeated) = (Taken::Whole, true, false);
         let watched = decoder.as_mut().map(|decoder| {
             decoder.decode(Some(start), payload, |event| {
                 // A message is passed on as a whole: its first event decides on the others.
-                if let Some(ended) = bounds.before(event).filter(|_| first) {
-                    taken = Taken::Refused(ended);
+                if let Some(bound) = bounds.before(event).filter(|_| first) {
+                    taken = Taken::Refused(bound);
                     return ControlFlow::Break(());
                 }
                 first = false;
                 repeated = repeats.take(event).is_some();
                 let counts = !repeated && event.body.is_change();
-                if let Some(ended) = bounds.after(event, counts) {
-                    taken = Taken::Last(ended);
+                if let Some(bound) = bounds.after(event, counts) {
+                    taken = Taken::Last(bound);
                 }
                 ControlFlow::Continue(())
             })
@@ -250,6 +254,7 @@ impl Delivery {
             let buffer = self.output.buffer();
             buffer.extend_from_slice(payload);
             buffer.push(b'\n');
+            self.output.append(None);
         }
         taken
     }
@@ -263,7 +268,7 @@ impl Delivery {
         if let Some(statistics) = &mut self.statistics {
             statistics.position(end);
         }
-        self.bounds.idle_at(end)
+        self.bounds.idle_at(end).map(Ended::from)
     }
 
     /// Records how much of the output is durable.

@@ -4,7 +4,6 @@
 //! (`session`) until the bounds, the user or a failure that cannot heal end it. `delivery` is what
 //! outlives a connection.
 
-mod bounds;
 mod chosen;
 mod delivery;
 mod options;
@@ -18,7 +17,7 @@ mod wait;
 use crate::catalog::LookUps;
 use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
-use crate::cli::{Format, StreamArgs};
+use crate::cli::StreamArgs;
 use crate::command::{Talk, print_settings};
 use crate::connect::{self, Settings};
 use crate::decode::Decoder;
@@ -26,11 +25,12 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
 use crate::output::{Existing, Output};
-use crate::render::{PrintSettings, Printer, Repeats};
+use crate::printer::{PrintSettings, Printer};
+use crate::render::Format;
+use crate::select::bounds::{Bound, Bounds, Limit, Until};
 use crate::stop::Stop;
 use crate::value::Types;
 use crate::walsender::{Connection, SessionSettings, SystemIdentification};
-use bounds::{Bounds, Limit, Until};
 use delivery::{Delivery, Form};
 use preparation::Preparation;
 use reconnect::{Backoff, ServerSilence};
@@ -88,6 +88,15 @@ enum Ended {
     ReaderGone,
 }
 
+impl From<Bound> for Ended {
+    fn from(bound: Bound) -> Ended {
+        match bound {
+            Bound::Position => Ended::AtPosition,
+            Bound::Limit => Ended::AtLimit,
+        }
+    }
+}
+
 /// Streams as the command line says.
 pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool) -> Result<()> {
     let deadline = args
@@ -139,10 +148,10 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
 
 /// Opens what is written to, and finds where it ends.
 fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Position>)> {
-    let existing = match (args.print.format, args.no_resume) {
-        (Format::Json, false) => Existing::Resume,
-        (Format::Json, true) | (Format::Text, _) => Existing::Append,
-        (Format::Raw, _) => Existing::AppendBytes,
+    let existing = match args.print.format {
+        format if format == Format::JSON && !args.no_resume => Existing::Resume,
+        format if format.is_raw() => Existing::AppendBytes,
+        _ => Existing::Append,
     };
     match args.file.as_deref().filter(|&path| path != Path::new("-")) {
         Some(path) => Output::open(path, existing, &|time| {
@@ -158,7 +167,7 @@ fn deliver(
     args: &StreamArgs,
     look_ups: LookUps,
     plan: &Plan,
-    print: Option<PrintSettings>,
+    print: PrintSettings,
     (output, resume): (Output, Option<Position>),
     talk: Talk,
 ) -> Result<Delivery> {
@@ -170,27 +179,20 @@ fn deliver(
         }
         Plugin::Other(_) => None,
     };
-    let form = match (print, decoder) {
-        (None, decoder) => Form::Raw {
-            decoder,
-            repeats: Repeats::default(),
-        },
+    let types = Types::new(Box::new(SqlTypes::new(&look_ups)));
+    let form = match (Printer::new(print, types), decoder) {
+        (None, decoder) => Form::Raw { decoder },
         (_, None) => {
             return Err(Error::new(format!(
                 "could not stream from slot \"{}\": no decoder for it",
                 plan.slot
             )));
         }
-        (Some(print), Some(decoder)) => {
-            let types = Types::new(Box::new(SqlTypes::new(&look_ups)));
-            let mut printer = Printer::new(print, types);
-            printer.resume_after(resume);
-            Form::Events {
-                decoder,
-                printer: Box::new(printer),
-                look_ups,
-            }
-        }
+        (Some(printer), Some(decoder)) => Form::Events {
+            decoder,
+            printer: Box::new(printer),
+            look_ups,
+        },
     };
     let statistics = args
         .stats
@@ -206,7 +208,7 @@ fn deliver(
         Bounds::new(limit),
         statistics,
         talk,
-        resume.is_some(),
+        resume,
     ))
 }
 

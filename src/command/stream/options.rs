@@ -2,8 +2,9 @@
 
 use super::Plugin;
 use crate::catalog::server::Version;
-use crate::cli::{Format, Include, Origin, StreamArgs, Streaming};
+use crate::cli::{Origin, StreamArgs, Streaming};
 use crate::error::{Error, Result};
+use crate::render::{Format, Include};
 
 /// Options of the output plugin, by name; `None` is an option without value.
 pub type Options = Vec<(String, Option<String>)>;
@@ -26,7 +27,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         )
         .with_remedy("--slot NAME --create-slot"));
     }
-    let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::Json;
+    let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::JSON;
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
             "could not use --streaming with --file: what has not committed has no place to go on \
@@ -50,7 +51,7 @@ pub fn compose(
         .iter()
         .map(|option| parse(option))
         .collect::<Result<_>>()?;
-    let raw = args.print.format == Format::Raw;
+    let raw = args.print.format.is_raw();
     let mut options = match plugin {
         Plugin::Pgoutput => pgoutput(args, publications, version)?,
         Plugin::Wal2json if raw => Vec::new(),
@@ -126,7 +127,7 @@ fn pgoutput(args: &StreamArgs, publications: &[String], version: Version) -> Res
     }
     // Messages count in `seq`, shown or not: an event bears the same name in every run. Raw output
     // is what was asked for.
-    if args.messages || args.print.format != Format::Raw {
+    if args.messages || !args.print.format.is_raw() {
         options.push(("messages", "on".to_owned()));
     }
     options.push(("proto_version", protocol.to_string()));

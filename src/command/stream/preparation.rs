@@ -8,13 +8,13 @@ use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::catalog::table_spec::TableSpec;
 use crate::catalog::{enumerate, shell_word, tables};
-use crate::cli::{Format, Operation, StreamArgs};
+use crate::cli::StreamArgs;
 use crate::command::{Talk, slot};
 use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
-use crate::filter::{Filter, Operations};
 use crate::lsn::Lsn;
+use crate::select::{Filter, Operation, Operations};
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use std::collections::HashSet;
@@ -387,7 +387,7 @@ impl<'a> Preparation<'a> {
 
     fn check_plugin(&self) -> Result<()> {
         let (act, plugin) = (self.act(), self.plugin());
-        if let (Plugin::Other(name), true) = (&plugin, self.args.print.format != Format::Raw) {
+        if let (Plugin::Other(name), true) = (&plugin, !self.args.print.format.is_raw()) {
             return Err(Error::new(format!(
                 "could not {act}: output plugin \"{name}\" can only be printed raw"
             ))
@@ -413,7 +413,7 @@ impl<'a> Preparation<'a> {
             ));
         }
         let encoding = self.server.encoding.as_str();
-        let printed = self.args.print.format != Format::Raw;
+        let printed = !self.args.print.format.is_raw();
         if plugin == Plugin::Wal2json && printed && !matches!(encoding, "UTF8" | "SQL_ASCII") {
             return Err(Error::new(format!(
                 "could not {act}: wal2json does not convert from {encoding} to UTF-8"

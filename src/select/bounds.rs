@@ -8,10 +8,18 @@
 //! transaction never get past it. `--limit` may end it within one only where that does not matter:
 //! the output can be resumed there, or nothing is confirmed anyway.
 
-use super::Ended;
 use crate::event::{Body, End, Event};
 use crate::lsn::Lsn;
 use std::collections::HashSet;
+
+/// What a stream can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The position of `--endpos` or `--until-now`.
+    Position,
+    /// The number of changes of `--limit`.
+    Limit,
+}
 
 /// Watches the events of a stream for its end.
 pub struct Bounds {
@@ -38,9 +46,9 @@ pub enum Taken {
     /// It was taken, and the stream goes on.
     Whole,
     /// It was taken, and ends the stream.
-    Last(Ended),
+    Last(Bound),
     /// The stream ends before it: it was not taken, and must not be confirmed.
-    Refused(Ended),
+    Refused(Bound),
 }
 
 /// The position up to which everything is wanted.
@@ -102,19 +110,19 @@ impl Bounds {
     }
 
     /// Why the stream ends before this event, if it does.
-    pub fn before(&self, event: &Event<'_>) -> Option<Ended> {
+    pub fn before(&self, event: &Event<'_>) -> Option<Bound> {
         // The end of the transaction that brought the last change wanted is still taken: then it
         // can be confirmed.
         let enough = self.limit.as_ref().is_some_and(Limit::is_reached_within) && !is_end(event);
         if enough {
-            return Some(Ended::AtLimit);
+            return Some(Bound::Limit);
         }
         let passed = self.until.is_some_and(|until| until.is_passed_by(event));
-        passed.then_some(Ended::AtPosition)
+        passed.then_some(Bound::Position)
     }
 
     /// Why the stream ends with this event, if it does. `counts` if it was a change that was shown.
-    pub fn after(&mut self, event: &Event<'_>, counts: bool) -> Option<Ended> {
+    pub fn after(&mut self, event: &Event<'_>, counts: bool) -> Option<Bound> {
         match event.body {
             Body::Begin | Body::BeginPrepare { .. } | Body::StreamStart { .. } => {
                 self.in_transaction = true
@@ -125,36 +133,36 @@ impl Bounds {
         if let Some(limit) = &mut self.limit {
             limit.count(event, counts);
             if limit.is_reached_between() && !self.in_transaction {
-                return Some(Ended::AtLimit);
+                return Some(Bound::Limit);
             }
         }
         let reached = self.until.is_some_and(|until| until.is_reached_by(event));
-        reached.then_some(Ended::AtPosition)
+        reached.then_some(Bound::Position)
     }
 
     /// The same for a message that cannot be decoded.
     pub fn opaque(&mut self, start: Lsn) -> Taken {
         if !self.in_transaction && self.until.is_some_and(|until| start > until.lsn) {
-            return Taken::Refused(Ended::AtPosition);
+            return Taken::Refused(Bound::Position);
         }
         if let Some(limit) = &mut self.limit {
             limit.left = limit.left.saturating_sub(1);
             if limit.is_reached_within() || limit.is_reached_between() && !self.in_transaction {
-                return Taken::Last(Ended::AtLimit);
+                return Taken::Last(Bound::Limit);
             }
         }
         let reached = self.until.is_some_and(|until| start == until.lsn);
         match reached && !self.in_transaction {
-            true => Taken::Last(Ended::AtPosition),
+            true => Taken::Last(Bound::Position),
             false => Taken::Whole,
         }
     }
 
     /// The server has nothing left to send that commits before `position`.
-    pub fn idle_at(&mut self, position: Lsn) -> Option<Ended> {
+    pub fn idle_at(&mut self, position: Lsn) -> Option<Bound> {
         let done =
             self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
-        done.then_some(Ended::AtPosition)
+        done.then_some(Bound::Position)
     }
 }
 

@@ -43,20 +43,30 @@
 mod member;
 
 use super::piece::Piece;
-use super::printer::{Include, Values};
-use super::type_name;
-use crate::event::{Body, Cell, Column, End, Event, Relation, ReplicaIdentity, Transaction, Tuple};
+use super::{Definition, Include, Includes, Render, Settings, Values, type_name};
+use crate::event::{
+    Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Transaction, Tuple,
+};
 use crate::value::{Kind, Types, Writer, write_string};
 use member::{
     open_with, write_bytes, write_flag, write_lsn, write_names, write_number, write_time,
 };
 
+pub(super) const DEFINITION: Definition = Definition {
+    name: "json",
+    about: "One JSON object a line",
+    includes: &Include::ALL,
+    values: true,
+    frames: false,
+    render: Some(|settings, types| Box::new(Json::new(settings, types))),
+};
+
 /// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and
 /// copied from then on.
-pub(super) struct Ndjson {
+struct Json {
     values: ValueWriter,
-    include: Include,
-    tables: Vec<Table>,
+    includes: Includes,
+    tables: PerRelation<Table>,
     transaction: TransactionFields,
 }
 
@@ -99,44 +109,18 @@ struct TransactionFields {
     origin: Vec<u8>,
 }
 
-impl Ndjson {
-    pub(super) fn new(form: Values, include: Include, types: Types) -> Ndjson {
-        let values = ValueWriter {
-            form,
-            types,
-            writer: Writer::default(),
-            warnings: Vec::new(),
-        };
-        Ndjson {
-            values,
-            include,
-            tables: Vec::new(),
-            transaction: TransactionFields::default(),
-        }
+impl Render for Json {
+    fn prepare(&mut self, relation: &Relation) {
+        // A table is announced again when a type may have changed while its number stayed the same.
+        let again = self.tables.get(relation).is_some();
+        let names = [Include::Types, Include::Columns, Include::Relations];
+        let names = names.iter().any(|names| self.includes.contains(*names));
+        self.values.resolve(&relation.columns, again, names);
+        let table = Table::new(relation, self.includes, &self.values);
+        self.tables.set(relation, table);
     }
 
-    /// What the user must be told since the last call.
-    pub(super) fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.values.warnings)
-    }
-
-    /// Makes what the rows of this table and shape have in common.
-    pub(super) fn prepare(&mut self, relation: &Relation) {
-        while self.tables.len() <= relation.index {
-            self.tables.push(Table::default());
-        }
-        if let Some(table) = self.tables.get_mut(relation.index) {
-            // A table is announced again when a type may have changed while its number stayed the
-            // same.
-            let again = !table.name.is_empty();
-            let names = self.include.types || self.include.columns || self.include.relations;
-            self.values.resolve(&relation.columns, again, names);
-            *table = Table::new(relation, self.include, &self.values);
-        }
-    }
-
-    /// Appends the line of `event`.
-    pub(super) fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event.body {
             // Copies of fixed length for what there is most of.
             Body::Insert { .. } => out.extend_from_slice(b"{\"op\":\"insert\""),
@@ -144,7 +128,7 @@ impl Ndjson {
             Body::Delete { .. } => out.extend_from_slice(b"{\"op\":\"delete\""),
             _ => {
                 out.extend_from_slice(b"{\"op\":\"");
-                out.extend_from_slice(name(&event.body).as_bytes());
+                out.extend_from_slice(event.body.name().as_bytes());
                 out.push(b'"');
             }
         }
@@ -160,8 +144,28 @@ impl Ndjson {
         out.extend_from_slice(b"}\n");
     }
 
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.values.warnings)
+    }
+}
+
+impl Json {
+    fn new(settings: Settings, types: Types) -> Json {
+        Json {
+            values: ValueWriter {
+                form: settings.values,
+                types,
+                writer: Writer::default(),
+                warnings: Vec::new(),
+            },
+            includes: settings.includes,
+            tables: PerRelation::default(),
+            transaction: TransactionFields::default(),
+        }
+    }
+
     fn change(&mut self, event: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
-        let Some(table) = self.tables.get_mut(relation.index) else {
+        let Some(table) = self.tables.get_mut(relation) else {
             return;
         };
         out.extend_from_slice(&table.name);
@@ -202,7 +206,7 @@ impl Ndjson {
                 new,
                 ..
             },
-        ) = (self.include.changed, event.body)
+        ) = (self.includes.contains(Include::Changed), event.body)
         {
             table.write_changed(&old, &new, out);
         }
@@ -236,14 +240,14 @@ impl Ndjson {
     }
 
     fn write_origin(&self, out: &mut Vec<u8>) {
-        if self.include.origin {
+        if self.includes.contains(Include::Origin) {
             out.extend_from_slice(&self.transaction.origin);
         }
     }
 }
 
 impl Table {
-    fn new(relation: &Relation, include: Include, values: &ValueWriter) -> Table {
+    fn new(relation: &Relation, includes: Includes, values: &ValueWriter) -> Table {
         let mut name = Vec::new();
         write_table_name(relation, &mut name);
         let column = |column: &Column| {
@@ -260,17 +264,17 @@ impl Table {
         };
         let mut extras = Vec::new();
         let key = relation.columns.iter().filter(|column| column.key);
-        if include.key && key.clone().next().is_some() {
+        if includes.contains(Include::Key) && key.clone().next().is_some() {
             write_names(
                 ",\"key\":",
                 key.map(|column| column.name.as_str()),
                 &mut extras,
             );
         }
-        if include.types {
+        if includes.contains(Include::Types) {
             write_types(relation, &values.types, &mut extras);
         }
-        if include.columns {
+        if includes.contains(Include::Columns) {
             write_columns(relation, &values.types, &mut extras);
         }
         Table {
@@ -415,29 +419,6 @@ impl TransactionFields {
         if has_lsn(&event.body) {
             write_lsn(",\"lsn\":", event.lsn, out);
         }
-    }
-}
-
-fn name(body: &Body<'_>) -> &'static str {
-    match body {
-        Body::Begin => "begin",
-        Body::Commit { .. } => "commit",
-        Body::Relation { .. } => "relation",
-        Body::Insert { .. } => "insert",
-        Body::Update { .. } => "update",
-        Body::Delete { .. } => "delete",
-        Body::Truncate { .. } => "truncate",
-        Body::Message { .. } => "message",
-        Body::BeginPrepare { .. } => "begin_prepare",
-        Body::Prepare { .. } => "prepare",
-        Body::CommitPrepared { .. } => "commit_prepared",
-        Body::RollbackPrepared { .. } => "rollback_prepared",
-        Body::StreamStart { .. } => "stream_start",
-        Body::StreamStop => "stream_stop",
-        Body::StreamCommit { .. } => "stream_commit",
-        Body::StreamAbort { .. } => "stream_abort",
-        Body::StreamPrepare { .. } => "stream_prepare",
-        Body::Undecodable { .. } => "undecodable",
     }
 }
 
@@ -592,7 +573,7 @@ mod tests {
     #[test]
     fn an_insert() {
         let (users, transaction) = (users(), committed(742, 0x16B_37A0));
-        let mut test = Test::json(Include::default(), &[]);
+        let mut test = Test::json(&[]);
         test.feed(&[announce(&users)]);
         assert_eq!(
             test.feed(&[insert(
@@ -612,13 +593,7 @@ mod tests {
         let (users, transaction) = (users(), open(7));
         let new = cells_of(&[Sent::Text(b"1"), Sent::Text(b"Grace"), Sent::Unchanged]);
         let old = row(&[Some("1"), Some("Ada"), Some("long")]);
-        let mut test = Test::json(
-            Include {
-                changed: true,
-                ..Include::default()
-            },
-            &[],
-        );
+        let mut test = Test::json(&[Include::Changed]);
         test.feed(&[announce(&users)]);
         let head = "{\"op\":\"update\",\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":12";
         for (old, new, expected) in [
@@ -661,7 +636,7 @@ mod tests {
     #[test]
     fn deletes_and_truncates() {
         let (users, transaction) = (users(), prepared(7, 0x1_0000_0000));
-        let mut test = Test::json(Include::default(), &[]);
+        let mut test = Test::json(&[]);
         let place = "\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"subxid\":9,\"lsn\":\"0/64\",\
                      \"prepare_lsn\":\"1/0\",\"prepare_time\":\"2026-11-20T09:23:34.946212+00:00\"";
         let relation = &users;
@@ -726,7 +701,11 @@ mod tests {
             origin: Some("no\"de".to_owned()),
             ..open(7)
         };
-        let mut test = Test::json(Include::EVERYTHING, &[]);
+        let mut test = Test::json(&Include::ALL);
+        let relation = Body::Relation {
+            relation: &users,
+            changed: true,
+        };
         let columns = "\"columns\":[{\"name\":\"id\",\"type\":\"integer\",\"oid\":23,\"key\":true},\
              {\"name\":\"name\",\"type\":\"character varying(20)\",\"modifier\":24,\"key\":false},\
              {\"name\":\"bio\",\"type\":\"text\",\"oid\":25,\"key\":false}]";
@@ -739,6 +718,7 @@ mod tests {
             test.feed(&[
                 announce(&users),
                 begin(&transaction),
+                event(&transaction, 0, relation),
                 event(&transaction, 0, update)
             ]),
             format!(
@@ -756,7 +736,7 @@ mod tests {
     #[test]
     fn a_table_without_columns_or_key() {
         let (empty, transaction) = (relation("empty", &[]), open(7));
-        let mut test = Test::json(Include::EVERYTHING, &[]);
+        let mut test = Test::json(&Include::ALL);
         let lines = test.feed(&[announce(&empty), insert(&transaction, 0, &empty, &[])]);
         assert_eq!(
             lines.lines().last(),
@@ -770,7 +750,7 @@ mod tests {
     #[test]
     fn messages_and_what_cannot_be_decoded() {
         let transaction = open(7);
-        let mut test = Test::json(Include::default(), &[]);
+        let mut test = Test::json(&[]);
         for (body, expected) in [
             (
                 Body::Message {
@@ -827,11 +807,7 @@ mod tests {
         let (committed, prepared, open) = (committed(7, 0x200), prepared(7, 0x200), open(7));
         let (gid, end_lsn) = (b"gid".as_slice(), Lsn(0x210));
         let time = "2026-11-20T09:23:34.946212+00:00";
-        let mut ndjson = Ndjson::new(
-            Values::Json,
-            Include::default(),
-            Types::new(Box::new(crate::value::NoCatalog)),
-        );
+        let mut test = Test::json(&[]);
         for (transaction, body, expected) in [
             (
                 &committed,
@@ -927,18 +903,11 @@ mod tests {
                 ),
             ),
         ] {
-            let mut out = Vec::new();
-            ndjson.write(
-                &Event {
-                    seq: None,
-                    ..event(transaction, 0, body)
-                },
-                &mut out,
-            );
-            assert_eq!(
-                String::from_utf8(out).unwrap(),
-                format!("{{\"op\":{expected}}}\n")
-            );
+            let event = Event {
+                seq: None,
+                ..event(transaction, 0, body)
+            };
+            assert_eq!(test.feed(&[event]), format!("{{\"op\":{expected}}}\n"));
         }
     }
 
@@ -954,8 +923,12 @@ mod tests {
             ],
         );
         let transaction = open(7);
-        let mut json = Test::json(Include::default(), &[]);
-        let mut text = Test::new(Format::Json, Values::Text, Include::default(), &[]);
+        let mut json = Test::json(&[]);
+        let settings = Settings {
+            values: Values::Text,
+            ..Settings::default()
+        };
+        let mut text = Test::with(Format::JSON, settings);
         let new = cells_of(&[
             Sent::Text(b"t"),
             Sent::Text(b"{\"a\": 1}"),
@@ -989,7 +962,7 @@ mod tests {
     fn a_value_that_does_not_fit_its_type_is_text() {
         let table = relation("t", &[("b", BOOL, false)]);
         let transaction = open(7);
-        let mut test = Test::json(Include::default(), &[]);
+        let mut test = Test::json(&[]);
         let lines = test.feed(&[
             insert(&transaction, 0, &table, &[Some("perhaps")]),
             insert(&transaction, 1, &table, &[Some("t")]),
@@ -1001,6 +974,6 @@ mod tests {
                 "{line}"
             );
         }
-        assert_eq!(test.printer.take_warnings().len(), 1);
+        assert_eq!(test.render.take_warnings().len(), 1);
     }
 }

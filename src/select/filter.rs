@@ -26,6 +26,28 @@ pub enum Operation {
     Message = 16,
 }
 
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 5] = [
+        Operation::Insert,
+        Operation::Update,
+        Operation::Delete,
+        Operation::Truncate,
+        Operation::Message,
+    ];
+
+    /// As `--op` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Insert => "insert",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+            Operation::Truncate => "truncate",
+            Operation::Message => "message",
+        }
+    }
+}
+
 /// A set of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operations(u8);
@@ -240,14 +262,13 @@ fn split(text: &str) -> std::result::Result<(Vec<Vec<Token>>, Option<&str>), &'s
 }
 
 fn parse_operations(list: &str) -> std::result::Result<Operations, String> {
-    let operation = |name: &str| match name.trim() {
-        "insert" => Ok(Operation::Insert),
-        "update" => Ok(Operation::Update),
-        "delete" => Ok(Operation::Delete),
-        "truncate" => Ok(Operation::Truncate),
-        other => Err(format!(
-            "{other:?} is not one of insert, update, delete, truncate"
-        )),
+    let operation = |name: &str| {
+        let name = name.trim();
+        let of_tables = |operation: &Operation| *operation != Operation::Message;
+        let mut operations = Operation::ALL.into_iter().filter(of_tables);
+        operations
+            .find(|operation| operation.name() == name)
+            .ok_or_else(|| format!("{name:?} is not one of insert, update, delete, truncate"))
     };
     list.split(',').map(operation).collect()
 }

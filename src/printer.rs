@@ -1,0 +1,157 @@
+//! From events to records: `stream` and `decode` hand every event to a [`Printer`], which chooses and
+//! renders.
+
+use crate::event::{Body, Event, Position, Relation};
+use crate::record::Records;
+use crate::render::{Format, Include, Render, Settings};
+use crate::select::{Chosen, Filter, Frames, Selection};
+use crate::value::Types;
+
+/// What to print, and how.
+#[derive(Clone, Debug)]
+pub struct PrintSettings {
+    /// The form of a record.
+    pub format: Format,
+    /// What is asked of the format.
+    pub settings: Settings,
+    /// Which changes are shown.
+    pub filter: Filter,
+}
+
+impl PrintSettings {
+    /// Every event, with nothing added.
+    pub fn new(format: Format) -> PrintSettings {
+        PrintSettings {
+            format,
+            settings: Settings::default(),
+            filter: Filter::everything(),
+        }
+    }
+}
+
+/// Chooses events and renders them.
+pub struct Printer {
+    selection: Selection,
+    render: Box<dyn Render>,
+    warnings: Vec<String>,
+}
+
+impl Printer {
+    /// A printer that asks `types` what type numbers mean; `None` if the format has no events.
+    pub fn new(settings: PrintSettings, types: Types) -> Option<Printer> {
+        let PrintSettings {
+            format,
+            settings,
+            filter,
+        } = settings;
+        let includes = settings.includes;
+        let frames = Frames {
+            transactions: format.has_frames() || includes.contains(Include::Transactions),
+            relations: includes.contains(Include::Relations),
+        };
+        Some(Printer {
+            selection: Selection::new(filter, frames),
+            render: format.render(settings, types)?,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Appends the records that `event` makes: none, one, or several if others had waited for it.
+    /// Returns `true` if it is a change or a message that is shown.
+    pub fn print<R: Records + ?Sized>(&mut self, event: &Event<'_>, out: &mut R) -> bool {
+        if let Body::Undecodable { reason, .. } = event.body {
+            let place = event.lsn.map_or(String::new(), |lsn| format!(" at {lsn}"));
+            self.warnings
+                .push(format!("could not decode the change{place}: {reason}"));
+        }
+        let render = &mut *self.render;
+        self.selection.take(event, &mut Rendered { render, out })
+    }
+
+    /// Takes an event that an earlier run or connection has printed, as it has all up to `after`.
+    pub fn skip(&mut self, event: &Event<'_>, after: Position) {
+        self.selection.skip(event, after);
+    }
+
+    /// A connection has ended: appends the ends of what the next one will not go on with.
+    pub fn end_connection<R: Records + ?Sized>(&mut self, out: &mut R) {
+        let render = &mut *self.render;
+        self.selection.abort_streamed(&mut Rendered { render, out });
+    }
+
+    /// What the user must be told since the last call: a message each.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.append(&mut self.render.take_warnings());
+        warnings
+    }
+}
+
+/// Renders what was chosen.
+struct Rendered<'a, R: ?Sized> {
+    render: &'a mut dyn Render,
+    out: &'a mut R,
+}
+
+impl<R: Records + ?Sized> Chosen for Rendered<'_, R> {
+    fn prepare(&mut self, relation: &Relation) {
+        self.render.prepare(relation);
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        self.render.write(event, self.out.buffer());
+        self.out.append(Some(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::testing::*;
+    use crate::value::NoCatalog;
+
+    fn printer(format: Format, patterns: &[&str]) -> Printer {
+        let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+        let settings = PrintSettings {
+            filter: Filter::new(&patterns, crate::select::Operations::ALL).unwrap(),
+            ..PrintSettings::new(format)
+        };
+        Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_printed_and_warned_of() {
+        let transaction = committed(1, 0x100);
+        let reason = "it ends too early";
+        let content = b"{";
+        let undecodable = event(&transaction, 1, Body::Undecodable { reason, content });
+        let mut printer = printer(Format::JSON, &["!*"]);
+        let mut out = Vec::new();
+        assert!(printer.print(&undecodable, &mut out));
+        assert!(out.starts_with(b"{\"op\":\"undecodable\""));
+        assert_eq!(
+            printer.take_warnings(),
+            ["could not decode the change at 0/64: it ends too early"]
+        );
+        assert!(printer.take_warnings().is_empty());
+    }
+
+    #[test]
+    fn text_has_its_begin_and_commit() {
+        let (users, transaction) = (relation("t", &[("id", INT4, true)]), committed(7, 0x200));
+        let mut printer = printer(Format::TEXT, &[]);
+        let mut out = Vec::new();
+        for event in [
+            begin(&transaction),
+            announce(&users),
+            insert(&transaction, 0, &users, &[Some("1")]),
+            commit(&transaction),
+        ] {
+            printer.print(&event, &mut out);
+        }
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "BEGIN 7  2026-11-20 09:23:34.946212+00\nINSERT public.t  id=1\nCOMMIT 7  0/200\n"
+        );
+    }
+}
