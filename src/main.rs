@@ -9,8 +9,10 @@ use walcat::cli::{Cli, Command, ConnectionOptions};
 use walcat::command::{self, Talk, is_colored};
 use walcat::connect::{Given, Prompt, Remark, Settings, Voice, hide_password};
 use walcat::error::{Error, Kind, Result};
+use walcat::stop;
 
 fn main() -> ExitCode {
+    stop::outlive_file_size_limit();
     let cli = Cli::from_command_line();
     cli.connection.dbname.as_deref().map(hide_password);
     colored::control::set_override(is_colored(&cli.talk, io::stderr().is_terminal()));

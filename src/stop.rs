@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -127,6 +127,13 @@ impl Stop {
         let _ = poll(&mut fds, Some(&timeout));
         self.drain();
     }
+}
+
+/// From now on a write beyond the limit on the size of files (`ulimit -f`) fails and can be
+/// reported, where SIGXFSZ would end the process without a word.
+pub fn outlive_file_size_limit() {
+    // Handled is enough: only the default action is deadly.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// Linux tells which signals are ignored as a mask in hexadecimal; elsewhere nobody does without

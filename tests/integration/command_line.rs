@@ -189,3 +189,29 @@ fn a_full_disk_is_a_failure() {
         (Some(1), message)
     );
 }
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("completions");
+    let walcat = walcat("completions bash");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -f 1; exec \"$@\"", "sh"])
+        .arg(walcat.get_program())
+        .args(walcat.get_args());
+    let output = shell
+        .stdout(std::fs::File::create(path).unwrap())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let message =
+        "walcat: error: could not write to standard output: File too large (os error 27)\n";
+    assert_eq!(
+        (
+            output.status.code(),
+            &*String::from_utf8_lossy(&output.stderr)
+        ),
+        (Some(1), message)
+    );
+}
