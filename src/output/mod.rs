@@ -65,18 +65,20 @@ pub enum Written {
 const IDLE_CAPACITY: usize = 512 << 10;
 
 impl Output {
-    /// Standard output: a pipe, a terminal, or the file that the shell opened.
-    pub fn stdout() -> Result<Output> {
+    /// Standard output: a pipe, a terminal, or the file that the shell opened. `confirms` says that
+    /// the server will forget what it takes.
+    pub fn stdout(confirms: bool) -> Result<Output> {
         let stdout = std::io::stdout()
             .as_fd()
             .try_clone_to_owned()
             .map_err(|error| Error::new(format!("could not use standard output: {error}")))?;
         let name = "standard output";
-        if was_closed(&stdout) {
-            return Err(
-                Error::new(format!("could not write to {name}: it is closed"))
-                    .with_remedy("--file /dev/null, if nobody is to have the changes"),
-            );
+        if confirms && may_be_closed(&stdout) {
+            return Err(Error::new(format!(
+                "could not write to {name}: it is closed, or the null device"
+            ))
+            .with_detail("The changes would be confirmed, and nobody would ever have them.")
+            .with_remedy("--file /dev/null, if nobody is to have them, or --peek"));
         }
         Ok(Output::new(match file::is_regular(&stdout) {
             true => Sink::File(OutputFile::from_stdout(stdout, name)),
@@ -90,11 +92,12 @@ impl Output {
     pub fn open(
         path: &Path,
         existing: Existing,
+        confirms: bool,
         interrupted: &dyn Fn(Duration) -> bool,
     ) -> Result<(Output, Option<Position>)> {
         // What stdout stands for, perhaps a socket, is already open.
         if path == Path::new("/dev/stdout") {
-            return Ok((Output::stdout()?, None));
+            return Ok((Output::stdout(confirms)?, None));
         }
         let opened = file::open(path, existing, interrupted)?;
         Ok(match opened {
@@ -281,10 +284,11 @@ impl Records for Output {
     fn append(&mut self, _: Option<&Event<'_>>) {}
 }
 
-/// Was standard output closed when the program began? Rust's runtime opens the null device, for
-/// reading and writing, in the place of a standard descriptor that is closed: whatever is written
-/// there would count as delivered. A shell opens it for writing only.
-fn was_closed(stdout: &impl AsFd) -> bool {
+/// Returns `true` if standard output may have been closed when the program began. Rust's runtime
+/// opens the null device, for reading and writing, in the place of a standard descriptor that is
+/// closed. A shell opens it for writing only; some programs open it for their children as the
+/// runtime does, and nothing tells that from a closed descriptor.
+fn may_be_closed(stdout: &impl AsFd) -> bool {
     let (Ok(opened), Ok(null)) = (fstat(stdout), stat("/dev/null")) else {
         return false;
     };

@@ -211,7 +211,7 @@ fn a_closed_stdout_takes_nothing() {
     db.sql("INSERT INTO t VALUES (1)");
     for redirection in [">&-", ">&- <&-"] {
         let refused = shell(redirection);
-        let expected = "could not write to standard output: it is closed";
+        let expected = "could not write to standard output: it is closed, or the null device";
         assert!(
             refused.exited(1).stderr.contains(expected),
             "{redirection}: {}",
@@ -233,6 +233,36 @@ fn a_closed_stdout_takes_nothing() {
         run(&mut stream(&db, &["--until-now"])).succeeded().text(),
         ""
     );
+}
+
+#[test]
+fn the_null_device_takes_what_nobody_loses() {
+    let db = shop("the_null_device_takes_what_nobody_loses");
+    db.sql("INSERT INTO t VALUES (1)");
+    // Open for reading too, as many programs open it for their children.
+    let into_null = |command: &mut Command| {
+        let null = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null");
+        let output = command.stdout(null.unwrap()).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let nothing = (Some(0), String::new());
+    let peek = into_null(&mut stream(&db, &["--until-now", "--peek"]));
+    assert_eq!(peek, nothing);
+    let temporary = into_null(&mut db.walcat(&["stream", "--publication", "p", "--until-now"]));
+    assert_eq!(temporary, nothing);
+    let (status, stderr) = into_null(&mut stream(&db, &["--until-now"]));
+    assert_eq!(status, Some(1), "{stderr}");
+    assert!(stderr.contains("try: --file /dev/null"), "{stderr}");
+    let chosen = into_null(&mut stream(&db, &["--until-now", "--file", "/dev/null"]));
+    assert_eq!(chosen, nothing);
+    let rest = run(&mut stream(&db, &["--until-now"]));
+    assert_eq!(rest.succeeded().text(), "");
 }
 
 #[test]

@@ -153,12 +153,13 @@ fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Positio
         format if format.is_raw() => Existing::AppendBytes,
         _ => Existing::Append,
     };
+    let confirms = args.slot.is_some() && !args.peek;
     match args.file.as_deref().filter(|&path| path != Path::new("-")) {
-        Some(path) => Output::open(path, existing, &|time| {
+        Some(path) => Output::open(path, existing, confirms, &|time| {
             stop.wait(time);
             stop.requested()
         }),
-        None => Ok((Output::stdout()?, None)),
+        None => Ok((Output::stdout(confirms)?, None)),
     }
 }
 
