@@ -82,10 +82,11 @@ pub fn conninfo(input: &[u8]) {
 /// A file that may end with events of an earlier run.
 pub fn checkpoint(input: &[u8]) {
     let Ok(mut file) = tempfile::tempfile() else { return };
-    if file.write_all(input).is_ok()
-        && let Ok(found) = checkpoint::read(&file)
-    {
-        assert!(found.whole <= found.length && found.length == input.len() as u64);
+    if file.write_all(input).is_err() { return }
+    for synced in [None, Some(0), Some(input.len() as u64 / 2)] {
+        if let Ok(found) = checkpoint::read(&file, synced) {
+            assert!(found.whole <= found.length && found.length == input.len() as u64);
+        }
     }
 }
 

@@ -196,6 +196,19 @@ pub fn received(client: &mut Client) -> Result<Lsn> {
     Ok(position.map_or(Lsn::INVALID, |lsn| Lsn(lsn.into())))
 }
 
+/// The system identifier: that of the cluster, which its copies share.
+pub fn system_identifier(client: &mut Client) -> Result<String> {
+    let query = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()";
+    let row = client
+        .query_one(query, &[])
+        .map_err(failed("ask the server for its system identifier"))?;
+    // It is an unsigned number, and SQL has none of this size.
+    let signed: String = column(&row, 0)?;
+    Ok(signed
+        .parse::<i64>()
+        .map_or(signed, |number| number.cast_unsigned().to_string()))
+}
+
 /// Fails if there is no time zone of this name.
 pub fn require_timezone(client: &mut Client, name: &str) -> Result<()> {
     let query = "SELECT pg_catalog.set_config('timezone', $1, true)";

@@ -1,46 +1,82 @@
-//! Regular files: opened so that no second walcat writes them, synced, and opened anew for log
-//! rotation.
+//! Regular files: opened so that no second walcat writes them, synced, cut back when that fails,
+//! and opened anew for log rotation.
 //!
-//! A JSON file is its own checkpoint, but the new file after a log rotation is empty. If the server
-//! then crashes and loses the confirmation of what the old file holds, and walcat is restarted, all
-//! of that would come again. So the new file has the position where the old one ended in an
-//! extended attribute, `user.walcat.position`, which counts until the file has an event of its own.
-//! Where the file system has no extended attributes (tmpfs before Linux 6.6, NFS before 4.2, FAT),
-//! or the file is copied without them, such a double crash repeats the rows that the server had not
-//! yet safely noted.
+//! # What is durable
+//!
+//! What a sync by the descriptor that wrote it has reported as done, and what was read from the
+//! disk; nothing else. Linux tells of a failed write-back once: to each descriptor that was open
+//! then, or, if there was none left, to the next that is opened and synced. After that the page
+//! cache holds, as clean, what the disk does not: it can be read, and every sync succeeds. Even to
+//! write it again need not help: ext4 then fills blocks that it goes on to take for unwritten, and
+//! says that all is well. So
+//!
+//! * whatever a sync answers but success is a failure, except EINVAL, by which a special file says
+//!   that it cannot be synced at all. An aborted file system answers EROFS;
+//! * after a failed sync a file that is to be resumed is cut back to the length that is known to be
+//!   on the disk, which frees the blocks too, and nothing more is confirmed;
+//! * how much that is stands in the [`Attribute`] of the file, so that it is known also after a
+//!   kill. What comes after it is doubtful: the next run writes it once more, syncs it, reads it
+//!   past the page cache, and cuts off what is not there. It is not cut off as a whole: after a
+//!   power failure the attribute may be older than what was confirmed, but then the file is read
+//!   from the disk anyway;
+//! * a failed write may damage the disk's block that it begins in, which holds what was durable
+//!   before. So what is doubtful begins with that block.
+//!
+//! A disk that lies itself nobody can help. Where the file system has no extended attributes, a
+//! kill between a failed sync and the cut, or a failed write-back after a kill of which another
+//! program was told, goes unnoticed. Where it does not read past the page cache (O_DIRECT), it is
+//! asked to drop the pages first.
+//!
+//! # Which file follows which
+//!
+//! The new file after a log rotation is empty, so its attribute says where the old one ended. If
+//! walcat did not see the rotation, the new file has none: then [`rotated`](super::rotated) finds
+//! the old one.
 
+mod open;
+mod start;
+
+pub use open::{Opened, open};
+
+use super::attribute::Attribute;
 use super::syncer::Syncer;
-use super::{Existing, checkpoint};
+use super::{Destination, Existing, checkpoint};
 use crate::error::{Error, Result};
 use crate::event::Position;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{
-    FileType, FlockOperation, OFlags, XattrFlags, fgetxattr, flock, fsetxattr, fstat, fsync,
-};
+use crate::lsn::Lsn;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, FlockOperation, flock, fstat, fsync};
 use rustix::io::Errno;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A regular file that is written to its end.
 pub struct OutputFile {
     file: File,
     /// What messages call it.
     name: String,
-    /// How to open it again; `None` for the file behind standard output.
-    path: Option<(PathBuf, Existing)>,
+    /// `None` for the file behind standard output.
+    named: Option<Named>,
     tail: Tail,
+    /// What the file says of itself; `None` where it says nothing.
+    attribute: Option<Attribute>,
+    /// How many of its bytes are on the disk.
+    synced: u64,
+    /// What the sync under way will have made durable.
+    pending: (u64, Option<Position>),
+    /// The file that was rotated away and that this one follows.
+    follows: Option<Box<OutputFile>>,
     syncer: Option<Syncer>,
+    /// A sync has failed: nothing may be appended any more.
+    broken: bool,
 }
 
-/// What stands behind a path.
-pub enum Opened {
-    /// A regular file, and where it says to go on.
-    File(OutputFile, Option<Position>),
-    /// Anything else that can be written.
-    Pipe(OwnedFd),
+/// A file that was named.
+#[derive(Clone)]
+struct Named {
+    to: Destination,
+    /// The name that its attribute has.
+    file_name: String,
 }
 
 /// How the file ends that was found.
@@ -48,195 +84,85 @@ pub enum Opened {
 enum Tail {
     /// It can be appended to.
     Ready,
-    /// It is cut to this length first.
-    Cut(u64),
+    /// So much of it is whole; the rest is cut off.
+    Whole(u64),
     /// Its last line is ended first.
     Open,
 }
 
-/// The extended attribute of a file that follows a log rotation.
-const ATTRIBUTE: &str = "user.walcat.position";
-
-/// How often to try whether a FIFO has a reader by now: nothing can wait for that.
-const LOOK_UP: Duration = Duration::from_millis(50);
-
-/// Is it a regular file?
+/// Returns `true` for a regular file.
 pub fn is_regular(fd: &impl AsFd) -> bool {
     fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
-}
-
-/// Opens `path` for appending, readable by the owner only if it is new, as pg_recvlogical does.
-/// Waits for the reader of a FIFO; `interrupted` waits for the time it is given and says whether to
-/// give up.
-pub fn open(
-    path: &Path,
-    existing: Existing,
-    interrupted: &dyn Fn(Duration) -> bool,
-) -> Result<Opened> {
-    let name = format!("file \"{}\"", path.display());
-    let failed = |reason: io::Error| Error::new(format!("could not open {name}: {reason}"));
-    let file = open_any(path, interrupted).map_err(failed)?;
-    // Only opening it should not block.
-    rustix::io::ioctl_fionbio(&file, false).map_err(|error| failed(error.into()))?;
-    if !is_regular(&file) {
-        return Ok(Opened::Pipe(file.into()));
-    }
-    lock(&file, &name)?;
-    let (tail, position) = examine(&file, path, existing, &name)?;
-    let path = Some((path.to_owned(), existing));
-    Ok(Opened::File(
-        OutputFile {
-            file,
-            name,
-            path,
-            tail,
-            syncer: None,
-        },
-        position,
-    ))
-}
-
-fn open_any(path: &Path, interrupted: &dyn Fn(Duration) -> bool) -> io::Result<File> {
-    // A FIFO must not be opened for reading too: then nobody could see that its reader has gone.
-    let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-    let new = !path.exists();
-    let mut options = OpenOptions::new();
-    options
-        .read(!special)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let file = loop {
-        match options.open(path) {
-            Err(error) if special && error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
-                if interrupted(LOOK_UP) {
-                    return Err(error);
-                }
-            }
-            opened => break opened?,
-        }
-    };
-    if new && is_regular(&file) {
-        sync_directory(path)?;
-    }
-    Ok(file)
-}
-
-/// The name of a new file is durable only when its directory is synced too.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    match fsync(File::open(directory)?) {
-        Ok(()) | Err(Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn lock(file: &File, name: &str) -> Result<()> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(Error::new(format!(
-            "could not lock {name}: another walcat is writing it"
-        ))
-        .with_remedy("give each walcat a file of its own")),
-        Err(error) => Err(Error::new(format!(
-            "could not lock {name}: {}",
-            io::Error::from(error)
-        ))),
-    }
-}
-
-/// Finds out how the file ends and where to go on. Touches nothing.
-fn examine(
-    file: &File,
-    path: &Path,
-    existing: Existing,
-    name: &str,
-) -> Result<(Tail, Option<Position>)> {
-    let read = |reason: io::Error| Error::new(format!("could not read {name}: {reason}"));
-    match existing {
-        Existing::AppendBytes => Ok((Tail::Ready, None)),
-        Existing::Append => {
-            let length = file.metadata().map_err(read)?.len();
-            let mut last = [b'\n'];
-            if length > 0 {
-                file.read_exact_at(&mut last, length - 1).map_err(read)?;
-            }
-            Ok((
-                if last == *b"\n" {
-                    Tail::Ready
-                } else {
-                    Tail::Open
-                },
-                None,
-            ))
-        }
-        Existing::Resume => {
-            let found = checkpoint::read(file).map_err(|reason| match reason {
-                checkpoint::Unusable::Io(reason) => read(reason),
-                checkpoint::Unusable::Foreign(reason) => {
-                    Error::new(format!("could not go on in {name}: {reason}")).with_remedy(format!(
-                        "another file, or --no-resume to append to {} whatever it holds",
-                        path.display()
-                    ))
-                }
-            })?;
-            let tail = if found.whole < found.length {
-                Tail::Cut(found.whole)
-            } else {
-                Tail::Ready
-            };
-            Ok((tail, found.position.max(attribute(file))))
-        }
-    }
-}
-
-/// The position that the file was given when it was opened for log rotation.
-fn attribute(file: &File) -> Option<Position> {
-    let mut buffer = [0; 64];
-    let length = fgetxattr(file, ATTRIBUTE, &mut buffer).ok()?;
-    std::str::from_utf8(buffer.get(..length)?)
-        .ok()?
-        .parse()
-        .ok()
 }
 
 impl OutputFile {
     /// The file that the shell opened as standard output.
     pub fn from_stdout(fd: OwnedFd, name: &str) -> OutputFile {
+        OutputFile::new(fd.into(), name.to_owned(), None)
+    }
+
+    fn new(file: File, name: String, named: Option<Named>) -> OutputFile {
         OutputFile {
-            file: fd.into(),
-            name: name.to_owned(),
-            path: None,
+            file,
+            name,
+            named,
             tail: Tail::Ready,
+            attribute: None,
+            synced: 0,
+            pending: (0, None),
+            follows: None,
             syncer: None,
+            broken: false,
         }
     }
 
-    /// Makes the end of the file ready to be appended to, and what is there durable: a process that
-    /// was killed may have left it written but not synced, and whatever it holds is about to be
-    /// confirmed.
-    pub fn begin(&mut self) -> Result<()> {
-        match self.tail {
-            Tail::Ready => {}
-            Tail::Cut(length) => self.file.set_len(length).map_err(|reason| {
-                Error::new(format!(
-                    "could not cut off the incomplete last line of {}: {reason}",
-                    self.name
-                ))
-            })?,
-            Tail::Open => self.write(b"\n").1?,
+    fn write_attribute(&mut self) -> Result<()> {
+        let Some(attribute) = &self.attribute else {
+            return Ok(());
+        };
+        let written = attribute.write(&self.file).map_err(|reason| {
+            Error::new(format!(
+                "could not write the attributes of {}: {reason}",
+                self.name
+            ))
+        })?;
+        if !written {
+            self.attribute = None;
         }
-        self.tail = Tail::Ready;
-        self.settled(rustix::io::retry_on_intr(|| fsync(&self.file)))
+        Ok(())
+    }
+
+    /// Writes down that the server may be told that all up to there is durable. Returns `true` if
+    /// that was not written down before.
+    pub fn confirm(&mut self, position: Lsn) -> Result<bool> {
+        match &mut self.attribute {
+            Some(attribute) if position.is_valid() && attribute.confirmed < Some(position) => {
+                attribute.confirmed = Some(position);
+                self.write_attribute()?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// The server is on this timeline.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        if let Some(attribute) = &mut self.attribute {
+            attribute.source.timeline = Some(timeline);
+        }
+    }
+
+    fn length(&self) -> Result<u64> {
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        length.map_err(|reason| Error::new(format!("could not read {}: {reason}", self.name)))
     }
 
     /// Writes all of `bytes`, and says how many that were if it fails.
     pub fn write(&mut self, bytes: &[u8]) -> (usize, Result<()>) {
         let mut written = 0;
+        if let Err(error) = self.require_intact() {
+            return (0, Err(error));
+        }
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match rustix::io::write(&self.file, rest) {
                 Ok(n) => written += n,
@@ -256,74 +182,153 @@ impl OutputFile {
         (written, Ok(()))
     }
 
-    /// The thread that syncs the file.
-    pub fn syncer(&mut self) -> Result<&mut Syncer> {
-        let syncer = match self.syncer.take() {
-            Some(syncer) => syncer,
-            None => self
-                .file
-                .try_clone()
-                .and_then(Syncer::start)
-                .map_err(|reason| self.unsynced(&reason))?,
-        };
-        Ok(self.syncer.insert(syncer))
-    }
-
-    /// The same, if it was needed yet.
-    pub fn syncer_at_work(&self) -> Option<&Syncer> {
-        self.syncer.as_ref()
-    }
-
-    /// Checks the result of a sync. A file system that cannot sync has to be trusted; a file that
-    /// was removed meanwhile is an error, as nobody will find it again.
-    pub fn settled(&self, result: std::result::Result<(), Errno>) -> Result<()> {
-        match result {
-            Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP) => {}
-            Err(error) => return Err(self.unsynced(&error.into())),
+    /// Starts to make durable what is written; that is the output up to `offset`, and ends with the
+    /// event `last`. One at a time.
+    pub fn begin_sync(&mut self, offset: u64, last: Option<Position>) -> Result<()> {
+        self.require_intact()?;
+        if self.is_syncing() {
+            return Ok(());
         }
-        if self.path.is_some() && fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0) {
+        self.pending = (self.length()?, last);
+        if self.syncer.is_none() {
+            let started = self.file.try_clone().and_then(Syncer::start);
+            self.syncer = Some(started.map_err(|reason| self.unsynced(&reason))?);
+        }
+        if let Some(syncer) = &mut self.syncer {
+            syncer.request(offset);
+        }
+        Ok(())
+    }
+
+    /// Returns `true` while the file is being synced.
+    pub fn is_syncing(&self) -> bool {
+        self.syncer.as_ref().is_some_and(Syncer::is_under_way)
+    }
+
+    /// Becomes readable when a sync has ended.
+    pub fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.syncer.as_ref().map(Syncer::bell)
+    }
+
+    /// Takes the result of a sync if there is one, or waits for it: up to where the output is
+    /// durable now.
+    pub fn end_sync(&mut self, wait: bool) -> Result<Option<u64>> {
+        let Some(syncer) = self.syncer.as_mut().filter(|syncer| syncer.is_under_way()) else {
+            return Ok(None);
+        };
+        let synced = if wait { syncer.wait() } else { syncer.take() };
+        let Some(synced) = synced else {
+            return Ok(None);
+        };
+        if let Err(error) = checked(synced.result) {
+            return Err(self.cut_back(self.unsynced(&error.into())));
+        }
+        self.settle()?;
+        Ok(Some(synced.offset))
+    }
+
+    /// The sync that was under way has come to its end. A file that was removed meanwhile is an
+    /// error, as nobody will find it again.
+    fn settle(&mut self) -> Result<()> {
+        if self.named.is_some() && fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0) {
             return Err(Error::new(format!(
                 "could not go on in {}: it was removed",
                 self.name
             )));
         }
+        let (length, last) = self.pending;
+        self.synced = length;
+        if let Some(attribute) = &mut self.attribute {
+            (attribute.synced, attribute.last) = (length, last.or(attribute.last));
+            self.write_attribute()?;
+        }
         Ok(())
+    }
+
+    /// After a failed sync: the next run must not find what is in memory only.
+    fn cut_back(&mut self, error: Error) -> Error {
+        self.broken = true;
+        let synced = self.synced;
+        self.distrust(checkpoint::doubtful_after(synced));
+        if !self.resumes() {
+            return error;
+        }
+        let cut = match self.length() {
+            Ok(length) if length > synced => self.file.set_len(synced),
+            _ => return error,
+        };
+        // If this fails too, the next run still knows what to write once more.
+        let _ = fsync(&self.file);
+        error.with_detail(match cut {
+            Ok(()) => format!(
+                "The file was cut back to the {synced} bytes that are on the disk. What came after \
+                 them is not confirmed: the next run gets it again."
+            ),
+            Err(reason) => format!(
+                "What comes after the first {synced} bytes may not be on the disk, and could not \
+                 be cut off: {reason}. It is not confirmed: the next run writes it once more."
+            ),
+        })
+    }
+
+    /// Fails after a failed sync: what would be appended now would come after a gap.
+    fn require_intact(&self) -> Result<()> {
+        match self.broken {
+            true => Err(Error::new(format!(
+                "could not write to {}: a sync failed",
+                self.name
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// No more than this is known to be on the disk: that is for the next run.
+    fn distrust(&mut self, synced: u64) {
+        if let Some(attribute) = &mut self.attribute {
+            attribute.synced = synced;
+            // There is a failure to report already.
+            let _ = self.write_attribute();
+        }
     }
 
     fn unsynced(&self, reason: &io::Error) -> Error {
         Error::new(format!("could not fsync {}: {reason}", self.name))
     }
 
+    fn failed(&self, act: &str, how: &str, reason: &io::Error) -> Error {
+        Error::new(format!("could not {act} {} {how}: {reason}", self.name))
+    }
+
     /// Can it be opened again?
     pub fn has_name(&self) -> bool {
-        self.path.is_some()
+        self.named.is_some()
     }
 
     /// Does its last line say where to go on?
     pub fn resumes(&self) -> bool {
-        matches!(self.path, Some((_, Existing::Resume)))
+        matches!(&self.named, Some(named) if named.to.existing == Existing::Resume)
     }
 
     /// Closes the file and opens its name again. `last` is where the old file ends. Returns false
     /// where there is no name.
     pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {
-        let Some((path, existing)) = self.path.clone() else {
+        let Some(Named { to, .. }) = self.named.clone() else {
             return Ok(false);
         };
         // The name may still stand for the same file, not moved away.
         let _ = flock(&self.file, FlockOperation::Unlock);
-        match open(&path, existing, &|_| true)? {
-            Opened::File(mut file, position) => {
-                if let (Existing::Resume, None, Some(last)) = (existing, position, last) {
-                    // Not every file system has such attributes: see the head of this module.
-                    let _ = fsetxattr(
-                        &file.file,
-                        ATTRIBUTE,
-                        last.to_string().as_bytes(),
-                        XattrFlags::empty(),
-                    );
+        match open(&to, &|_| true)? {
+            Opened::File(opened) => {
+                let (mut file, mut resume) = *opened;
+                if file.resumes() {
+                    resume.last = resume.last.or(last);
                 }
-                file.begin()?;
+                resume.attribute = resume.attribute.or(self.attribute.clone());
+                let timeline = self
+                    .attribute
+                    .as_ref()
+                    .and_then(|attribute| attribute.source.timeline);
+                file.begin(timeline, None, &resume)?;
                 *self = file;
                 Ok(true)
             }
@@ -332,5 +337,13 @@ impl OutputFile {
                 self.name
             ))),
         }
+    }
+}
+
+/// What a sync answers. Only a special file cannot be synced, and says so by EINVAL.
+fn checked(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    match result {
+        Err(Errno::INVAL) => Ok(()),
+        result => result,
     }
 }

@@ -1,26 +1,31 @@
 //! Bytes out: one buffer in front of stdout, a pipe or a file, that knows how many of its bytes are
 //! safe.
 //!
-//! The stream command appends whole lines to its [`buffer`](Records::buffer), lets [`Output::write`] hand on
-//! what is taken without blocking, and confirms to the server what [`Output::durable`] counts.
-//! Offsets count all bytes of the process's life, whatever file they went to.
+//! The stream command appends whole lines to its [`buffer`](Records::buffer), lets
+//! [`Output::write`] hand on what is taken without blocking, and confirms to the server what
+//! [`Output::durable`] counts. Offsets count all bytes of the process's life, whatever file they
+//! went to.
 
+mod attribute;
 pub mod checkpoint;
+mod disk;
 mod file;
 mod pipe;
+mod rotated;
 mod syncer;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Position};
+use crate::lsn::Lsn;
 use crate::record::Records;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, stat};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use attribute::{Resume, Source};
 use file::OutputFile;
 use pipe::Pipe;
-use syncer::Syncer;
 
 /// Where the events go.
 pub struct Output {
@@ -32,10 +37,25 @@ pub struct Output {
     base: u64,
     /// The offset up to which all is durable.
     durable: u64,
+    /// What is written comes before this position, and ends with this event.
+    mark: (Lsn, Option<Position>),
+}
+
+/// A file that is to be written.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Its path.
+    pub path: PathBuf,
+    /// What it is to us if it is there already.
+    pub existing: Existing,
+    /// Where its lines come from.
+    pub source: Source,
+    /// Will the server forget what it holds?
+    pub confirms: bool,
 }
 
 enum Sink {
-    File(OutputFile),
+    File(Box<OutputFile>),
     Pipe(Pipe),
 }
 
@@ -48,6 +68,14 @@ pub enum Existing {
     Append,
     /// Bytes to append to, which are not lines of ours.
     AppendBytes,
+}
+
+impl Destination {
+    /// Returns `true` if the file is to say of itself where it comes from. A mere look at a slot
+    /// that stays as it is leaves no trace.
+    fn is_described(&self) -> bool {
+        self.confirms || self.source.slot.is_none()
+    }
 }
 
 /// What became of a [`Output::write`].
@@ -81,40 +109,53 @@ impl Output {
             .with_remedy("--file /dev/null, if nobody is to have them, or --peek"));
         }
         Ok(Output::new(match file::is_regular(&stdout) {
-            true => Sink::File(OutputFile::from_stdout(stdout, name)),
+            true => Sink::File(Box::new(OutputFile::from_stdout(stdout, name))),
             false => Sink::Pipe(Pipe::new(stdout, name)),
         }))
     }
 
-    /// The file at `path`, made if it is not there, and where it says to go on. A FIFO or a device
-    /// behaves like a pipe; a FIFO is waited for until it has a reader: `interrupted` waits for the
-    /// time it is given and says whether to give up.
+    /// The file, made if it is not there, and what is known of it. A FIFO or a device behaves like
+    /// a pipe; a FIFO is waited for until it has a reader: `interrupted` waits for the time it is
+    /// given and says whether to give up.
     pub fn open(
-        path: &Path,
-        existing: Existing,
-        confirms: bool,
+        to: &Destination,
         interrupted: &dyn Fn(Duration) -> bool,
-    ) -> Result<(Output, Option<Position>)> {
+    ) -> Result<(Output, Resume)> {
+        let name = to.path.to_string_lossy();
         // What stdout stands for, perhaps a socket, is already open.
-        if path == Path::new("/dev/stdout") {
-            return Ok((Output::stdout(confirms)?, None));
+        if to.path == Path::new("/dev/stdout") {
+            return Ok((
+                Output::stdout(to.confirms)?,
+                Resume::nothing(name.into_owned()),
+            ));
         }
-        let opened = file::open(path, existing, interrupted)?;
-        Ok(match opened {
-            file::Opened::File(file, position) => (Output::new(Sink::File(file)), position),
+        Ok(match file::open(to, interrupted)? {
+            file::Opened::File(opened) => {
+                let (mut file, mut resume) = *opened;
+                file.follow(&mut resume)?;
+                (Output::new(Sink::File(Box::new(file))), resume)
+            }
             file::Opened::Pipe(fd) => (
-                Output::new(Sink::Pipe(Pipe::new(fd, path.to_string_lossy()))),
-                None,
+                Output::new(Sink::Pipe(Pipe::new(fd, name.clone()))),
+                Resume::nothing(name.into_owned()),
             ),
         })
     }
 
     /// Prepares the file, which was only read so far, for appending: cuts off an incomplete last
-    /// line, and syncs what a killed process may have left unsynced.
-    pub fn begin(&mut self) -> Result<()> {
+    /// line, and makes durable what a killed process may have left unsynced. The server is on this
+    /// timeline, and its slot confirmed up to there.
+    pub fn begin(&mut self, timeline: u32, confirmed: Option<Lsn>, resume: &Resume) -> Result<()> {
         match &mut self.sink {
-            Sink::File(file) => file.begin(),
+            Sink::File(file) => file.begin(Some(timeline), confirmed, resume),
             Sink::Pipe(_) => Ok(()),
+        }
+    }
+
+    /// The server has changed its timeline.
+    pub fn on_timeline(&mut self, timeline: u32) {
+        if let Sink::File(file) = &mut self.sink {
+            file.on_timeline(timeline);
         }
     }
 
@@ -125,6 +166,7 @@ impl Output {
             written: 0,
             base: 0,
             durable: 0,
+            mark: (Lsn::INVALID, None),
         }
     }
 
@@ -200,54 +242,77 @@ impl Output {
         }
     }
 
-    /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a
-    /// time.
-    pub fn begin_sync(&mut self) -> Result<()> {
-        let offset = self.written();
-        if let Sink::File(file) = &mut self.sink {
-            let syncer = file.syncer()?;
-            if !syncer.is_under_way() {
-                syncer.request(offset);
-            }
+    /// Everything appended comes before `position`, and ends with the event `last`.
+    pub fn mark(&mut self, position: Lsn, last: Option<Position>) {
+        if self.waiting() == 0 {
+            self.mark = (position, last);
+        }
+    }
+
+    /// The server is about to be told that all before `position` is durable.
+    pub fn confirm(&mut self, position: Lsn) -> Result<()> {
+        if let Sink::File(file) = &mut self.sink
+            && file.confirm(position)?
+        {
+            // Nobody waits for it: it only keeps the next run from a false alarm.
+            return self.request_sync();
         }
         Ok(())
     }
 
+    /// Starts making durable all that is written; [`Output::end_sync`] tells when it is. One at a
+    /// time.
+    pub fn begin_sync(&mut self) -> Result<()> {
+        if let Sink::File(file) = &mut self.sink
+            && !file.is_syncing()
+        {
+            // Before the sync, to be durable with what will be confirmed.
+            file.confirm(self.mark.0)?;
+        }
+        self.request_sync()
+    }
+
+    fn request_sync(&mut self) -> Result<()> {
+        let offset = self.written();
+        let last = self.mark.1.filter(|_| self.waiting() == 0);
+        match &mut self.sink {
+            Sink::File(file) => file.begin_sync(offset, last),
+            Sink::Pipe(_) => Ok(()),
+        }
+    }
+
     /// Is the file being synced?
     pub fn is_syncing(&self) -> bool {
-        matches!(&self.sink, Sink::File(file) if file.syncer_at_work().is_some_and(Syncer::is_under_way))
+        matches!(&self.sink, Sink::File(file) if file.is_syncing())
     }
 
     /// Becomes readable when a sync has ended.
     pub fn bell(&self) -> Option<BorrowedFd<'_>> {
         match &self.sink {
-            Sink::File(file) => file.syncer_at_work().map(Syncer::bell),
+            Sink::File(file) => file.bell(),
             Sink::Pipe(_) => None,
         }
     }
 
     /// Takes the result of a sync if there is one.
     pub fn end_sync(&mut self) -> Result<()> {
-        if self.is_syncing()
-            && let Sink::File(file) = &mut self.sink
-            && let Some(synced) = file.syncer()?.take()
-        {
-            file.settled(synced.result)?;
-            self.durable = synced.offset;
-        }
-        Ok(())
+        self.take_synced(false)
     }
 
     /// Makes all that is written durable, however long it takes.
     pub fn sync(&mut self) -> Result<()> {
         while self.unsynced() > 0 {
             self.begin_sync()?;
-            if let Sink::File(file) = &mut self.sink
-                && let Some(synced) = file.syncer()?.wait()
-            {
-                file.settled(synced.result)?;
-                self.durable = synced.offset;
-            }
+            self.take_synced(true)?;
+        }
+        Ok(())
+    }
+
+    fn take_synced(&mut self, wait: bool) -> Result<()> {
+        if let Sink::File(file) = &mut self.sink
+            && let Some(offset) = file.end_sync(wait)?
+        {
+            self.durable = offset;
         }
         Ok(())
     }

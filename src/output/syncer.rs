@@ -2,7 +2,7 @@
 //! server hears from us.
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::fdatasync;
+use rustix::fs::fsync;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
@@ -36,7 +36,8 @@ impl Syncer {
             .name("fsync".to_owned())
             .spawn(move || {
                 for offset in wanted {
-                    let result = rustix::io::retry_on_intr(|| fdatasync(&file));
+                    // Not fdatasync: the attribute of the file is to be durable, too.
+                    let result = rustix::io::retry_on_intr(|| fsync(&file));
                     if done.send(Synced { offset, result }).is_err() {
                         return;
                     }

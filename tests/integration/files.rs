@@ -11,11 +11,11 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A database with two tables, a publication and a slot named like it.
-fn shop(name: &str) -> Database<'static> {
+pub fn shop(name: &str) -> Database<'static> {
     shop_on(server(), name)
 }
 
-fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
+pub fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
     let db = Database::create_on(server, name);
     db.sql(
         "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text);
@@ -25,18 +25,18 @@ fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
     db
 }
 
-fn stream(db: &Database<'_>, path: &Path, more: &[&str]) -> Command {
+pub fn stream(db: &Database<'_>, path: &Path, more: &[&str]) -> Command {
     let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p"]);
     command.arg("--file").arg(path).args(more);
     command
 }
 
 /// A directory on a disk: not every file system in memory has extended attributes.
-fn directory() -> TempDir {
+pub fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-fn events(path: &Path) -> Vec<Value> {
+pub fn events(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     assert!(
         text.is_empty() || text.ends_with('\n'),
@@ -47,14 +47,14 @@ fn events(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn ids(path: &Path) -> Vec<u64> {
+pub fn ids(path: &Path) -> Vec<u64> {
     events(path)
         .iter()
         .map(|event| event["after"]["id"].as_u64().unwrap())
         .collect()
 }
 
-fn wait_for_lines(path: &Path, count: usize) {
+pub fn wait_for_lines(path: &Path, count: usize) {
     let lines =
         || fs::read(path).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count());
     wait_until(&format!("{count} lines"), || {
@@ -211,7 +211,13 @@ fn a_file_that_is_not_ours_is_left_alone() {
     for (content, reason) in [
         ("a shopping list", "is no event of walcat's"),
         ("a shopping list\n", "is no event of walcat's"),
-        ("{\"op\":\"sell\"}\n", "names no position"),
+        ("{\"op\":\"sell\"}\n", "is no event of walcat's"),
+        ("{\"op\":\"insert\"}\n", "names no position"),
+        (
+            "{\"op\":\"login\",\"user\":\"ann\"}",
+            "is no event of walcat's",
+        ),
+        (&"\0".repeat(100_000), "is no event of walcat's"),
         (&format!("{ahead}\n"), "the server's WAL already at"),
         (
             &format!("{ahead}\n{{\"op\":\"inse"),
@@ -293,7 +299,7 @@ fn what_is_no_regular_file_is_a_pipe() {
     let running = spawn(&mut stream(&db, &path, &["-v"]));
     db.wait_for(&format!(
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'walcat'
-            AND query LIKE '%pg_publication%'",
+            AND query LIKE '%pg_control_system%'",
         db.name()
     ));
     running.interrupt().succeeded();
@@ -325,19 +331,20 @@ fn standard_output_may_be_a_file() {
             "-s",
             "1000",
         ]);
+        let file = File::options().append(true).create(true).open(&path);
         let mut child = command
             .args(arguments)
-            .stdout(File::create(&path).unwrap())
+            .stdout(file.unwrap())
             .spawn()
             .unwrap();
-        wait_for_lines(&path, 1);
+        wait_for_lines(&path, id);
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::INT)
             .unwrap();
         assert_eq!(
             wait_until("the end of the program", || child.try_wait().unwrap()).code(),
             Some(0)
         );
-        assert_eq!(ids(&path), [id]);
+        assert_eq!(ids(&path), (1..=id as u64).collect::<Vec<_>>());
     }
     let rest = db.run(&[
         "stream",

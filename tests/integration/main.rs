@@ -30,6 +30,8 @@
 //!   [`plugins`](support::plugins). Where a server cannot have wal2json
 //!   (`WALCAT_TEST_WAL2JSON=no`), `make test-all` leaves them out by name, so cargo counts them as
 //!   filtered out. No test may return early instead: what an older server lacks is a case to test.
+//! * In the same way tests that need a file system of their own have `failing_disk` in their names:
+//!   only root can mount one.
 //!
 //! `WALCAT_TEST_PG` chooses the server: a version (`16`) or the directory of its programs.
 
@@ -46,6 +48,8 @@ mod decode;
 mod decoding;
 mod delivery;
 mod documentation;
+mod failing_disk;
+mod file_attributes;
 mod files;
 mod generated;
 mod golden;

@@ -274,6 +274,8 @@ impl Delivery {
     /// Records how much of the output is durable.
     pub fn count_durable(&mut self) {
         self.progress.written(self.output.written());
+        let last = self.last();
+        self.output.mark(self.progress.received_position(), last);
         self.progress.durable(self.output.durable());
     }
 

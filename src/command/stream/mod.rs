@@ -24,7 +24,7 @@ use crate::decode::Decoder;
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
-use crate::output::{Existing, Output};
+use crate::output::{Destination, Existing, Output, Resume};
 use crate::printer::{PrintSettings, Printer};
 use crate::render::Format;
 use crate::select::bounds::{Bound, Bounds, Limit, Until};
@@ -107,14 +107,13 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     let mut preparation = Preparation::new(args, settings, talk)?;
     let stop = Stop::install()?;
     stop.at_once(|| preparation.check(&stop))?;
-    let (mut output, resume) = match open_output(args, &stop) {
+    let (output, resume) = match open_output(args, &mut preparation, &stop) {
         Err(_) if stop.requested() => return Ok(()),
         opened => opened?,
     };
-    if let Some(last) = resume {
-        preparation.check_file(last)?;
+    if let Some(last) = resume.last {
+        preparation.check_file(&resume.name, last)?;
     }
-    output.begin()?;
     let created = preparation.create(&stop)?;
     stop.at_once(|| preparation.warn_of_tables())?;
     if stop.requested() {
@@ -122,7 +121,10 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     }
     let plan = preparation.plan(deadline)?;
     talk.detail(&preparation.describe(&plan));
-    if let Some(last) = resume.filter(|_| created || plan.temporary) {
+    for gap in resume.gaps(preparation.confirmed()) {
+        talk.warning(&gap);
+    }
+    if let Some(last) = resume.last.filter(|_| created || plan.temporary) {
         talk.warning(&format!(
             "the slot is new: whatever committed between the end of the file, {}, and now is \
              missing from it",
@@ -130,7 +132,7 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
         ));
     }
     let look_ups = look_ups(settings, &stop, deadline);
-    let delivery = deliver(args, look_ups, &plan, print, (output, resume), talk)?;
+    let delivery = deliver(args, look_ups, &plan, print, (output, resume.last), talk)?;
     let server_silence = ServerSilence::new();
     Stream {
         args,
@@ -140,27 +142,39 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
         stop,
         talk,
         delivery,
+        resume,
         server_silence,
         system: None,
     }
     .run()
 }
 
-/// Opens what is written to, and finds where it ends.
-fn open_output(args: &StreamArgs, stop: &Stop) -> Result<(Output, Option<Position>)> {
+/// Opens what is written to, and finds out what it holds.
+fn open_output(
+    args: &StreamArgs,
+    preparation: &mut Preparation<'_>,
+    stop: &Stop,
+) -> Result<(Output, Resume)> {
     let existing = match args.print.format {
         format if format == Format::JSON && !args.no_resume => Existing::Resume,
         format if format.is_raw() => Existing::AppendBytes,
         _ => Existing::Append,
     };
     let confirms = args.slot.is_some() && !args.peek;
-    match args.file.as_deref().filter(|&path| path != Path::new("-")) {
-        Some(path) => Output::open(path, existing, confirms, &|time| {
-            stop.wait(time);
-            stop.requested()
-        }),
-        None => Ok((Output::stdout(confirms)?, None)),
-    }
+    let Some(path) = args.file.clone().filter(|path| path != Path::new("-")) else {
+        let nothing = Resume::nothing("standard output".to_owned());
+        return Ok((Output::stdout(confirms)?, nothing));
+    };
+    let to = Destination {
+        path,
+        existing,
+        source: stop.at_once(|| preparation.source())?,
+        confirms,
+    };
+    Output::open(&to, &|time| {
+        stop.wait(time);
+        stop.requested()
+    })
 }
 
 /// Makes what turns messages into output.
@@ -231,6 +245,8 @@ struct Stream<'a> {
     stop: Stop,
     talk: Talk,
     delivery: Delivery,
+    /// What the output held.
+    resume: Resume,
     server_silence: ServerSilence,
     /// What the last server was.
     system: Option<SystemIdentification>,
@@ -345,10 +361,16 @@ impl Stream<'_> {
         };
         let mut connection = Connection::open(self.settings, &session)?;
         let system = connection.identify_system()?;
+        self.check_history(&mut connection, &system)?;
         if first {
             self.settle(&mut connection, system.flushed)?;
+            let confirmed = self.preparation.confirmed();
+            self.delivery
+                .output
+                .begin(system.timeline, confirmed, &self.resume)?;
         } else {
-            self.check_again(&mut connection, &system)?;
+            self.delivery.output.on_timeline(system.timeline);
+            self.preparation.check_again(&mut connection)?;
         }
         self.delivery.server_at(system.flushed);
         self.system = Some(system);
@@ -413,28 +435,32 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Before the stream goes on over a new connection: is it the same server, with all that was
-    /// received and all that is needed?
-    fn check_again(
-        &mut self,
+    /// Fails unless it is still the same server, with all that was received, over another
+    /// connection or by an earlier run.
+    fn check_history(
+        &self,
         connection: &mut Connection,
         system: &SystemIdentification,
     ) -> Result<()> {
-        if self
-            .system
-            .as_ref()
-            .is_some_and(|known| known.system_id != system.system_id)
-        {
+        let received = self.delivery.start();
+        let Some(known) = &self.system else {
+            return match self.resume.timeline().filter(|_| received.is_valid()) {
+                Some(timeline) => {
+                    let act = format!("go on in {}", self.resume.name);
+                    check_timeline(connection, system.timeline, timeline, received, &act)
+                }
+                None => Ok(()),
+            };
+        };
+        if known.system_id != system.system_id {
             return Err(Error::new(
                 "could not go on: another server has taken the place of the one that the stream \
                  came from",
             )
             .with_detail(
-                "The system identifiers differ: WAL positions of one mean nothing to the \
-                          other.",
+                "The system identifiers differ: WAL positions of one mean nothing to the other.",
             ));
         }
-        let received = self.delivery.start();
         if received > system.flushed {
             let error = Error::new(format!(
                 "could not go on: the server's WAL ends at {}, but was received up to {received}",
@@ -447,31 +473,36 @@ impl Stream<'_> {
                 error.with_detail(SET_BACK)
             });
         }
-        if let Some(known) = self
-            .system
-            .as_ref()
-            .map(|known| known.timeline)
-            .filter(|known| *known != system.timeline)
-        {
-            let point = connection.switch_point(known, system.timeline)?;
-            let reason = match point {
-                Some(point) if received <= point => None,
-                Some(point) => Some(format!(
-                    "was left at {point}, but was received up to {received}"
-                )),
-                None => Some("is not among those that it comes from".to_owned()),
-            };
-            if let Some(reason) = reason {
-                let new = system.timeline;
-                return Err(Error::new(format!(
-                    "could not go on: the server is on timeline {new}, and timeline {known} \
-                     {reason}"
-                ))
-                .with_detail(SET_BACK));
-            }
-        }
-        self.preparation.check_again(connection)
+        check_timeline(
+            connection,
+            system.timeline,
+            known.timeline,
+            received,
+            "go on",
+        )
     }
+}
+
+/// Fails if the server left the timeline on which all up to `received` came before that.
+fn check_timeline(
+    connection: &mut Connection,
+    new: u32,
+    known: u32,
+    received: Lsn,
+    act: &str,
+) -> Result<()> {
+    if new == known {
+        return Ok(());
+    }
+    let reason = match connection.switch_point(known, new)? {
+        Some(point) if received <= point => return Ok(()),
+        Some(point) => format!("was left at {point}, but was received up to {received}"),
+        None => "is not among those that it comes from".to_owned(),
+    };
+    Err(Error::new(format!(
+        "could not {act}: the server is on timeline {new}, and timeline {known} {reason}"
+    ))
+    .with_detail(SET_BACK))
 }
 
 /// A server that does not answer.

@@ -14,6 +14,7 @@ use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
+use crate::output::Source;
 use crate::select::{Filter, Operation, Operations};
 use crate::stop::Stop;
 use crate::walsender::Connection;
@@ -94,14 +95,29 @@ impl<'a> Preparation<'a> {
         Ok(())
     }
 
+    /// Where the lines come from that are to be written; the timeline is not known yet.
+    pub fn source(&mut self) -> Result<Source> {
+        Ok(Source {
+            system: server::system_identifier(session(&mut self.session, self.settings)?)?,
+            timeline: None,
+            database: self.server.database.clone(),
+            slot: self.args.slot.clone(),
+        })
+    }
+
+    /// How far the slot that is there already is confirmed.
+    pub fn confirmed(&self) -> Option<Lsn> {
+        self.slot.as_ref()?.confirmed_flush_lsn
+    }
+
     /// Does the file, which ends at `last`, go with this server?
-    pub fn check_file(&mut self, last: Position) -> Result<()> {
+    pub fn check_file(&mut self, name: &str, last: Position) -> Result<()> {
         let last = last.lsn;
         let Some(end) = self.end_before(last)? else {
             return Ok(());
         };
         Err(Error::new(format!(
-            "could not go on in the file: it ends at {last}, but the server's WAL already at {end}"
+            "could not go on in {name}: it ends at {last}, but the server's WAL already at {end}"
         ))
         .with_detail("The file comes from another server, or the server was set back.")
         .with_remedy("another file, or --no-resume to append to this one"))
@@ -206,7 +222,7 @@ impl<'a> Preparation<'a> {
             (Plugin::Pgoutput, names @ [_, ..]) => format!(", publications {}", enumerate(names)),
             _ => String::new(),
         };
-        let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
+        let confirmed = self.confirmed();
         let start = confirmed.unwrap_or(*position).max(plan.start);
         format!(
             "server {} (PostgreSQL {version}), database {database}, role {user}, {kind} {}, plugin {}{publications}, \
@@ -454,7 +470,7 @@ impl<'a> Preparation<'a> {
                 self.act()
             )));
         }
-        let confirmed = self.slot.as_ref().and_then(|slot| slot.confirmed_flush_lsn);
+        let confirmed = self.confirmed();
         if let Some(confirmed) = confirmed
             && wanted < confirmed
         {

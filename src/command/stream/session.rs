@@ -318,6 +318,7 @@ impl<'a> Session<'a> {
         } else {
             durable
         };
+        self.delivery.output.confirm(confirmed)?;
         self.clock.reported = Instant::now();
         self.connection.send_status(&StandbyStatus {
             written,

@@ -2,6 +2,7 @@
 //! with a deadline.
 
 mod database;
+mod disk;
 mod installation;
 mod port;
 mod program;
@@ -10,6 +11,7 @@ mod random;
 mod server;
 
 pub use database::Database;
+pub use disk::Disk;
 pub use port::RefusingPort;
 pub use program::{Finished, Running, run, spawn};
 pub use proxy::Proxy;
