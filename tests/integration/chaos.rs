@@ -9,7 +9,7 @@ use crate::support::*;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -288,9 +288,13 @@ impl Supervised {
             return;
         };
         let finished = running.wait();
+        assert!(!finished.stderr.contains("a gap"), "{}", finished.stderr);
         let bearable = [
             "could not connect",
             "server closed the connection",
+            "broken pipe",
+            "connection reset",
+            "connection closed",
             "is in use by",
             "is active for PID",
             "SQLSTATE 57P0",
@@ -331,6 +335,31 @@ impl Supervised {
         }
     }
 
+    /// As a rotation that nobody tells walcat of, which may be starting, about to be killed, or not
+    /// running at all.
+    fn rename(&mut self, random: &mut Random) {
+        let path = self.path();
+        let old = format!("out.json.{}", self.rotated.len());
+        let old = self.directory.path().join(old);
+        if fs::rename(&path, &old).is_err() {
+            return;
+        }
+        self.rotated.push(old);
+        // `create` of logrotate, unless walcat was faster.
+        if random.within(0..2) == 0 {
+            let _ = File::options().append(true).create(true).open(&path);
+        }
+        let chance = random.within(0..3);
+        if chance == 0 {
+            self.signal(Signal::KILL);
+        } else if chance == 1
+            && let Some(running) = &mut self.running
+            && !running.has_ended()
+        {
+            running.signal(Signal::HUP);
+        }
+    }
+
     fn lines(&self) -> Vec<u8> {
         let files = self.rotated.iter().cloned().chain([self.path()]);
         files.flat_map(|path| fs::read(path).unwrap()).collect()
@@ -346,7 +375,19 @@ fn a_file_survives_chaos() {
     for _ in 0..rounds {
         walcat.watch(&world);
         world.moment();
-        let what = match world.random.within(0..10) {
+        let what = match world.random.within(0..14) {
+            10..12 => {
+                walcat.rename(&mut world.random);
+                "file renamed"
+            }
+            12..14 => {
+                walcat.signal(Signal::KILL);
+                if world.random.within(0..2) == 0 {
+                    walcat.watch(&world);
+                }
+                walcat.rename(&mut world.random);
+                "file renamed at a start"
+            }
             0..3 => {
                 walcat.signal(Signal::KILL);
                 "walcat killed"
