@@ -1,7 +1,7 @@
 //! Events to bytes: one file a format behind one trait.
 //!
 //! [`Render`] writes the events that were chosen; [`Format`] is what `--format` names, and
-//! [`FORMATS`] lists all that there are. A new format is a file with its [`Definition`] and a line
+//! [`FORMATS`] lists all that there are. A new format is a file with its `Definition` and a line
 //! in that list.
 
 mod json;
