@@ -14,13 +14,13 @@
 //! | catalogs | `catalog` | `connect`, `value` (types), `decode` (columns) |
 //! | replication | `walsender` | `connect` |
 //! | connections | `connect` | |
-//! | bytes out | `output` | |
+//! | destinations | `sink` | |
 //! | state | `progress`, `stop` | |
 //! | words | `cli` | `render` (formats), `select` (operations) |
 //! | ground | `event`, `record`, `lsn`, `time`, `error` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
-//! no plugin and `output` no format. clap stays in `cli`, chrono in `time`, rustls in `connect` and
+//! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect` and
 //! `walsender::socket`, colored in `error`, `command::talk` and `render::text`.
 
 #![forbid(unsafe_code)]
@@ -33,12 +33,12 @@ pub mod decode;
 pub mod error;
 pub mod event;
 pub mod lsn;
-pub mod output;
 pub mod printer;
 pub mod progress;
 pub mod record;
 pub mod render;
 pub mod select;
+pub mod sink;
 pub mod stop;
 pub mod time;
 pub mod value;

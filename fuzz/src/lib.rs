@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use walcat::connect::{Environment, Given, Prompt, Settings};
 use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{self, Decoder};
-use walcat::output::checkpoint;
+use walcat::sink::checkpoint;
 use walcat::printer::{PrintSettings, Printer};
 use walcat::render::{self, Format, Include};
 use walcat::value::{self, Kind, Types, Writer};

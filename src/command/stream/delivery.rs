@@ -3,30 +3,27 @@
 
 use super::Ended;
 use super::statistics::Statistics;
-use super::wait::{STALLED_READER_LIMIT, wait_for};
+use super::wait::wait_for;
 use crate::catalog::LookUps;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::{Body, Place, Position};
 use crate::lsn::Lsn;
-use crate::output::{Output, Written};
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::record::Records;
 use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
+use crate::sink::{Driven, Moment, Sink, Urge};
 use crate::stop::Stop;
+use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// How long a reader that takes little by little holds up an end that was asked for.
-const SLOW_READER_LIMIT: Duration = Duration::from_secs(30);
-
-/// Takes messages, and writes what they say to the output.
+/// Takes messages, and makes records of them for the sink.
 pub struct Delivery {
-    /// Where the bytes go.
-    pub output: Output,
+    /// Where the records go.
+    pub sink: Box<dyn Sink>,
     form: Form,
     progress: Progress,
     repeats: Repeats,
@@ -49,22 +46,21 @@ pub enum Form {
 }
 
 impl Delivery {
-    /// Nothing delivered yet, except what the output holds: it ends at `resume`.
+    /// Nothing delivered yet, except what the sink holds.
     pub fn new(
         form: Form,
-        output: Output,
+        sink: Box<dyn Sink>,
         mut bounds: Bounds,
         statistics: Option<Statistics>,
         talk: Talk,
-        resume: Option<Position>,
     ) -> Delivery {
         let mut repeats = Repeats::default();
-        if resume.is_some() {
-            repeats.resume_after(resume);
+        if let Some(last) = sink.held().last {
+            repeats.resume_after(Some(last));
             bounds.resume_within();
         }
         Delivery {
-            output,
+            sink,
             form,
             progress: Progress::new(),
             repeats,
@@ -83,7 +79,7 @@ impl Delivery {
             Form::Events {
                 decoder, printer, ..
             } => {
-                printer.end_connection(&mut self.output);
+                printer.end_connection(&mut *self.sink);
                 Some(decoder)
             }
             Form::Raw { decoder } => decoder.as_mut(),
@@ -96,7 +92,7 @@ impl Delivery {
     /// Nothing more comes over this connection, nor over another.
     pub fn end(&mut self) {
         if let Form::Events { printer, .. } = &mut self.form {
-            printer.end_connection(&mut self.output);
+            printer.end_connection(&mut *self.sink);
         }
     }
 
@@ -165,7 +161,7 @@ impl Delivery {
         if let Some(statistics) = &mut self.statistics {
             statistics.count(start, payload.len());
         }
-        self.progress.received(start, self.output.appended());
+        self.progress.received(start, self.sink.appended());
         Ok(match taken {
             Taken::Last(bound) => Some(bound.into()),
             _ => None,
@@ -181,14 +177,14 @@ impl Delivery {
         else {
             return Ok(Taken::Whole);
         };
-        let (bounds, repeats, output) = (&mut self.bounds, &mut self.repeats, &mut self.output);
+        let (bounds, repeats, sink) = (&mut self.bounds, &mut self.repeats, &mut *self.sink);
         let (mut taken, mut unknown) = (Taken::Whole, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             taken = match bounds.before(event) {
                 Some(bound) => Taken::Refused(bound),
                 None => {
                     let shown = match repeats.take(event) {
-                        None => printer.print(event, output),
+                        None => printer.print(event, sink),
                         Some(after) => {
                             printer.skip(event, after);
                             false
@@ -251,17 +247,17 @@ impl Delivery {
             taken = bounds.opaque(start);
         }
         if !matches!(taken, Taken::Refused(_)) && !repeated {
-            let buffer = self.output.buffer();
+            let buffer = self.sink.buffer();
             buffer.extend_from_slice(payload);
             buffer.push(b'\n');
-            self.output.append(None);
+            self.sink.append(None);
         }
         taken
     }
 
     /// The server says that it has nothing to send that committed before `end`.
     pub fn idle_at(&mut self, end: Lsn) -> Option<Ended> {
-        self.progress.received(end, self.output.appended());
+        self.progress.received(end, self.sink.appended());
         if self.last().is_none_or(|last| end > last.lsn) {
             self.bounds.mended();
         }
@@ -271,12 +267,35 @@ impl Delivery {
         self.bounds.idle_at(end).map(Ended::from)
     }
 
-    /// Records how much of the output is durable.
-    pub fn count_durable(&mut self) {
-        self.progress.written(self.output.written());
-        let last = self.last();
-        self.output.mark(self.progress.received_position(), last);
-        self.progress.durable(self.output.durable());
+    /// Drives the sink, of whose file descriptors came what `ready` says.
+    pub fn drive(&mut self, urge: Urge, ready: PollFlags) -> Result<Driven> {
+        let driven = self.sink.drive(&Moment {
+            now: Instant::now(),
+            urge,
+            ready,
+            received: self.progress.received_position(),
+            last: self.repeats.last(),
+        });
+        self.progress.written(self.sink.written());
+        self.progress.durable(self.sink.durable());
+        driven
+    }
+
+    /// Drives the sink until all is durable, or there is nobody to take it: more and more as `urge`
+    /// says. `meanwhile` is called again and again, and says when it wants to be called at the
+    /// latest.
+    pub fn settle(
+        &mut self,
+        stop: &Stop,
+        urge: impl Fn() -> Urge,
+        mut meanwhile: impl FnMut(&mut Delivery) -> Result<Option<Instant>>,
+    ) -> Result<()> {
+        let mut ready = PollFlags::empty();
+        while self.drive(urge(), ready)? == Driven::Busy {
+            let due = meanwhile(self)?;
+            ready = wait_for(None, &*self.sink, stop, due)?.sink;
+        }
+        Ok(())
     }
 
     /// How far everything has come.
@@ -284,42 +303,20 @@ impl Delivery {
         &self.progress
     }
 
-    /// After the end of a connection: writes what came before it, as long as the reader takes any
-    /// of it. Once the user asked for a stop, as `stopped` says or a signal meanwhile, for a
-    /// limited time.
-    pub fn hand_over(&mut self, stop: &Stop, stopped: bool) -> Result<()> {
-        let (mut before, mut taken_at) = (self.output.waiting(), Instant::now());
-        let mut limit = None;
-        while self.output.write()? == Written::Blocked {
-            let (waiting, now) = (self.output.waiting(), Instant::now());
-            if waiting < before {
-                (before, taken_at) = (waiting, now);
-            }
-            if stopped || stop.requested() {
-                limit.get_or_insert(now + SLOW_READER_LIMIT);
-            }
-            let patience = limit
-                .into_iter()
-                .chain([taken_at + STALLED_READER_LIMIT])
-                .min();
-            let left = patience.map(|limit| limit.saturating_duration_since(now));
-            if left.is_some_and(|left| left.is_zero())
-                || wait_for(None, &self.output, stop, left)?.reader_gone
-            {
-                break;
-            }
-        }
-        self.output.sync()?;
-        self.count_durable();
-        Ok(())
+    /// After the end of a connection: hands on what came before it, as long as it is taken.
+    pub fn hand_over(&mut self, stop: &Stop) -> Result<()> {
+        self.settle(stop, || Urge::Stop, |_| Ok(None))
     }
 
-    /// Opens the output file by its name again.
+    /// Returns `true` if the sink is to be opened anew, and can be now.
+    pub fn reopen_is_due(&self, stop: &Stop) -> bool {
+        self.sink.reopens() && self.at_boundary() && stop.take_reopen()
+    }
+
+    /// Opens the sink by its name again; all of it is durable.
     pub fn reopen(&mut self) -> Result<()> {
-        let last = self.last();
-        if self.output.reopen(last)? {
-            self.talk.info("reopened the output file");
-        }
+        self.sink.reopen(self.repeats.last())?;
+        self.talk.info("reopened the output file");
         Ok(())
     }
 
@@ -331,18 +328,14 @@ impl Delivery {
     /// Shows the statistics if they are due.
     pub fn show_statistics(&mut self, now: Instant) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.show(
-                now,
-                self.progress.durable_position(),
-                self.output.appended(),
-            );
+            statistics.show(now, self.progress.durable_position(), self.sink.appended());
         }
     }
 
     /// Shows the statistics for the last time.
     pub fn end_statistics(&mut self) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.end(self.progress.durable_position(), self.output.appended());
+            statistics.end(self.progress.durable_position(), self.sink.appended());
         }
     }
 }

@@ -22,12 +22,11 @@ use crate::command::{Talk, print_settings};
 use crate::connect::{self, Settings};
 use crate::decode::Decoder;
 use crate::error::{Error, Kind, Result};
-use crate::event::Position;
 use crate::lsn::Lsn;
-use crate::output::{Destination, Existing, Output, Resume};
 use crate::printer::{PrintSettings, Printer};
 use crate::render::Format;
 use crate::select::bounds::{Bound, Bounds, Limit, Until};
+use crate::sink::{self, Destination, Existing, Sink};
 use crate::stop::Stop;
 use crate::value::Types;
 use crate::walsender::{Connection, SessionSettings, SystemIdentification};
@@ -60,7 +59,6 @@ struct Plan {
     start: Lsn,
     peek: bool,
     status_interval: Duration,
-    fsync_interval: Duration,
     deadline: Option<Instant>,
 }
 
@@ -107,12 +105,13 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     let mut preparation = Preparation::new(args, settings, talk)?;
     let stop = Stop::install()?;
     stop.at_once(|| preparation.check(&stop))?;
-    let (output, resume) = match open_output(args, &mut preparation, &stop) {
+    let sink = match open_sink(args, &mut preparation, &stop) {
         Err(_) if stop.requested() => return Ok(()),
         opened => opened?,
     };
-    if let Some(last) = resume.last {
-        preparation.check_file(&resume.name, last)?;
+    let last = sink.held().last;
+    if let Some(last) = last {
+        preparation.check_end_of(sink.held().name, last)?;
     }
     let created = preparation.create(&stop)?;
     stop.at_once(|| preparation.warn_of_tables())?;
@@ -121,10 +120,10 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
     }
     let plan = preparation.plan(deadline)?;
     talk.detail(&preparation.describe(&plan));
-    for gap in resume.gaps(preparation.confirmed()) {
+    for gap in sink.gaps(preparation.confirmed()) {
         talk.warning(&gap);
     }
-    if let Some(last) = resume.last.filter(|_| created || plan.temporary) {
+    if let Some(last) = last.filter(|_| created || plan.temporary) {
         talk.warning(&format!(
             "the slot is new: whatever committed between the end of the file, {}, and now is \
              missing from it",
@@ -132,7 +131,7 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
         ));
     }
     let look_ups = look_ups(settings, &stop, deadline);
-    let delivery = deliver(args, look_ups, &plan, print, (output, resume.last), talk)?;
+    let delivery = deliver(args, look_ups, &plan, print, sink, talk)?;
     let server_silence = ServerSilence::new();
     Stream {
         args,
@@ -142,48 +141,45 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
         stop,
         talk,
         delivery,
-        resume,
         server_silence,
         system: None,
     }
     .run()
 }
 
-/// Opens what is written to, and finds out what it holds.
-fn open_output(
+/// Opens what the records go to, and finds out what it holds.
+fn open_sink(
     args: &StreamArgs,
     preparation: &mut Preparation<'_>,
     stop: &Stop,
-) -> Result<(Output, Resume)> {
-    let existing = match args.print.format {
-        format if format == Format::JSON && !args.no_resume => Existing::Resume,
-        format if format.is_raw() => Existing::AppendBytes,
-        _ => Existing::Append,
-    };
+) -> Result<Box<dyn Sink>> {
     let confirms = args.slot.is_some() && !args.peek;
     let Some(path) = args.file.clone().filter(|path| path != Path::new("-")) else {
-        let nothing = Resume::nothing("standard output".to_owned());
-        return Ok((Output::stdout(confirms)?, nothing));
+        return sink::stdout(confirms, args.fsync_interval);
     };
     let to = Destination {
         path,
-        existing,
+        existing: match args.print.format {
+            format if format == Format::JSON && !args.no_resume => Existing::Resume,
+            format if format.is_raw() => Existing::AppendBytes,
+            _ => Existing::Append,
+        },
         source: stop.at_once(|| preparation.source())?,
         confirms,
     };
-    Output::open(&to, &|time| {
+    sink::file(&to, args.fsync_interval, &|time| {
         stop.wait(time);
         stop.requested()
     })
 }
 
-/// Makes what turns messages into output.
+/// Makes what turns messages into records.
 fn deliver(
     args: &StreamArgs,
     look_ups: LookUps,
     plan: &Plan,
     print: PrintSettings,
-    (output, resume): (Output, Option<Position>),
+    sink: Box<dyn Sink>,
     talk: Talk,
 ) -> Result<Delivery> {
     let decoder = match plan.plugin {
@@ -213,17 +209,16 @@ fn deliver(
         .stats
         .filter(|_| !talk.is_quiet())
         .map(|every| Statistics::new(every, plan.peek));
-    let within_transactions = plan.peek || plan.temporary || output.resumes();
+    let within_transactions = plan.peek || plan.temporary || sink.resumes();
     let limit = args
         .limit
         .map(|changes| Limit::new(changes, within_transactions));
     Ok(Delivery::new(
         form,
-        output,
+        sink,
         Bounds::new(limit),
         statistics,
         talk,
-        resume,
     ))
 }
 
@@ -245,8 +240,6 @@ struct Stream<'a> {
     stop: Stop,
     talk: Talk,
     delivery: Delivery,
-    /// What the output held.
-    resume: Resume,
     server_silence: ServerSilence,
     /// What the last server was.
     system: Option<SystemIdentification>,
@@ -258,7 +251,7 @@ impl Stream<'_> {
         if ended.is_err() {
             // The failure that ended the stream is the one to tell; without confirmation nothing is
             // lost by another.
-            let _ = self.delivery.hand_over(&self.stop, false);
+            let _ = self.delivery.hand_over(&self.stop);
         }
         self.delivery.end_statistics();
         let reason = match ended? {
@@ -335,7 +328,7 @@ impl Stream<'_> {
     /// Ends well while there is no connection.
     fn part(&mut self, ended: Ended) -> Result<Ended> {
         self.delivery.end();
-        self.delivery.hand_over(&self.stop, true)?;
+        self.delivery.hand_over(&self.stop)?;
         Ok(ended)
     }
 
@@ -365,11 +358,9 @@ impl Stream<'_> {
         if first {
             self.settle(&mut connection, system.flushed)?;
             let confirmed = self.preparation.confirmed();
-            self.delivery
-                .output
-                .begin(system.timeline, confirmed, &self.resume)?;
+            self.delivery.sink.begin(system.timeline, confirmed)?;
         } else {
-            self.delivery.output.on_timeline(system.timeline);
+            self.delivery.sink.on_timeline(system.timeline);
             self.preparation.check_again(&mut connection)?;
         }
         self.delivery.server_at(system.flushed);
@@ -444,9 +435,10 @@ impl Stream<'_> {
     ) -> Result<()> {
         let received = self.delivery.start();
         let Some(known) = &self.system else {
-            return match self.resume.timeline().filter(|_| received.is_valid()) {
+            let held = self.delivery.sink.held();
+            return match held.timeline.filter(|_| received.is_valid()) {
                 Some(timeline) => {
-                    let act = format!("go on in {}", self.resume.name);
+                    let act = format!("go on in {}", held.name);
                     check_timeline(connection, system.timeline, timeline, received, &act)
                 }
                 None => Ok(()),

@@ -14,8 +14,8 @@ use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
-use crate::output::Source;
 use crate::select::{Filter, Operation, Operations};
+use crate::sink::Source;
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use std::collections::HashSet;
@@ -111,7 +111,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// Does the file, which ends at `last`, go with this server?
-    pub fn check_file(&mut self, name: &str, last: Position) -> Result<()> {
+    pub fn check_end_of(&mut self, name: &str, last: Position) -> Result<()> {
         let last = last.lsn;
         let Some(end) = self.end_before(last)? else {
             return Ok(());
@@ -249,7 +249,6 @@ impl<'a> Preparation<'a> {
             start: args.startpos.unwrap_or(Lsn::INVALID),
             peek: args.peek,
             status_interval: args.status_interval,
-            fsync_interval: args.fsync_interval,
             deadline,
         })
     }

@@ -5,8 +5,9 @@ use super::wait::wait_for;
 use super::{Ended, Plan};
 use crate::error::Result;
 use crate::lsn::Lsn;
-use crate::output::Written;
+use crate::sink::{Driven, Urge};
 use crate::stop::Stop;
+use rustix::event::PollFlags;
 use std::time::{Duration, Instant, SystemTime};
 
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -71,8 +72,8 @@ impl ServerSilence {
     }
 }
 
-/// Waits, while the reader of the output goes on taking what is there. Returns why the stream ends
-/// meanwhile, if it does.
+/// Waits, while the sink goes on taking what is there. Returns why the stream ends meanwhile, if it
+/// does.
 pub fn wait(
     delay: Duration,
     plan: &Plan,
@@ -80,35 +81,28 @@ pub fn wait(
     delivery: &mut Delivery,
 ) -> Result<Option<Ended>> {
     let until = Instant::now() + delay;
-    // An outage may last.
-    delivery.output.write()?;
-    delivery.output.sync()?;
+    let mut ready = PollFlags::empty();
     loop {
         if stop.requested() {
             return Ok(Some(Ended::Interrupted));
         }
-        if plan
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
+        let now = Instant::now();
+        if plan.deadline.is_some_and(|deadline| now >= deadline) {
             return Ok(Some(Ended::TimedOut));
         }
-        if delivery.output.write()? == Written::Closed {
+        // An outage may last.
+        let driven = delivery.drive(Urge::Durable, ready)?;
+        if driven == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
         }
-        delivery.count_durable();
-        if delivery.at_boundary() && stop.take_reopen() {
-            delivery.output.sync()?;
+        if driven == Driven::Settled && delivery.reopen_is_due(stop) {
             delivery.reopen()?;
         }
-        let due = plan.deadline.map_or(until, |deadline| until.min(deadline));
-        let left = due.saturating_duration_since(Instant::now());
-        if left.is_zero() && Instant::now() >= until {
+        if now >= until {
             return Ok(None);
         }
-        if wait_for(None, &delivery.output, stop, Some(left))?.reader_gone {
-            return Ok(Some(Ended::ReaderGone));
-        }
+        let due = plan.deadline.map_or(until, |deadline| until.min(deadline));
+        ready = wait_for(None, &*delivery.sink, stop, Some(due))?.sink;
     }
 }
 

@@ -1,26 +1,21 @@
 //! One connection of the stream: the loop that takes messages, writes events and reports to the
 //! server.
 //!
-//! The loop waits in a single `poll` on the socket, on stdout and on the signals, until the next
-//! report or fsync is due. Rows are handed on whenever it is about to ask the kernel for more: a
-//! quiet stream shows each row at once, a busy one writes large blocks.
+//! The loop waits in a single `poll` on the socket, on what the sink names and on the signals, until
+//! the next report, or what the sink wants to do, is due. The sink hears when it is about to ask the
+//! kernel for more: a quiet stream shows each row at once, a busy one makes large blocks.
 
 use super::delivery::Delivery;
 use super::reconnect::ServerSilence;
-use super::wait::{Ready, STALLED_READER_LIMIT, wait_for};
+use super::wait::{Ready, wait_for};
 use super::{Ended, Plan};
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
-use crate::output::Written;
+use crate::sink::{Driven, Urge};
 use crate::stop::Stop;
 use crate::walsender::{Connection, Message, StandbyStatus};
+use rustix::event::PollFlags;
 use std::time::{Duration, Instant};
-
-/// With this much waiting for a slow reader the socket is left alone: the rest waits at the server.
-const HIGH_WATER: usize = 1 << 20;
-
-/// A file is written in blocks of at least this size while the server has more to send.
-const FILE_BLOCK: usize = 256 << 10;
 
 /// A read of less than this means that the server sends in small packets: reading a little later,
 /// in larger pieces, is cheaper for both sides. Everything is handed on before the pause, so no row
@@ -53,6 +48,8 @@ pub struct Session<'a> {
     /// Fails if a publication is gone.
     check_publications: &'a mut dyn FnMut() -> Result<()>,
     clock: Clock,
+    /// What came of the sink's file descriptors since it was driven.
+    ready: PollFlags,
 }
 
 /// What became of the messages that had come.
@@ -77,8 +74,7 @@ struct Clock {
     heard: Instant,
     /// A sign of life was asked for.
     asked: bool,
-    synced: Instant,
-    /// The server asked how far we are, and waits for what is just being synced.
+    /// The server asked how far we are, and waits for what is not durable yet.
     owed: bool,
     paused: bool,
 }
@@ -107,7 +103,6 @@ impl<'a> Session<'a> {
             reported: now,
             heard: now,
             asked: false,
-            synced: now,
             owed: false,
             paused: false,
         };
@@ -119,6 +114,7 @@ impl<'a> Session<'a> {
             server_silence,
             check_publications,
             clock,
+            ready: PollFlags::empty(),
         }
     }
 
@@ -149,7 +145,7 @@ impl<'a> Session<'a> {
             if let Some(ended) = self.attend()? {
                 return Ok(ended);
             }
-            if (taken == Taken::All || self.is_full())
+            if (taken == Taken::All || !self.delivery.sink.has_room())
                 && let Some(ended) = self.wait()?
             {
                 return Ok(ended);
@@ -157,14 +153,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Is there more for a slow reader than it should be?
-    fn is_full(&self) -> bool {
-        self.delivery.output.waiting() >= HIGH_WATER
-    }
-
     /// Takes all complete messages that are here, as far as the output has room.
     fn take_messages(&mut self) -> Result<Taken> {
-        while !self.is_full() {
+        while self.delivery.sink.has_room() {
             let Some(message) = self.connection.next_message()? else {
                 return Ok(Taken::All);
             };
@@ -199,11 +190,8 @@ impl<'a> Session<'a> {
             if asked {
                 self.answer()?;
             }
-            if self.rotation_is_due() {
+            if self.delivery.reopen_is_due(self.stop) {
                 self.rotate()?;
-            }
-            if self.delivery.output.is_file() && self.delivery.output.waiting() >= FILE_BLOCK {
-                self.hand_on()?;
             }
         }
         Ok(Taken::Full)
@@ -211,28 +199,25 @@ impl<'a> Session<'a> {
 
     /// Does what is due.
     fn attend(&mut self) -> Result<Option<Ended>> {
-        // Where there is no file to open anew, SIGHUP says that the terminal is gone.
-        if !self.delivery.output.has_name() && self.stop.take_hang_up() {
+        // Where there is nothing to open anew, SIGHUP says that the terminal is gone.
+        if !self.delivery.sink.reopens() && self.stop.take_hang_up() {
             return Ok(Some(Ended::Interrupted));
         }
         if let Some(ended) = self.interruption() {
             return Ok(Some(ended));
         }
-        let now = Instant::now();
-        // A file is written when there is nothing more to read just now, or by the block.
-        if !self.delivery.output.is_file() && self.hand_on()? == Written::Closed {
+        let driven = self.drive(match self.clock.owed {
+            true => Urge::Durable,
+            false => Urge::More,
+        })?;
+        if driven == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
         }
-        if self.rotation_is_due() {
+        if self.delivery.reopen_is_due(self.stop) {
             self.rotate()?;
         }
-        self.delivery.output.end_sync()?;
-        self.delivery.count_durable();
-        if self.sync_due().is_some_and(|due| now >= due) {
-            self.delivery.output.begin_sync()?;
-            self.clock.synced = now;
-        }
-        let answer = self.clock.owed && !self.delivery.output.is_syncing();
+        let now = Instant::now();
+        let answer = self.clock.owed && driven == Driven::Settled;
         if answer || self.status_due().is_some_and(|due| now >= due) {
             self.clock.owed &= !answer;
             self.report(false)?;
@@ -240,6 +225,11 @@ impl<'a> Session<'a> {
         self.listen_for_life(now)?;
         self.delivery.show_statistics(now);
         Ok(None)
+    }
+
+    fn drive(&mut self, urge: Urge) -> Result<Driven> {
+        let ready = std::mem::replace(&mut self.ready, PollFlags::empty());
+        self.delivery.drive(urge, ready)
     }
 
     /// Does the user want it to end, now or by the time that was set?
@@ -253,30 +243,23 @@ impl<'a> Session<'a> {
             .map(|_| Ended::TimedOut)
     }
 
-    /// Waits for the server, for room in the output, for a signal, or until something is due; then
-    /// reads once.
+    /// Waits for the server, for the sink, for a signal, or until something is due; then reads once.
     fn wait(&mut self) -> Result<Option<Ended>> {
-        let blocked = self.is_full();
-        if self.clock.paused && !blocked {
+        let has_room = self.delivery.sink.has_room();
+        if self.clock.paused && has_room {
             self.clock.paused = false;
-            if self.poll(false, Some(PAUSE))?.signal {
+            let now = Instant::now();
+            if self.poll(false, Some(now + PAUSE))?.signal {
                 return Ok(None);
             }
-            if self.poll(true, Some(Duration::ZERO))?.socket {
+            if self.poll(true, Some(now))?.socket {
                 return self.receive();
             }
         }
-        if self.delivery.output.is_file() {
-            self.hand_on()?;
-        }
-        let now = Instant::now();
-        let timeout = self
-            .next_due()
-            .map(|due| due.saturating_duration_since(now));
-        let ready = self.poll(!blocked, timeout)?;
-        if ready.reader_gone {
+        if self.drive(Urge::Quiet)? == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
         }
+        let ready = self.poll(has_room, self.next_due())?;
         if ready.socket {
             self.receive()
         } else {
@@ -292,78 +275,47 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
-    fn poll(&self, socket: bool, timeout: Option<Duration>) -> Result<Ready> {
-        let output = &self.delivery.output;
-        wait_for(
-            socket.then_some(&self.connection),
-            output,
-            self.stop,
-            timeout,
-        )
-    }
-
-    /// Writes as much as the output takes.
-    fn hand_on(&mut self) -> Result<Written> {
-        let written = self.delivery.output.write()?;
-        self.delivery.count_durable();
-        Ok(written)
+    fn poll(&mut self, socket: bool, until: Option<Instant>) -> Result<Ready> {
+        let connection = socket.then_some(&self.connection);
+        let ready = wait_for(connection, &*self.delivery.sink, self.stop, until)?;
+        self.ready |= ready.sink;
+        Ok(ready)
     }
 
     /// Tells the server what is durable; `reply_requested` asks for a sign of life.
     fn report(&mut self, reply_requested: bool) -> Result<()> {
-        let progress = self.delivery.progress();
-        let (written, durable) = (progress.written_position(), progress.durable_position());
-        let confirmed = if self.plan.peek {
-            Lsn::INVALID
-        } else {
-            durable
-        };
-        self.delivery.output.confirm(confirmed)?;
-        self.clock.reported = Instant::now();
-        self.connection.send_status(&StandbyStatus {
-            written,
-            flushed: confirmed,
-            reply_requested,
-        })
+        let (connection, clock) = (&mut self.connection, &mut self.clock);
+        report(connection, clock, self.plan, self.delivery, reply_requested)
     }
 
     /// The server asks for a sign of life, or wants to shut down and waits until we have
     /// everything.
     fn answer(&mut self) -> Result<()> {
-        self.hand_on()?;
-        if self.delivery.output.unsynced() > 0 {
-            self.delivery.output.begin_sync()?;
-            self.clock.owed = true;
-        }
+        self.clock.owed = self.drive(Urge::Durable)? == Driven::Busy;
         self.report(false)
     }
 
-    /// Waits until all that is written is durable; meanwhile the server hears from us.
-    fn make_durable(&mut self) -> Result<()> {
-        self.hand_on()?;
-        while self.delivery.output.unsynced() > 0 {
-            self.delivery.output.begin_sync()?;
-            if self.status_due().is_some_and(|due| Instant::now() >= due) {
-                self.report(false)?;
-            }
-            let timeout = self
-                .status_due()
-                .map(|due| due.saturating_duration_since(Instant::now()));
-            self.poll(false, timeout)?;
-            self.delivery.output.end_sync()?;
-            self.delivery.count_durable();
-        }
-        Ok(())
-    }
-
-    fn rotation_is_due(&self) -> bool {
-        self.delivery.output.has_name() && self.delivery.at_boundary() && self.stop.take_reopen()
+    /// Waits until all is durable, or there is nobody to take it; meanwhile the server hears from
+    /// us.
+    fn settle(&mut self, urge: impl Fn(&Stop) -> Urge) -> Result<()> {
+        let (connection, clock, plan) = (&mut self.connection, &mut self.clock, self.plan);
+        let stop = self.stop;
+        self.delivery.settle(
+            stop,
+            || urge(stop),
+            |delivery| {
+                if clock.status_due().is_some_and(|due| Instant::now() >= due) {
+                    report(connection, clock, plan, delivery, false)?;
+                }
+                Ok(clock.status_due())
+            },
+        )
     }
 
     /// Log rotation: everything so far is safe in the old file and confirmed before the new one is
     /// opened.
     fn rotate(&mut self) -> Result<()> {
-        self.make_durable()?;
+        self.settle(|_| Urge::Durable)?;
         self.report(false)?;
         self.delivery.reopen()
     }
@@ -372,7 +324,7 @@ impl<'a> Session<'a> {
     /// answer comes.
     fn listen_for_life(&mut self, now: Instant) -> Result<()> {
         let silent = now.saturating_duration_since(self.clock.heard);
-        if self.is_full() {
+        if !self.delivery.sink.has_room() {
             // We are not reading, so silence means nothing.
             self.clock.heard = now;
         } else if silent >= self.clock.silence * 3 {
@@ -389,17 +341,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn sync_due(&self) -> Option<Instant> {
-        let output = &self.delivery.output;
-        let wanted =
-            output.unsynced() > 0 && !output.is_syncing() && !self.plan.fsync_interval.is_zero();
-        wanted.then(|| self.clock.synced + self.plan.fsync_interval)
-    }
-
     fn status_due(&self) -> Option<Instant> {
-        self.clock
-            .status_interval
-            .map(|interval| self.clock.reported + interval)
+        self.clock.status_due()
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -409,7 +352,6 @@ impl<'a> Session<'a> {
             self.clock.silence
         };
         [
-            self.sync_due(),
             self.status_due(),
             Some(self.clock.heard + silence),
             self.plan.deadline,
@@ -420,12 +362,15 @@ impl<'a> Session<'a> {
         .min()
     }
 
-    /// Ends the stream: the output gets the rest, the server the last confirmation.
+    /// Ends the stream: the sink gets the rest, the server the last confirmation.
     fn finish(&mut self, ended: Ended) -> Result<()> {
         if ended != Ended::ReaderGone {
             self.delivery.end();
-            self.drain_output(ended)?;
-            self.make_durable()?;
+            let stops = matches!(ended, Ended::Interrupted | Ended::TimedOut);
+            self.settle(|stop| match stops || stop.requested() {
+                true => Urge::Stop,
+                false => Urge::End,
+            })?;
         }
         self.report(false)?;
         self.let_server_listen()?;
@@ -434,16 +379,16 @@ impl<'a> Session<'a> {
 
     /// A server that has much to send reads our report only when it cannot send. So nothing is read
     /// until no more comes: then its buffer is full, or it is idle, and it has read the report.
-    fn let_server_listen(&self) -> Result<()> {
-        let waiting = || rustix::io::ioctl_fionread(&self.connection).unwrap_or(0);
+    fn let_server_listen(&mut self) -> Result<()> {
+        let waiting = |session: &Self| rustix::io::ioctl_fionread(&session.connection).unwrap_or(0);
         let since = Instant::now();
-        let mut before = waiting();
+        let mut before = waiting(self);
         if before == 0 && !self.connection.buffered() && self.delivery.at_boundary() {
             return Ok(());
         }
         while since.elapsed() < LISTEN_TIMEOUT {
-            self.poll(false, Some(LISTEN_CHECK))?;
-            let now = waiting();
+            self.poll(false, Some(Instant::now() + LISTEN_CHECK))?;
+            let now = waiting(self);
             if now == before {
                 break;
             }
@@ -451,34 +396,31 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
 
-    /// Waits until the output took everything. A signal, now or before, or `--timeout` ends the
-    /// waiting for a reader that takes nothing.
-    fn drain_output(&mut self, ended: Ended) -> Result<()> {
-        let mut since = Instant::now();
-        let mut before = self.delivery.output.waiting();
-        while self.hand_on()? == Written::Blocked {
-            let waiting = self.delivery.output.waiting();
-            if waiting != before {
-                (before, since) = (waiting, Instant::now());
-            }
-            let interrupted =
-                matches!(ended, Ended::Interrupted | Ended::TimedOut) || self.stop.requested();
-            if interrupted && since.elapsed() >= STALLED_READER_LIMIT {
-                return Ok(());
-            }
-            if self.status_due().is_some_and(|due| Instant::now() >= due) {
-                self.report(false)?;
-            }
-            let timeout = if interrupted {
-                STALLED_READER_LIMIT
-            } else {
-                self.clock.silence
-            };
-            if self.poll(false, Some(timeout))?.reader_gone {
-                return Ok(());
-            }
-        }
-        Ok(())
+impl Clock {
+    fn status_due(&self) -> Option<Instant> {
+        self.status_interval
+            .map(|interval| self.reported + interval)
     }
+}
+
+/// Tells the server what is durable.
+fn report(
+    connection: &mut Connection,
+    clock: &mut Clock,
+    plan: &Plan,
+    delivery: &mut Delivery,
+    reply_requested: bool,
+) -> Result<()> {
+    let progress = delivery.progress();
+    let (written, durable) = (progress.written_position(), progress.durable_position());
+    let confirmed = if plan.peek { Lsn::INVALID } else { durable };
+    delivery.sink.confirm(confirmed)?;
+    clock.reported = Instant::now();
+    connection.send_status(&StandbyStatus {
+        written,
+        flushed: confirmed,
+        reply_requested,
+    })
 }

@@ -1,57 +1,46 @@
 //! One `poll` on everything that a stream may wait for.
 
 use crate::error::{Error, Result};
-use crate::output::Output;
+use crate::sink::{Sink, Watched};
 use crate::stop::Stop;
 use crate::walsender::Connection;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use std::time::Duration;
-
-/// How long a reader that takes nothing holds up a stop that a signal asked for.
-pub const STALLED_READER_LIMIT: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// What a wait brought.
-#[derive(Default)]
 pub struct Ready {
     /// The server sent something, or hung up.
     pub socket: bool,
     /// A signal came.
     pub signal: bool,
-    /// The reader of the output is gone.
-    pub reader_gone: bool,
+    /// What came of the sink's file descriptors.
+    pub sink: PollFlags,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), room for waiting output,
-/// the end of a sync, a signal, the timeout.
+/// Waits for whatever comes first: the server (if a connection is given), what the sink waits for, a
+/// signal, or the moment `until`.
 pub fn wait_for(
     connection: Option<&Connection>,
-    output: &Output,
+    sink: &dyn Sink,
     stop: &Stop,
-    timeout: Option<Duration>,
+    until: Option<Instant>,
 ) -> Result<Ready> {
-    let wake_up = stop.wake_up();
-    let socket = connection.map(|connection| connection.as_fd());
-    let room = if output.waiting() > 0 {
-        PollFlags::OUT
-    } else {
-        PollFlags::empty()
-    };
-    let mut fds = [(); 4].map(|()| PollFd::from_borrowed_fd(wake_up, PollFlags::IN));
-    let [_, socket_place, output_place, bell_place] = &mut fds;
-    if let Some(socket) = socket {
-        *socket_place = PollFd::from_borrowed_fd(socket, PollFlags::IN);
+    let mut watched = Watched::default();
+    watched.fd(stop.wake_up(), PollFlags::IN);
+    if let Some(connection) = connection {
+        watched.fd(connection.as_fd(), PollFlags::IN);
     }
-    if let Some(watched) = output.watched() {
-        *output_place = PollFd::from_borrowed_fd(watched, room);
-    }
-    if let Some(bell) = output.bell() {
-        *bell_place = PollFd::from_borrowed_fd(bell, PollFlags::IN);
-    }
-    let timeout = timeout.map(|timeout| Timespec {
-        tv_sec: timeout.as_secs().min(i32::MAX as u64) as i64,
-        tv_nsec: timeout.subsec_nanos().into(),
+    watched.due(until);
+    sink.watch(&mut watched);
+    let (mut fds, due) = watched.into_parts();
+    let timeout = due.map(|due| {
+        let left = due.saturating_duration_since(Instant::now());
+        Timespec {
+            tv_sec: left.as_secs().min(i32::MAX as u64) as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        }
     });
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
@@ -62,14 +51,15 @@ pub fn wait_for(
             )));
         }
     }
-    let [signal, from_socket, from_output, _] = fds.map(|fd| fd.revents());
+    let mut ready = fds.iter().map(|fd| fd.revents());
+    let signal = ready.next().unwrap_or(PollFlags::empty());
+    let socket = connection.and_then(|_| ready.next());
     if signal.contains(PollFlags::IN) {
         stop.drain();
     }
     Ok(Ready {
-        socket: socket.is_some() && !from_socket.is_empty(),
+        socket: socket.is_some_and(|socket| !socket.is_empty()),
         signal: !signal.is_empty(),
-        reader_gone: output.watched().is_some()
-            && from_output.intersects(PollFlags::ERR | PollFlags::HUP),
+        sink: ready.fold(PollFlags::empty(), |all, one| all | one),
     })
 }

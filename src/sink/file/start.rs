@@ -1,12 +1,12 @@
 //! The start of a run: what a file holds already, and what is to be done with that before anything
 //! is appended.
 
+use super::attribute::{Attribute, Resume, Source};
 use super::open::{lock, name_of};
-use super::{Named, OutputFile, Tail, checked};
+use super::output::{Named, OutputFile, Tail, checked};
+use super::{Destination, Existing, checkpoint, disk, rotated};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
-use crate::output::attribute::{Attribute, Resume, Source};
-use crate::output::{Destination, Existing, checkpoint, disk, rotated};
 use rustix::fs::fsync;
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,8 +1,10 @@
 //! Opening a file: waiting for the reader of a FIFO, making the name durable, keeping others out.
 
-use super::{OutputFile, is_regular};
+use super::Destination;
+use super::attribute::Resume;
+use super::output::OutputFile;
 use crate::error::{Error, Result};
-use crate::output::{Destination, Resume};
+use crate::sink::is_regular;
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, OFlags, flock, fsync};
 use rustix::io::Errno;

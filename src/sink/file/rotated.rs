@@ -8,7 +8,7 @@
 
 use super::Destination;
 use super::attribute::{Attribute, Resume};
-use super::file::OutputFile;
+use super::output::OutputFile;
 use crate::error::{Error, Result};
 use rustix::process::geteuid;
 use std::fs::{File, Metadata, OpenOptions};

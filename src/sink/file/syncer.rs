@@ -72,13 +72,6 @@ impl Syncer {
         Some(synced)
     }
 
-    /// Waits for the result.
-    pub fn wait(&mut self) -> Option<Synced> {
-        let synced = self.results.recv().ok()?;
-        self.under_way = false;
-        Some(synced)
-    }
-
     /// Becomes readable when there is a result.
     pub fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()

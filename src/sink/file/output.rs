@@ -1,5 +1,5 @@
-//! Regular files: opened so that no second walcat writes them, synced, cut back when that fails,
-//! and opened anew for log rotation.
+//! A file that is written: locked against a second walcat, synced, cut back when that fails, and
+//! opened anew for log rotation.
 //!
 //! # What is durable
 //!
@@ -33,55 +33,51 @@
 //! walcat did not see the rotation, the new file has none: then [`rotated`](super::rotated) finds
 //! the old one.
 
-mod open;
-mod start;
-
-pub use open::{Opened, open};
-
 use super::attribute::Attribute;
+use super::open::{Opened, open};
 use super::syncer::Syncer;
 use super::{Destination, Existing, checkpoint};
 use crate::error::{Error, Result};
 use crate::event::Position;
 use crate::lsn::Lsn;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, FlockOperation, flock, fstat, fsync};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{FlockOperation, flock, fstat, fsync};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 
 /// A regular file that is written to its end.
 pub struct OutputFile {
-    file: File,
+    pub(super) file: File,
     /// What messages call it.
-    name: String,
+    pub(super) name: String,
     /// `None` for the file behind standard output.
-    named: Option<Named>,
-    tail: Tail,
+    pub(super) named: Option<Named>,
+    pub(super) tail: Tail,
     /// What the file says of itself; `None` where it says nothing.
-    attribute: Option<Attribute>,
+    pub(super) attribute: Option<Attribute>,
     /// How many of its bytes are on the disk.
-    synced: u64,
+    pub(super) synced: u64,
     /// What the sync under way will have made durable.
-    pending: (u64, Option<Position>),
+    pub(super) pending: (u64, Option<Position>),
     /// The file that was rotated away and that this one follows.
-    follows: Option<Box<OutputFile>>,
-    syncer: Option<Syncer>,
+    pub(super) follows: Option<Box<OutputFile>>,
+    pub(super) syncer: Option<Syncer>,
     /// A sync has failed: nothing may be appended any more.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 /// A file that was named.
 #[derive(Clone)]
-struct Named {
-    to: Destination,
+pub(super) struct Named {
+    pub(super) to: Destination,
     /// The name that its attribute has.
-    file_name: String,
+    pub(super) file_name: String,
 }
 
 /// How the file ends that was found.
 #[derive(Clone, Copy)]
-enum Tail {
+pub(super) enum Tail {
     /// It can be appended to.
     Ready,
     /// So much of it is whole; the rest is cut off.
@@ -90,18 +86,13 @@ enum Tail {
     Open,
 }
 
-/// Returns `true` for a regular file.
-pub fn is_regular(fd: &impl AsFd) -> bool {
-    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
-}
-
 impl OutputFile {
     /// The file that the shell opened as standard output.
     pub fn from_stdout(fd: OwnedFd, name: &str) -> OutputFile {
         OutputFile::new(fd.into(), name.to_owned(), None)
     }
 
-    fn new(file: File, name: String, named: Option<Named>) -> OutputFile {
+    pub(super) fn new(file: File, name: String, named: Option<Named>) -> OutputFile {
         OutputFile {
             file,
             name,
@@ -116,7 +107,7 @@ impl OutputFile {
         }
     }
 
-    fn write_attribute(&mut self) -> Result<()> {
+    pub(super) fn write_attribute(&mut self) -> Result<()> {
         let Some(attribute) = &self.attribute else {
             return Ok(());
         };
@@ -152,7 +143,7 @@ impl OutputFile {
         }
     }
 
-    fn length(&self) -> Result<u64> {
+    pub(super) fn length(&self) -> Result<u64> {
         let length = self.file.metadata().map(|metadata| metadata.len());
         length.map_err(|reason| Error::new(format!("could not read {}: {reason}", self.name)))
     }
@@ -210,14 +201,12 @@ impl OutputFile {
         self.syncer.as_ref().map(Syncer::bell)
     }
 
-    /// Takes the result of a sync if there is one, or waits for it: up to where the output is
-    /// durable now.
-    pub fn end_sync(&mut self, wait: bool) -> Result<Option<u64>> {
+    /// Takes the result of a sync if there is one: up to where the output is durable now.
+    pub fn end_sync(&mut self) -> Result<Option<u64>> {
         let Some(syncer) = self.syncer.as_mut().filter(|syncer| syncer.is_under_way()) else {
             return Ok(None);
         };
-        let synced = if wait { syncer.wait() } else { syncer.take() };
-        let Some(synced) = synced else {
+        let Some(synced) = syncer.take() else {
             return Ok(None);
         };
         if let Err(error) = checked(synced.result) {
@@ -229,7 +218,7 @@ impl OutputFile {
 
     /// The sync that was under way has come to its end. A file that was removed meanwhile is an
     /// error, as nobody will find it again.
-    fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self) -> Result<()> {
         if self.named.is_some() && fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 0) {
             return Err(Error::new(format!(
                 "could not go on in {}: it was removed",
@@ -246,7 +235,7 @@ impl OutputFile {
     }
 
     /// After a failed sync: the next run must not find what is in memory only.
-    fn cut_back(&mut self, error: Error) -> Error {
+    pub(super) fn cut_back(&mut self, error: Error) -> Error {
         self.broken = true;
         let synced = self.synced;
         self.distrust(checkpoint::doubtful_after(synced));
@@ -272,7 +261,7 @@ impl OutputFile {
     }
 
     /// Fails after a failed sync: what would be appended now would come after a gap.
-    fn require_intact(&self) -> Result<()> {
+    pub(super) fn require_intact(&self) -> Result<()> {
         match self.broken {
             true => Err(Error::new(format!(
                 "could not write to {}: a sync failed",
@@ -283,7 +272,7 @@ impl OutputFile {
     }
 
     /// No more than this is known to be on the disk: that is for the next run.
-    fn distrust(&mut self, synced: u64) {
+    pub(super) fn distrust(&mut self, synced: u64) {
         if let Some(attribute) = &mut self.attribute {
             attribute.synced = synced;
             // There is a failure to report already.
@@ -291,11 +280,11 @@ impl OutputFile {
         }
     }
 
-    fn unsynced(&self, reason: &io::Error) -> Error {
+    pub(super) fn unsynced(&self, reason: &io::Error) -> Error {
         Error::new(format!("could not fsync {}: {reason}", self.name))
     }
 
-    fn failed(&self, act: &str, how: &str, reason: &io::Error) -> Error {
+    pub(super) fn failed(&self, act: &str, how: &str, reason: &io::Error) -> Error {
         Error::new(format!("could not {act} {} {how}: {reason}", self.name))
     }
 
@@ -309,11 +298,11 @@ impl OutputFile {
         matches!(&self.named, Some(named) if named.to.existing == Existing::Resume)
     }
 
-    /// Closes the file and opens its name again. `last` is where the old file ends. Returns false
+    /// Closes the file and opens its name again. `last` is where the old file ends. Does nothing
     /// where there is no name.
-    pub fn reopen(&mut self, last: Option<Position>) -> Result<bool> {
+    pub fn reopen(&mut self, last: Option<Position>) -> Result<()> {
         let Some(Named { to, .. }) = self.named.clone() else {
-            return Ok(false);
+            return Ok(());
         };
         // The name may still stand for the same file, not moved away.
         let _ = flock(&self.file, FlockOperation::Unlock);
@@ -330,7 +319,7 @@ impl OutputFile {
                     .and_then(|attribute| attribute.source.timeline);
                 file.begin(timeline, None, &resume)?;
                 *self = file;
-                Ok(true)
+                Ok(())
             }
             Opened::Pipe(_) => Err(Error::new(format!(
                 "could not reopen {}: it is no regular file any more",
@@ -341,7 +330,7 @@ impl OutputFile {
 }
 
 /// What a sync answers. Only a special file cannot be synced, and says so by EINVAL.
-fn checked(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
+pub(super) fn checked(result: rustix::io::Result<()>) -> rustix::io::Result<()> {
     match result {
         Err(Errno::INVAL) => Ok(()),
         result => result,
