@@ -136,6 +136,28 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// What [`name`](Body::name) may return.
+    pub const NAMES: [&'static str; 18] = [
+        "begin",
+        "commit",
+        "relation",
+        "insert",
+        "update",
+        "delete",
+        "truncate",
+        "message",
+        "begin_prepare",
+        "prepare",
+        "commit_prepared",
+        "rollback_prepared",
+        "stream_start",
+        "stream_stop",
+        "stream_commit",
+        "stream_abort",
+        "stream_prepare",
+        "undecodable",
+    ];
+
     /// What it is called in JSON: its `op`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -334,7 +356,7 @@ impl<'a> Tuple<'a> {
 /// The name that an event has for ever: where its transaction ends, and its place within it.
 /// It only grows along a stream, so a consumer needs no more to drop repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub struct EventId {
     /// `commit_lsn`, `prepare_lsn`, or for what happens outside transactions one less than its own
     /// `lsn`: that is where its record ends, and there the commit record of a transaction may
     /// begin.
@@ -354,11 +376,11 @@ pub enum Place {
     End,
 }
 
-impl Position {
-    /// The position of what happens outside transactions: a message, be it decoded or not, or the
+impl EventId {
+    /// The id of what happens outside transactions: a message, be it decoded or not, or the
     /// rollback of a prepared one.
-    pub fn outside(lsn: Lsn) -> Position {
-        Position {
+    pub fn outside(lsn: Lsn) -> EventId {
+        EventId {
             lsn: Lsn(lsn.0.saturating_sub(1)),
             place: Place::End,
         }
@@ -367,7 +389,7 @@ impl Position {
 
 /// As `0/16B3748 7`, with `begin` or `end` instead of a number before the first and behind the last
 /// change.
-impl fmt::Display for Position {
+impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
             Place::Begin => write!(f, "{} begin", self.lsn),
@@ -377,31 +399,31 @@ impl fmt::Display for Position {
     }
 }
 
-/// The text is no [`Position`].
+/// The text is no [`EventId`].
 #[derive(Debug, PartialEq, Eq)]
-pub struct ParsePositionError;
+pub struct ParseEventIdError;
 
-impl FromStr for Position {
-    type Err = ParsePositionError;
+impl FromStr for EventId {
+    type Err = ParseEventIdError;
 
-    fn from_str(text: &str) -> Result<Position, ParsePositionError> {
-        let (lsn, place) = text.split_once(' ').ok_or(ParsePositionError)?;
+    fn from_str(text: &str) -> Result<EventId, ParseEventIdError> {
+        let (lsn, place) = text.split_once(' ').ok_or(ParseEventIdError)?;
         let place = match place {
             "begin" => Place::Begin,
             "end" => Place::End,
-            seq => Place::Change(seq.parse().map_err(|_| ParsePositionError)?),
+            seq => Place::Change(seq.parse().map_err(|_| ParseEventIdError)?),
         };
-        Ok(Position {
-            lsn: lsn.parse().map_err(|_| ParsePositionError)?,
+        Ok(EventId {
+            lsn: lsn.parse().map_err(|_| ParseEventIdError)?,
             place,
         })
     }
 }
 
 impl Event<'_> {
-    /// The event's position; `None` for those that repeat in every run (relations) or have none yet
+    /// The event's id; `None` for those that repeat in every run (relations) or have none yet
     /// (streamed changes).
-    pub fn position(&self) -> Option<Position> {
+    pub fn id(&self) -> Option<EventId> {
         let end = match self.transaction.map(|transaction| transaction.end) {
             Some(End::Commit { lsn, .. }) => lsn,
             Some(End::Prepare { lsn, .. }) => Some(lsn),
@@ -418,14 +440,14 @@ impl Event<'_> {
                 transactional: false,
                 ..
             } => {
-                return Some(Position::outside(self.lsn?));
+                return Some(EventId::outside(self.lsn?));
             }
             Body::Undecodable { .. } if self.transaction.is_none() => {
-                return Some(Position::outside(self.lsn?));
+                return Some(EventId::outside(self.lsn?));
             }
             _ => (end?, Place::Change(self.seq?)),
         };
-        Some(Position { lsn, place })
+        Some(EventId { lsn, place })
     }
 }
 
@@ -440,7 +462,7 @@ mod tests {
             ("0/16B3748 7", Place::Change(7)),
             ("0/16B3748 end", Place::End),
         ] {
-            let position = Position {
+            let position = EventId {
                 lsn: Lsn(0x16B_3748),
                 place,
             };
@@ -450,11 +472,7 @@ mod tests {
             );
         }
         for text in ["", "0/1", "0/1 ", "0/1 -1", "x 1"] {
-            assert_eq!(
-                text.parse::<Position>(),
-                Err(ParsePositionError),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<EventId>(), Err(ParseEventIdError), "{text:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From events to records: `stream` and `decode` hand every event to a [`Printer`], which chooses and
 //! renders.
 
-use crate::event::{Body, Event, Position, Relation};
+use crate::event::{Body, Event, EventId, Relation};
 use crate::record::Records;
 use crate::render::{Format, Include, Render, Settings};
 use crate::select::{Chosen, Filter, Frames, Selection};
@@ -69,7 +69,7 @@ impl Printer {
     }
 
     /// Takes an event that an earlier run or connection has printed, as it has all up to `after`.
-    pub fn skip(&mut self, event: &Event<'_>, after: Position) {
+    pub fn skip(&mut self, event: &Event<'_>, after: EventId) {
         self.selection.skip(event, after);
     }
 

@@ -1,7 +1,9 @@
 //! What travels from the renderers to the sinks: the bytes of one event in one format, and the event
-//! that says what they are.
+//! that says what they are. And the way back: what the lines of a file say of their events.
 
-use crate::event::Event;
+use crate::event::{Event, EventId};
+use std::fmt;
+use std::io::{self, Read};
 
 /// Takes records in the order of the stream.
 pub trait Records {
@@ -20,4 +22,41 @@ impl Records for Vec<u8> {
     }
 
     fn append(&mut self, _: Option<&Event<'_>>) {}
+}
+
+/// What the lines of a format say of their events, so that a file of them can be resumed.
+pub trait ReadLines: fmt::Debug + Sync {
+    /// Reads a whole line, with or without its end.
+    fn read(&self, line: Line<'_>) -> Result<Said, Unreadable>;
+
+    /// Returns `true` if these bytes are a line without its end, or the beginning of one.
+    fn may_be_torn(&self, line: &mut dyn Read) -> io::Result<bool>;
+}
+
+/// Where to read a line.
+pub enum Line<'a> {
+    /// It is here.
+    Bytes(&'a [u8]),
+    /// It is long.
+    Reader(&'a mut dyn Read),
+}
+
+/// What a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It is the record of this event, or the last of its records.
+    Event(EventId),
+    /// Nothing that matters: the next run goes on after it.
+    Nothing,
+    /// More has to follow before it counts: the next run writes it again.
+    Unfinished,
+}
+
+/// Why a line says nothing.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It is no line of the format, for this reason if there is more to say.
+    Foreign(Option<String>),
 }

@@ -83,8 +83,9 @@ pub fn conninfo(input: &[u8]) {
 pub fn checkpoint(input: &[u8]) {
     let Ok(mut file) = tempfile::tempfile() else { return };
     if file.write_all(input).is_err() { return }
+    let lines = Format::JSON.lines().unwrap();
     for synced in [None, Some(0), Some(input.len() as u64 / 2)] {
-        if let Ok(found) = checkpoint::read(&file, synced) {
+        if let Ok(found) = checkpoint::read(&file, synced, lines) {
             assert!(found.whole <= found.length && found.length == input.len() as u64);
         }
     }

@@ -40,6 +40,7 @@
 //! the type has none) and `key` (is the column part of the replica identity?). `changed` is there
 //! when the whole old row is known.
 
+mod lines;
 mod member;
 
 use super::piece::Piece;
@@ -59,6 +60,7 @@ pub(super) const DEFINITION: Definition = Definition {
     values: true,
     frames: false,
     render: Some(|settings, types| Box::new(Json::new(settings, types))),
+    lines: Some(&lines::JsonLines),
 };
 
 /// Writes events as JSON. What is the same in all rows of a table or a transaction is made once and

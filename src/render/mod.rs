@@ -13,6 +13,7 @@ pub mod testing;
 mod text;
 
 use crate::event::{Column, Event, Relation};
+use crate::record::ReadLines;
 use crate::value::Types;
 use std::fmt;
 
@@ -47,6 +48,9 @@ struct Definition {
     frames: bool,
     /// Makes what writes it; `None` passes on the bytes of the plugin, and there are no events.
     render: Option<Make>,
+    /// Reads what its lines say of their events; `None` if they do not say which they are of, so
+    /// that a file of them cannot be resumed.
+    lines: Option<&'static dyn ReadLines>,
 }
 
 /// Makes what writes a format.
@@ -139,6 +143,11 @@ impl Format {
     /// Returns `true` if it passes on the bytes of the plugin: there are no events to choose from.
     pub fn is_raw(self) -> bool {
         self.0.render.is_none()
+    }
+
+    /// Reads what its lines say of their events; `None` if a file of them cannot be resumed.
+    pub fn lines(self) -> Option<&'static dyn ReadLines> {
+        self.0.lines
     }
 
     /// Makes what writes it, which asks `types` what type numbers mean. `None` for what is raw.

@@ -9,4 +9,5 @@ pub(super) const DEFINITION: Definition = Definition {
     values: false,
     frames: false,
     render: None,
+    lines: None,
 };

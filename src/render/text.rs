@@ -40,6 +40,7 @@ pub(super) const DEFINITION: Definition = Definition {
     values: false,
     frames: true,
     render: Some(|settings, types| Box::new(Text::new(settings, types))),
+    lines: None,
 };
 
 /// Writes events as text.

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// The position of `--endpos` or `--until-now`.
-    Position,
+    EndPosition,
     /// The number of changes of `--limit`.
     Limit,
 }
@@ -118,7 +118,7 @@ impl Bounds {
             return Some(Bound::Limit);
         }
         let passed = self.until.is_some_and(|until| until.is_passed_by(event));
-        passed.then_some(Bound::Position)
+        passed.then_some(Bound::EndPosition)
     }
 
     /// Why the stream ends with this event, if it does. `counts` if it was a change that was shown.
@@ -137,13 +137,13 @@ impl Bounds {
             }
         }
         let reached = self.until.is_some_and(|until| until.is_reached_by(event));
-        reached.then_some(Bound::Position)
+        reached.then_some(Bound::EndPosition)
     }
 
     /// The same for a message that cannot be decoded.
     pub fn opaque(&mut self, start: Lsn) -> Taken {
         if !self.in_transaction && self.until.is_some_and(|until| start > until.lsn) {
-            return Taken::Refused(Bound::Position);
+            return Taken::Refused(Bound::EndPosition);
         }
         if let Some(limit) = &mut self.limit {
             limit.left = limit.left.saturating_sub(1);
@@ -153,7 +153,7 @@ impl Bounds {
         }
         let reached = self.until.is_some_and(|until| start == until.lsn);
         match reached && !self.in_transaction {
-            true => Taken::Last(Bound::Position),
+            true => Taken::Last(Bound::EndPosition),
             false => Taken::Whole,
         }
     }
@@ -162,7 +162,7 @@ impl Bounds {
     pub fn idle_at(&mut self, position: Lsn) -> Option<Bound> {
         let done =
             self.until.is_some_and(|until| until.is_passed_at(position)) && !self.in_transaction;
-        done.then_some(Bound::Position)
+        done.then_some(Bound::EndPosition)
     }
 }
 
@@ -257,9 +257,7 @@ impl Until {
                 transactional: false,
                 ..
             }
-            | Body::Undecodable { .. } => event
-                .position()
-                .is_some_and(|position| behind(position.lsn)),
+            | Body::Undecodable { .. } => event.id().is_some_and(|position| behind(position.lsn)),
             _ => false,
         }
     }

@@ -12,7 +12,7 @@ pub use bounds::Bounds;
 pub use filter::{Filter, Operation, Operations};
 pub use repeats::Repeats;
 
-use crate::event::{Body, Event, PerRelation, Place, Position, Relation, Transaction};
+use crate::event::{Body, Event, EventId, PerRelation, Place, Relation, Transaction};
 use crate::lsn::Lsn;
 use std::collections::{BTreeSet, HashSet};
 
@@ -136,11 +136,11 @@ impl Selection {
 
     /// Takes an event that was shown before, as was all up to `after`. Where that lies within a
     /// transaction its begin has been shown, unless it is known here to be still held.
-    pub fn skip(&mut self, event: &Event<'_>, after: Position) {
+    pub fn skip(&mut self, event: &Event<'_>, after: EventId) {
         let (Body::Begin | Body::BeginPrepare { .. }) = event.body else {
             return;
         };
-        let end = event.position().map(|position| position.lsn);
+        let end = event.id().map(|position| position.lsn);
         if end == Some(after.lsn) && after.place != Place::End && self.frame_end != end {
             self.frame = Frame::Shown;
             self.frame_end = end;
@@ -299,7 +299,7 @@ impl Selection {
 
     fn hold(&mut self, event: &Event<'_>, kind: Begin, gid: &[u8]) {
         self.frame = Frame::Held;
-        self.frame_end = event.position().map(|position| position.lsn);
+        self.frame_end = event.id().map(|position| position.lsn);
         self.held.lsn = event.lsn;
         self.held.transaction = event.transaction.cloned();
         self.held.kind = kind;

@@ -6,35 +6,35 @@
 //! `commit_prepared`. Its position is lower than what came before it, and says nothing about
 //! whether it was delivered.
 
-use crate::event::{End, Event, Position};
+use crate::event::{End, Event, EventId};
 
 /// Remembers how far the events went.
 #[derive(Debug, Default)]
 pub struct Repeats {
     /// The highest position so far.
-    last: Option<Position>,
+    last: Option<EventId>,
     /// The last position of the late transaction at hand.
-    late: Option<Position>,
-    resume_after: Option<Position>,
-    resume_late_after: Option<Position>,
+    late: Option<EventId>,
+    resume_after: Option<EventId>,
+    resume_late_after: Option<EventId>,
 }
 
 impl Repeats {
     /// From now on events at or before this position are repeats.
-    pub fn resume_after(&mut self, position: Option<Position>) {
+    pub fn resume_after(&mut self, position: Option<EventId>) {
         self.resume_after = position;
         self.resume_late_after = self.late;
         self.last = self.last.max(position);
     }
 
     /// The highest position so far.
-    pub fn last(&self) -> Option<Position> {
+    pub fn last(&self) -> Option<EventId> {
         self.last
     }
 
     /// Takes the next event. If it is a repeat, returns the position up to which everything is.
-    pub fn take(&mut self, event: &Event<'_>) -> Option<Position> {
-        let position = event.position()?;
+    pub fn take(&mut self, event: &Event<'_>) -> Option<EventId> {
+        let position = event.id()?;
         let Some(last) = self.last.filter(|last| position <= *last) else {
             (self.last, self.late) = (Some(position), None);
             return None;
@@ -45,7 +45,7 @@ impl Repeats {
         if !prepared || position.lsn == last.lsn {
             return self.resume_after.filter(|after| position <= *after);
         }
-        let same = |other: &Position| other.lsn == position.lsn;
+        let same = |other: &EventId| other.lsn == position.lsn;
         self.late = self.late.filter(same).max(Some(position));
         self.resume_late_after
             .filter(same)

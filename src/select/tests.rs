@@ -94,7 +94,7 @@ fn an_empty_transaction_shows_nothing() {
     assert_eq!(test.feed(&[commit(&second)]), ["commit"]);
     assert_eq!(
         test.repeats.last(),
-        Some(Position {
+        Some(EventId {
             lsn: Lsn(0x200),
             place: Place::End
         })
@@ -106,7 +106,7 @@ fn what_was_shown_before_is_dropped() {
     let users = relation("users", &[("id", INT4, true)]);
     let (first, second) = (committed(1, 0x100), committed(2, 0x200));
     let mut test = Test::new(TRANSACTIONS, &[]);
-    test.repeats.resume_after(Some(Position {
+    test.repeats.resume_after(Some(EventId {
         lsn: Lsn(0x200),
         place: Place::Change(0),
     }));
@@ -172,7 +172,7 @@ fn positions_never_go_back() {
     ]);
     assert_eq!(
         test.repeats.last(),
-        Some(Position {
+        Some(EventId {
             lsn: Lsn(0x200),
             place: Place::Change(0)
         })

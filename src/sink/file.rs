@@ -16,9 +16,9 @@ pub use open::{Opened, open};
 use super::buffer::Buffer;
 use super::{Driven, Held, Moment, Sink, Urge, Watched};
 use crate::error::Result;
-use crate::event::{Event, Position};
+use crate::event::{Event, EventId};
 use crate::lsn::Lsn;
-use crate::record::Records;
+use crate::record::{ReadLines, Records};
 use attribute::Resume;
 use output::OutputFile;
 use rustix::event::PollFlags;
@@ -43,10 +43,10 @@ pub struct Destination {
 }
 
 /// What an existing file is to the new output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Existing {
-    /// The checkpoint: go on after its last whole line.
-    Resume,
+    /// The checkpoint: go on after the last whole one of these lines.
+    Resume(&'static dyn ReadLines),
     /// Lines to append to.
     Append,
     /// Bytes to append to, which are not lines of ours.
@@ -68,7 +68,7 @@ pub struct FileSink {
     buffer: Buffer,
     durable: u64,
     /// What is written comes before this position, and ends with this event.
-    mark: (Lsn, Option<Position>),
+    mark: (Lsn, Option<EventId>),
     fsync_interval: Duration,
     /// When the last sync began.
     synced: Instant,
@@ -216,7 +216,7 @@ impl Sink for FileSink {
         self.file.has_name()
     }
 
-    fn reopen(&mut self, last: Option<Position>) -> Result<()> {
+    fn reopen(&mut self, last: Option<EventId>) -> Result<()> {
         self.file.reopen(last)
     }
 }

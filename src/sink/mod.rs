@@ -14,7 +14,7 @@ pub use file::{Destination, Existing, FileSink, Source};
 pub use pipe::PipeSink;
 
 use crate::error::{Error, Result};
-use crate::event::Position;
+use crate::event::EventId;
 use crate::lsn::Lsn;
 use crate::record::Records;
 use rustix::event::{PollFd, PollFlags};
@@ -67,7 +67,7 @@ pub trait Sink: Records {
 
     /// Opens it by its name again, after the log rotation that moved the old one away, which ends
     /// at `last`. All of it must be durable.
-    fn reopen(&mut self, last: Option<Position>) -> Result<()>;
+    fn reopen(&mut self, last: Option<EventId>) -> Result<()>;
 }
 
 /// What a sink held when it was opened.
@@ -76,7 +76,7 @@ pub struct Held<'a> {
     /// What messages call the sink.
     pub name: &'a str,
     /// The last event: the stream goes on after it.
-    pub last: Option<Position>,
+    pub last: Option<EventId>,
     /// The timeline that it came from, if that is known.
     pub timeline: Option<u32>,
 }
@@ -93,7 +93,7 @@ pub struct Moment {
     /// All that was appended comes before this position.
     pub received: Lsn,
     /// The last event that was appended, or would have been if it were shown.
-    pub last: Option<Position>,
+    pub last: Option<EventId>,
 }
 
 /// How much is wanted of a sink.

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::{Driven, Held, Moment, Sink, Urge, Watched};
 use crate::error::{Error, Result};
-use crate::event::{Event, Position};
+use crate::event::{Event, EventId};
 use crate::lsn::Lsn;
 use crate::record::Records;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -151,7 +151,7 @@ impl Sink for PipeSink {
         false
     }
 
-    fn reopen(&mut self, _: Option<Position>) -> Result<()> {
+    fn reopen(&mut self, _: Option<EventId>) -> Result<()> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::catalog::LookUps;
 use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::event::{Body, Place, Position};
+use crate::event::{Body, EventId, Place};
 use crate::lsn::Lsn;
 use crate::printer::Printer;
 use crate::progress::Progress;
@@ -97,7 +97,7 @@ impl Delivery {
     }
 
     /// The last position delivered, where a new connection goes on.
-    pub fn last(&self) -> Option<Position> {
+    pub fn last(&self) -> Option<EventId> {
         self.repeats.last()
     }
 

@@ -24,7 +24,6 @@ use crate::decode::Decoder;
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::printer::{PrintSettings, Printer};
-use crate::render::Format;
 use crate::select::bounds::{Bound, Bounds, Limit, Until};
 use crate::sink::{self, Destination, Existing, Sink};
 use crate::stop::Stop;
@@ -89,7 +88,7 @@ enum Ended {
 impl From<Bound> for Ended {
     fn from(bound: Bound) -> Ended {
         match bound {
-            Bound::Position => Ended::AtPosition,
+            Bound::EndPosition => Ended::AtPosition,
             Bound::Limit => Ended::AtLimit,
         }
     }
@@ -159,9 +158,9 @@ fn open_sink(
     };
     let to = Destination {
         path,
-        existing: match args.print.format {
-            format if format == Format::JSON && !args.no_resume => Existing::Resume,
-            format if format.is_raw() => Existing::AppendBytes,
+        existing: match args.print.format.lines() {
+            Some(lines) if !args.no_resume => Existing::Resume(lines),
+            _ if args.print.format.is_raw() => Existing::AppendBytes,
             _ => Existing::Append,
         },
         source: stop.at_once(|| preparation.source())?,

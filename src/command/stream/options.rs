@@ -4,7 +4,7 @@ use super::Plugin;
 use crate::catalog::server::Version;
 use crate::cli::{Origin, StreamArgs, Streaming};
 use crate::error::{Error, Result};
-use crate::render::{Format, Include};
+use crate::render::Include;
 
 /// Options of the output plugin, by name; `None` is an option without value.
 pub type Options = Vec<(String, Option<String>)>;
@@ -27,7 +27,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         )
         .with_remedy("--slot NAME --create-slot"));
     }
-    let resumes = args.file.is_some() && !args.no_resume && args.print.format == Format::JSON;
+    let resumes = args.file.is_some() && !args.no_resume && args.print.format.lines().is_some();
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
             "could not use --streaming with --file: what has not committed has no place to go on \

@@ -12,7 +12,7 @@ use crate::cli::StreamArgs;
 use crate::command::{Talk, slot};
 use crate::connect::{self, Session, Settings};
 use crate::error::{Error, Kind, Result};
-use crate::event::Position;
+use crate::event::EventId;
 use crate::lsn::Lsn;
 use crate::select::{Filter, Operation, Operations};
 use crate::sink::Source;
@@ -111,7 +111,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// Does the file, which ends at `last`, go with this server?
-    pub fn check_end_of(&mut self, name: &str, last: Position) -> Result<()> {
+    pub fn check_end_of(&mut self, name: &str, last: EventId) -> Result<()> {
         let last = last.lsn;
         let Some(end) = self.end_before(last)? else {
             return Ok(());

@@ -11,7 +11,7 @@
 //! none of this is known, and only the lines count.
 
 use crate::error::{Error, Result};
-use crate::event::Position;
+use crate::event::EventId;
 use crate::lsn::Lsn;
 use rustix::fd::AsFd;
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr, getxattr};
@@ -53,7 +53,7 @@ pub struct Attribute {
     /// The last event that is on the disk, here or in the file that this one follows. It counts as
     /// long as the file has no line of its own.
     #[serde(serialize_with = "write_position", deserialize_with = "read_position")]
-    pub last: Option<Position>,
+    pub last: Option<EventId>,
     /// How many bytes of the file are known to be on the disk.
     pub synced: u64,
 }
@@ -131,7 +131,7 @@ pub struct Resume {
     /// What messages call the file.
     pub name: String,
     /// The last event, here or in the file that this one follows: the stream goes on after it.
-    pub last: Option<Position>,
+    pub last: Option<EventId>,
     /// The attribute, if it is one of the same source.
     pub attribute: Option<Attribute>,
     /// How many bytes are missing that were on the disk already.
@@ -184,7 +184,7 @@ impl Resume {
 }
 
 fn write_position<S: Serializer>(
-    position: &Option<Position>,
+    position: &Option<EventId>,
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     position
@@ -194,7 +194,7 @@ fn write_position<S: Serializer>(
 
 fn read_position<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> std::result::Result<Option<Position>, D::Error> {
+) -> std::result::Result<Option<EventId>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| {
         text.parse()

@@ -1,30 +1,26 @@
-//! The checkpoint that a JSON file is: its last whole line says where to go on.
+//! The checkpoint that a file is: its last whole line says where to go on.
 //!
 //! Of what is known to be on the disk only the end is read, however long the file is. What comes
 //! after that was written by a process that was killed, or by a machine that lost its power, which
-//! may leave zeros in the middle of a file: every line of it is looked at. Lines that name no
-//! position (`relation` events, which every run repeats, and what could not be decoded of a
-//! transaction's bounds) are passed over backwards.
+//! may leave zeros in the middle of a file: every line of it is looked at. What a line says its
+//! format knows ([`ReadLines`]); those that say nothing are passed over backwards.
 
-use crate::event::{Place, Position};
-use crate::lsn::Lsn;
+use crate::event::EventId;
+use crate::record::{Line, ReadLines, Said, Unreadable};
 use memchr::{memchr, memrchr};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::error::Category;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 
-/// Where a file of JSON events ends.
+/// Where a file of records ends.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The length of the file.
     pub length: u64,
     /// Its length without an incomplete last line, and without what is damaged.
     pub whole: u64,
-    /// The position of the last event that has one.
-    pub position: Option<Position>,
+    /// The last event that has an id.
+    pub last: Option<EventId>,
 }
 
 /// Why a file is no checkpoint.
@@ -42,31 +38,6 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// How every line begins.
-const LINE_START: &[u8] = b"{\"op\":\"";
-
-/// What may follow.
-const OPS: &[&str] = &[
-    "insert",
-    "update",
-    "delete",
-    "truncate",
-    "message",
-    "undecodable",
-    "begin",
-    "commit",
-    "relation",
-    "begin_prepare",
-    "prepare",
-    "commit_prepared",
-    "rollback_prepared",
-    "stream_start",
-    "stream_stop",
-    "stream_commit",
-    "stream_abort",
-    "stream_prepare",
-];
-
 /// How much is read at a time.
 const BLOCK: u64 = 64 << 10;
 
@@ -79,29 +50,37 @@ pub fn doubtful_after(synced: u64) -> u64 {
     synced - synced % LARGEST_DISK_BLOCK
 }
 
-/// Finds the end of the whole lines and the position that the last of them names. So much of the
+/// Finds the end of the whole `lines` and the event that the last of them is of. So much of the
 /// file is known to be `synced`; `None` if nothing is known of it, not even that it is walcat's.
-pub fn read(file: &File, synced: Option<u64>) -> Result<Checkpoint, Unusable> {
+pub fn read(
+    file: &File,
+    synced: Option<u64>,
+    lines: &dyn ReadLines,
+) -> Result<Checkpoint, Unusable> {
     let length = file.metadata()?.len();
     let end = line_end_before(file, length)?;
-    let whole = match synced.filter(|&synced| synced < length) {
-        Some(synced) => sound_lines(file, end, synced)?,
+    let mut whole = match synced.filter(|&synced| synced < length) {
+        Some(synced) => sound_lines(file, end, synced, lines)?,
         None => end,
     };
     if whole == end && end < length {
-        check_torn(file, end, length, synced.is_some() || end > 0)?;
+        check_torn(file, end, length, synced.is_some() || end > 0, lines)?;
     }
     let mut end = whole;
-    let mut position = None;
-    while end > 0 && position.is_none() {
+    let mut last = None;
+    while end > 0 && last.is_none() {
         let start = line_end_before(file, end - 1)?;
-        position = read_line(file, start, end)?;
+        match read_line(file, start, end, lines)? {
+            Said::Event(id) => last = Some(id),
+            Said::Nothing => {}
+            Said::Unfinished => whole = start,
+        }
         end = start;
     }
     Ok(Checkpoint {
         length,
         whole,
-        position,
+        last,
     })
 }
 
@@ -124,7 +103,7 @@ pub fn line_end_before(file: &File, limit: u64) -> io::Result<u64> {
 /// The offset up to which all lines are sound, of those before `end` that may not have come to the
 /// disk. A line with zeros is what a power failure leaves; any other that is not ours is
 /// somebody's.
-fn sound_lines(file: &File, end: u64, synced: u64) -> Result<u64, Unusable> {
+fn sound_lines(file: &File, end: u64, synced: u64, lines: &dyn ReadLines) -> Result<u64, Unusable> {
     let mut start = line_end_before(file, doubtful_after(synced).min(end))?;
     let mut block = vec![0; 4 * BLOCK as usize];
     while start < end {
@@ -134,9 +113,9 @@ fn sound_lines(file: &File, end: u64, synced: u64) -> Result<u64, Unusable> {
         let mut rest = &*bytes;
         while let Some(at) = memchr(b'\n', rest) {
             let (line, others) = rest.split_at_checked(at + 1).unwrap_or((rest, &[]));
-            let checked = parse(line.starts_with(LINE_START), start, || {
-                serde_json::from_slice(line)
-            });
+            let checked = lines
+                .read(Line::Bytes(line))
+                .map_err(|reason| unusable(start, reason));
             if let Err(reason) = checked {
                 return damaged(memchr(0, line).is_some(), start, synced, reason);
             }
@@ -145,7 +124,7 @@ fn sound_lines(file: &File, end: u64, synced: u64) -> Result<u64, Unusable> {
         if rest.len() == bytes.len() {
             // A line that is longer than the block.
             let next = line_end_after(file, start, end)?;
-            match read_line(file, start, next) {
+            match read_line(file, start, next, lines) {
                 Err(reason @ Unusable::Foreign(_)) => {
                     let zeros = find(file, 0, start, next)?.is_some();
                     return damaged(zeros, start, synced, reason);
@@ -197,160 +176,50 @@ fn find(file: &File, byte: u8, start: u64, end: u64) -> io::Result<Option<u64>> 
 /// Fails unless what lies between these offsets may be left of a line of ours that was not written
 /// to its end: its beginning, perhaps with zeros in place of what did not come to the disk. Where
 /// nothing else says that the file is `ours`, there is no reason for zeros.
-fn check_torn(file: &File, start: u64, end: u64, ours: bool) -> Result<(), Unusable> {
-    let text_end = find(file, 0, start, end)?.unwrap_or(end);
-    let foreign = || Unusable::Foreign(last_line_foreign(start));
-    if !ours && text_end < end {
-        return Err(foreign());
-    }
-    if text_end == start {
-        let mut zeros = section(file, start, end).bytes();
-        return match zeros.find(|byte| !matches!(byte, Ok(0))) {
-            None => Ok(()),
-            Some(Ok(_)) => Err(foreign()),
-            Some(Err(error)) => Err(error.into()),
-        };
-    }
-    if !begins_like_ours(file, start, text_end)? {
-        return Err(foreign());
-    }
-    match serde_json::from_reader::<_, Keys>(section(file, start, text_end)) {
-        // Just the line end is missing: then it is as good as a whole line.
-        Ok(_) => read_line(file, start, text_end).map(drop),
-        Err(error) => match error.classify() {
-            Category::Eof => Ok(()),
-            Category::Io => Err(Unusable::Io(error.into())),
-            _ if ends_in_number(file, text_end)? && error.column() as u64 >= text_end - start => {
-                Ok(())
-            }
-            _ => Err(foreign()),
-        },
-    }
-}
-
-/// Returns `true` if what ends here may be a number that has more digits to come: serde_json calls
-/// that wrong, not incomplete.
-fn ends_in_number(file: &File, end: u64) -> io::Result<bool> {
-    let mut last = [0];
-    file.read_exact_at(&mut last, end - 1)?;
-    Ok(b".eE+-".contains(&last[0]))
-}
-
-/// Returns `true` if a line of ours may begin like this.
-fn begins_like_ours(file: &File, start: u64, end: u64) -> io::Result<bool> {
-    let mut bytes = [0; 32];
-    let length = (end - start).min(bytes.len() as u64) as usize;
-    let bytes = bytes.get_mut(..length).unwrap_or_default();
-    file.read_exact_at(bytes, start)?;
-    let Some(op) = bytes.strip_prefix(LINE_START) else {
-        return Ok(LINE_START.starts_with(bytes));
-    };
-    let whole = memchr(b'"', op);
-    let op = op.get(..whole.unwrap_or(op.len())).unwrap_or_default();
-    Ok(OPS.iter().any(|known| match whole {
-        Some(_) => known.as_bytes() == op,
-        None => known.as_bytes().starts_with(op),
-    }))
-}
-
-/// The keys of events: a line with others is not ours.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the names of the keys matter")]
-struct Keys {
-    op: IgnoredAny,
-    schema: Option<IgnoredAny>,
-    table: Option<IgnoredAny>,
-    xid: Option<IgnoredAny>,
-    subxid: Option<IgnoredAny>,
-    lsn: Option<IgnoredAny>,
-    commit_lsn: Option<IgnoredAny>,
-    commit_time: Option<IgnoredAny>,
-    prepare_lsn: Option<IgnoredAny>,
-    prepare_time: Option<IgnoredAny>,
-    prepare_end_lsn: Option<IgnoredAny>,
-    rollback_time: Option<IgnoredAny>,
-    abort_lsn: Option<IgnoredAny>,
-    abort_time: Option<IgnoredAny>,
-    end_lsn: Option<IgnoredAny>,
-    gid: Option<IgnoredAny>,
-    first: Option<IgnoredAny>,
-    seq: Option<IgnoredAny>,
-    origin: Option<IgnoredAny>,
-    oid: Option<IgnoredAny>,
-    replica_identity: Option<IgnoredAny>,
-    key: Option<IgnoredAny>,
-    types: Option<IgnoredAny>,
-    columns: Option<IgnoredAny>,
-    before: Option<IgnoredAny>,
-    after: Option<IgnoredAny>,
-    unchanged: Option<IgnoredAny>,
-    changed: Option<IgnoredAny>,
-    cascade: Option<IgnoredAny>,
-    restart_identity: Option<IgnoredAny>,
-    transactional: Option<IgnoredAny>,
-    prefix: Option<IgnoredAny>,
-    content: Option<IgnoredAny>,
-    content_base64: Option<IgnoredAny>,
-    reason: Option<IgnoredAny>,
-}
-
-/// The fields that name a position; serde_json skips all others without recursion and without
-/// keeping them.
-#[derive(Deserialize)]
-struct Line {
-    op: String,
-    lsn: Option<String>,
-    commit_lsn: Option<String>,
-    prepare_lsn: Option<String>,
-    seq: Option<u64>,
-}
-
-/// Reads the line between these offsets; `None` if it names no position.
-fn read_line(file: &File, start: u64, end: u64) -> Result<Option<Position>, Unusable> {
-    let begins = begins_like_ours(file, start, end)?;
-    parse(begins, start, || {
-        serde_json::from_reader(section(file, start, end))
-    })
-}
-
-/// What the line at this offset names, if it `begins` like ours.
-fn parse(
-    begins: bool,
+fn check_torn(
+    file: &File,
     start: u64,
-    line: impl FnOnce() -> serde_json::Result<Line>,
-) -> Result<Option<Position>, Unusable> {
-    if !begins {
-        return Err(Unusable::Foreign(last_line_foreign(start)));
+    end: u64,
+    ours: bool,
+    lines: &dyn ReadLines,
+) -> Result<(), Unusable> {
+    let text_end = find(file, 0, start, end)?.unwrap_or(end);
+    if !ours && text_end < end {
+        return Err(Unusable::Foreign(foreign(start)));
     }
-    let foreign =
-        |reason: String| Unusable::Foreign(format!("{}: {reason}", last_line_foreign(start)));
-    let line = line().map_err(|error| match error.is_io() {
-        true => Unusable::Io(error.into()),
-        false => foreign(error.to_string()),
-    })?;
-    let lsn = |text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => text
-            .parse::<Lsn>()
-            .map(Some)
-            .map_err(|error| foreign(error.to_string())),
-    };
-    let end = lsn(&line.commit_lsn)?.or(lsn(&line.prepare_lsn)?);
-    let position = |lsn, place| Some(Position { lsn, place });
-    Ok(match (line.op.as_str(), end, line.seq) {
-        ("relation", ..) | ("undecodable", Some(_), None) => None,
-        ("begin" | "begin_prepare", Some(end), _) => position(end, Place::Begin),
-        ("commit" | "prepare" | "commit_prepared", Some(end), _) => position(end, Place::End),
-        (_, Some(end), Some(seq)) => position(end, Place::Change(seq)),
-        ("message" | "undecodable" | "rollback_prepared", None, _) => {
-            lsn(&line.lsn)?.map(Position::outside)
+    let torn = if text_end == start {
+        let mut zeros = section(file, start, end).bytes();
+        match zeros.find(|byte| !matches!(byte, Ok(0))) {
+            Some(Err(error)) => return Err(error.into()),
+            other => other.is_none(),
         }
-        _ => return Err(foreign("it names no position".to_owned())),
-    })
+    } else {
+        lines.may_be_torn(&mut section(file, start, text_end))?
+    };
+    match torn {
+        true => Ok(()),
+        false => Err(Unusable::Foreign(foreign(start))),
+    }
 }
 
-fn last_line_foreign(start: u64) -> String {
+/// What the line between these offsets says.
+fn read_line(file: &File, start: u64, end: u64, lines: &dyn ReadLines) -> Result<Said, Unusable> {
+    let mut section = section(file, start, end);
+    lines
+        .read(Line::Reader(&mut section))
+        .map_err(|reason| unusable(start, reason))
+}
+
+fn unusable(start: u64, reason: Unreadable) -> Unusable {
+    let foreign = foreign(start);
+    match reason {
+        Unreadable::Io(error) => Unusable::Io(error),
+        Unreadable::Foreign(None) => Unusable::Foreign(foreign),
+        Unreadable::Foreign(Some(reason)) => Unusable::Foreign(format!("{foreign}: {reason}")),
+    }
+}
+
+fn foreign(start: u64) -> String {
     format!("its line at offset {start} is no event of walcat's")
 }
 
@@ -380,10 +249,16 @@ impl Read for Section<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Place;
+    use crate::lsn::Lsn;
     use std::collections::HashSet;
     use std::io::{Seek, SeekFrom, Write};
     use std::path::Path;
     use std::time::{Duration, Instant};
+
+    fn lines() -> &'static dyn ReadLines {
+        crate::render::Format::JSON.lines().unwrap()
+    }
 
     fn checkpoint(content: &[u8]) -> Result<Checkpoint, String> {
         read_synced(content, None)
@@ -392,7 +267,7 @@ mod tests {
     fn read_synced(content: &[u8], synced: Option<u64>) -> Result<Checkpoint, String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
-        read(&file, synced).map_err(|error| match error {
+        read(&file, synced, lines()).map_err(|error| match error {
             Unusable::Io(error) => panic!("{error}"),
             Unusable::Foreign(reason) => reason,
         })
@@ -407,7 +282,7 @@ mod tests {
             Ok(Checkpoint {
                 length: 0,
                 whole: 0,
-                position: None
+                last: None
             })
         );
     }
@@ -417,7 +292,7 @@ mod tests {
         let second = INSERT.replace("\"seq\":3", "\"seq\":4");
         let text = format!("{INSERT}\n{second}\n");
         let at = |seq| {
-            Some(Position {
+            Some(EventId {
                 lsn: Lsn(0x20),
                 place: Place::Change(seq),
             })
@@ -429,11 +304,7 @@ mod tests {
                 _ => (0, None),
             };
             let found = checkpoint(&text.as_bytes()[..cut]).unwrap();
-            assert_eq!(
-                (found.whole as usize, found.position),
-                expected,
-                "cut at {cut}"
-            );
+            assert_eq!((found.whole as usize, found.last), expected, "cut at {cut}");
             assert_eq!(found.length as usize, cut);
         }
     }
@@ -461,7 +332,7 @@ mod tests {
         file.seek(SeekFrom::End(0)).unwrap();
         file.write_all(format!("\n{INSERT}\n").as_bytes()).unwrap();
         let start = Instant::now();
-        assert!(read(&file, None).unwrap().position.is_some());
+        assert!(read(&file, None, lines()).unwrap().last.is_some());
         assert!(
             start.elapsed() < Duration::from_secs(1),
             "{:?}",
@@ -475,8 +346,8 @@ mod tests {
         let text = format!("{INSERT}\n{}", passed_over.repeat(2500));
         let found = checkpoint(text.as_bytes()).unwrap();
         assert_eq!(
-            found.position,
-            Some(Position {
+            found.last,
+            Some(EventId {
                 lsn: Lsn(0x20),
                 place: Place::Change(3)
             })
@@ -531,8 +402,8 @@ mod tests {
         for (line, lsn, place) in cases {
             let found = checkpoint(format!("{line}\n").as_bytes()).unwrap();
             assert_eq!(
-                found.position,
-                Some(Position {
+                found.last,
+                Some(EventId {
                     lsn: Lsn(lsn),
                     place
                 }),
@@ -549,8 +420,8 @@ mod tests {
         );
         let found = checkpoint(format!("{deep}\n").as_bytes()).unwrap();
         assert_eq!(
-            found.position,
-            Some(Position {
+            found.last,
+            Some(EventId {
                 lsn: Lsn(0x20),
                 place: Place::Change(3)
             })
@@ -566,7 +437,7 @@ mod tests {
         let text = format!("{INSERT}\n{long}\n{}", &long[..long.len() - 1]);
         let found = checkpoint(text.as_bytes()).unwrap();
         assert_eq!(found.whole as usize, INSERT.len() + long.len() + 2);
-        assert!(found.position.is_some());
+        assert!(found.last.is_some());
     }
 
     #[test]
@@ -663,7 +534,7 @@ mod tests {
                 continue;
             }
             for line in std::fs::read_to_string(&path).unwrap().lines() {
-                let op = line[LINE_START.len()..].split('"').next().unwrap();
+                let op = line["{\"op\":\"".len()..].split('"').next().unwrap();
                 // Streamed transactions are in no file that is to be resumed.
                 if op.starts_with("stream_") || !ops.insert((path.clone(), op.to_owned())) {
                     continue;

@@ -38,7 +38,7 @@ use super::open::{Opened, open};
 use super::syncer::Syncer;
 use super::{Destination, Existing, checkpoint};
 use crate::error::{Error, Result};
-use crate::event::Position;
+use crate::event::EventId;
 use crate::lsn::Lsn;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FlockOperation, flock, fstat, fsync};
@@ -59,7 +59,7 @@ pub struct OutputFile {
     /// How many of its bytes are on the disk.
     pub(super) synced: u64,
     /// What the sync under way will have made durable.
-    pub(super) pending: (u64, Option<Position>),
+    pub(super) pending: (u64, Option<EventId>),
     /// The file that was rotated away and that this one follows.
     pub(super) follows: Option<Box<OutputFile>>,
     pub(super) syncer: Option<Syncer>,
@@ -175,7 +175,7 @@ impl OutputFile {
 
     /// Starts to make durable what is written; that is the output up to `offset`, and ends with the
     /// event `last`. One at a time.
-    pub fn begin_sync(&mut self, offset: u64, last: Option<Position>) -> Result<()> {
+    pub fn begin_sync(&mut self, offset: u64, last: Option<EventId>) -> Result<()> {
         self.require_intact()?;
         if self.is_syncing() {
             return Ok(());
@@ -295,12 +295,12 @@ impl OutputFile {
 
     /// Does its last line say where to go on?
     pub fn resumes(&self) -> bool {
-        matches!(&self.named, Some(named) if named.to.existing == Existing::Resume)
+        matches!(&self.named, Some(named) if matches!(named.to.existing, Existing::Resume(_)))
     }
 
     /// Closes the file and opens its name again. `last` is where the old file ends. Does nothing
     /// where there is no name.
-    pub fn reopen(&mut self, last: Option<Position>) -> Result<()> {
+    pub fn reopen(&mut self, last: Option<EventId>) -> Result<()> {
         let Some(Named { to, .. }) = self.named.clone() else {
             return Ok(());
         };

@@ -7,6 +7,7 @@ use super::output::{Named, OutputFile, Tail, checked};
 use super::{Destination, Existing, checkpoint, disk, rotated};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
+use crate::record::ReadLines;
 use rustix::fs::fsync;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -38,21 +39,22 @@ impl OutputFile {
                     found.tail = Tail::Open;
                 }
             }
-            Existing::Resume => {
+            Existing::Resume(lines) => {
                 if let Some(attribute) = attribute.as_ref().filter(|_| length > 0) {
                     let required = source.require(&attribute.source, &name);
                     required.map_err(|error| found.with_remedy(error))?;
                 }
-                let end = found.read(attribute.as_ref().map(|attribute| attribute.synced))?;
+                let end =
+                    found.read(attribute.as_ref().map(|attribute| attribute.synced), lines)?;
                 found.tail = Tail::Whole(end.whole);
-                resume.last = end.position;
+                resume.last = end.last;
             }
         }
         found.synced = length;
         // What an emptied file was before may be another server's.
         if let Some(attribute) = attribute.filter(|attribute| source.is(&attribute.source)) {
             found.synced = attribute.synced.min(length);
-            if existing == Existing::Resume {
+            if found.resumes() {
                 resume.last = resume.last.or(attribute.last);
             }
             if length > 0 {
@@ -72,8 +74,8 @@ impl OutputFile {
     }
 
     /// Where the lines end, if so many bytes are known to be on the disk.
-    fn read(&self, synced: Option<u64>) -> Result<checkpoint::Checkpoint> {
-        checkpoint::read(&self.file, synced).map_err(|reason| match reason {
+    fn read(&self, synced: Option<u64>, lines: &dyn ReadLines) -> Result<checkpoint::Checkpoint> {
+        checkpoint::read(&self.file, synced, lines).map_err(|reason| match reason {
             checkpoint::Unusable::Io(reason) => {
                 Error::new(format!("could not read {}: {reason}", self.name))
             }

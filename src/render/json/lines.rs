@@ -1,0 +1,201 @@
+//! What the lines of a JSON file say of their events, for the next run.
+
+use crate::event::{Body, EventId, Place};
+use crate::lsn::Lsn;
+use crate::record::{Line, ReadLines, Said, Unreadable};
+use memchr::memchr;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+use std::io::{self, Read};
+
+/// Reads lines of JSON.
+#[derive(Debug)]
+pub struct JsonLines;
+
+/// How every line begins.
+const START: &[u8] = b"{\"op\":\"";
+
+/// More than any beginning of a line with its `op`.
+const LONGEST_START: u64 = 32;
+
+/// The fields that tell which event it is; serde_json skips all others without recursion and
+/// without keeping them.
+#[derive(Deserialize)]
+struct Fields {
+    op: String,
+    lsn: Option<String>,
+    commit_lsn: Option<String>,
+    prepare_lsn: Option<String>,
+    seq: Option<u64>,
+}
+
+impl ReadLines for JsonLines {
+    fn read(&self, line: Line<'_>) -> Result<Said, Unreadable> {
+        let fields: serde_json::Result<Fields> = match line {
+            Line::Bytes(line) if !may_begin(line) => return Err(Unreadable::Foreign(None)),
+            Line::Bytes(line) => serde_json::from_slice(line),
+            Line::Reader(reader) => {
+                let start = read_start(reader).map_err(Unreadable::Io)?;
+                if !may_begin(&start) {
+                    return Err(Unreadable::Foreign(None));
+                }
+                serde_json::from_reader(start.chain(reader))
+            }
+        };
+        let fields = fields.map_err(|error| match error.is_io() {
+            true => Unreadable::Io(error.into()),
+            false => Unreadable::Foreign(Some(error.to_string())),
+        })?;
+        fields
+            .said()
+            .map_err(|reason| Unreadable::Foreign(Some(reason)))
+    }
+
+    fn may_be_torn(&self, line: &mut dyn Read) -> io::Result<bool> {
+        let start = read_start(line)?;
+        if !may_begin(&start) {
+            return Ok(false);
+        }
+        let mut watched = Watched {
+            inner: start.chain(line),
+            count: 0,
+            last: None,
+        };
+        let keys: serde_json::Result<Keys> = serde_json::from_reader(&mut watched);
+        match keys {
+            // Just the line end is missing: then it is as good as a whole line.
+            Ok(keys) => Ok(keys.fields().said().is_ok()),
+            Err(error) => match error.classify() {
+                Category::Eof => Ok(true),
+                Category::Io => Err(error.into()),
+                // serde_json calls a number that has more digits to come wrong, not incomplete.
+                _ => Ok(watched.ends_in_number() && error.column() as u64 >= watched.count),
+            },
+        }
+    }
+}
+
+impl Fields {
+    fn said(&self) -> Result<Said, String> {
+        let lsn = |text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => text
+                .parse::<Lsn>()
+                .map(Some)
+                .map_err(|error| error.to_string()),
+        };
+        let end = lsn(&self.commit_lsn)?.or(lsn(&self.prepare_lsn)?);
+        let event = |lsn, place| Ok(Said::Event(EventId { lsn, place }));
+        match (self.op.as_str(), end, self.seq) {
+            ("relation", ..) | ("undecodable", Some(_), None) => Ok(Said::Nothing),
+            ("begin" | "begin_prepare", Some(end), _) => event(end, Place::Begin),
+            ("commit" | "prepare" | "commit_prepared", Some(end), _) => event(end, Place::End),
+            (_, Some(end), Some(seq)) => event(end, Place::Change(seq)),
+            ("message" | "undecodable" | "rollback_prepared", None, _) => {
+                Ok(lsn(&self.lsn)?.map_or(Said::Nothing, |lsn| Said::Event(EventId::outside(lsn))))
+            }
+            _ => Err("it names no position".to_owned()),
+        }
+    }
+}
+
+/// The first bytes of a line.
+fn read_start(line: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    line.take(LONGEST_START).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// Returns `true` if a line may begin with these bytes.
+fn may_begin(start: &[u8]) -> bool {
+    let Some(op) = start.strip_prefix(START) else {
+        return START.starts_with(start);
+    };
+    let whole = memchr(b'"', op);
+    let op = op.get(..whole.unwrap_or(op.len())).unwrap_or_default();
+    Body::NAMES.iter().any(|known| match whole {
+        Some(_) => known.as_bytes() == op,
+        None => known.as_bytes().starts_with(op),
+    })
+}
+
+/// A reader that knows what it has read.
+struct Watched<R> {
+    inner: R,
+    count: u64,
+    last: Option<u8>,
+}
+
+impl<R> Watched<R> {
+    fn ends_in_number(&self) -> bool {
+        self.last.is_some_and(|last| b".eE+-".contains(&last))
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        self.last = buffer
+            .get(..count)
+            .and_then(<[u8]>::last)
+            .copied()
+            .or(self.last);
+        Ok(count)
+    }
+}
+
+/// The keys of events: a line with others is not ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "of most keys only the names matter")]
+struct Keys {
+    op: String,
+    schema: Option<IgnoredAny>,
+    table: Option<IgnoredAny>,
+    xid: Option<IgnoredAny>,
+    subxid: Option<IgnoredAny>,
+    lsn: Option<String>,
+    commit_lsn: Option<String>,
+    commit_time: Option<IgnoredAny>,
+    prepare_lsn: Option<String>,
+    prepare_time: Option<IgnoredAny>,
+    prepare_end_lsn: Option<IgnoredAny>,
+    rollback_time: Option<IgnoredAny>,
+    abort_lsn: Option<IgnoredAny>,
+    abort_time: Option<IgnoredAny>,
+    end_lsn: Option<IgnoredAny>,
+    gid: Option<IgnoredAny>,
+    first: Option<IgnoredAny>,
+    seq: Option<u64>,
+    origin: Option<IgnoredAny>,
+    oid: Option<IgnoredAny>,
+    replica_identity: Option<IgnoredAny>,
+    key: Option<IgnoredAny>,
+    types: Option<IgnoredAny>,
+    columns: Option<IgnoredAny>,
+    before: Option<IgnoredAny>,
+    after: Option<IgnoredAny>,
+    unchanged: Option<IgnoredAny>,
+    changed: Option<IgnoredAny>,
+    cascade: Option<IgnoredAny>,
+    restart_identity: Option<IgnoredAny>,
+    transactional: Option<IgnoredAny>,
+    prefix: Option<IgnoredAny>,
+    content: Option<IgnoredAny>,
+    content_base64: Option<IgnoredAny>,
+    reason: Option<IgnoredAny>,
+}
+
+impl Keys {
+    fn fields(self) -> Fields {
+        Fields {
+            op: self.op,
+            lsn: self.lsn,
+            commit_lsn: self.commit_lsn,
+            prepare_lsn: self.prepare_lsn,
+            seq: self.seq,
+        }
+    }
+}
