@@ -4,6 +4,7 @@
 //! Every layer makes [`Error`]s; only `main` prints them. Messages follow PostgreSQL's error style
 //! guide: `could not ...: reason`, lower case, no full stop; details and hints are sentences.
 
+use crate::text::{indented, printable};
 use colored::Colorize;
 use std::fmt;
 
@@ -17,6 +18,9 @@ pub struct Error(Box<Parts>);
 #[derive(Debug)]
 struct Parts {
     kind: Kind,
+    /// What failed before and led to this.
+    earlier: Vec<Error>,
+    /// What could not be done, and, unless the server says it, why.
     message: String,
     server: Option<ServerError>,
     detail: Option<String>,
@@ -55,6 +59,7 @@ impl Error {
     pub fn new(message: impl Into<String>) -> Error {
         Error(Box::new(Parts {
             kind: Kind::Permanent,
+            earlier: Vec::new(),
             message: message.into(),
             server: None,
             detail: None,
@@ -80,7 +85,7 @@ impl Error {
         } else {
             Kind::Permanent
         };
-        let mut error = Error::new(format!("could not {act}: {}", server.message)).with_kind(kind);
+        let mut error = Error::new(format!("could not {act}")).with_kind(kind);
         error.0.server = Some(server);
         error
     }
@@ -103,10 +108,9 @@ impl Error {
         self
     }
 
-    /// The same failure, told after those that led up to it, each on a line of its own.
-    pub fn after(mut self, earlier: &[Error]) -> Error {
-        let before: String = earlier.iter().map(|error| format!("{error}\n")).collect();
-        self.0.message.insert_str(0, &before);
+    /// The same failure, told after those that led up to it.
+    pub fn after(mut self, earlier: Vec<Error>) -> Error {
+        self.0.earlier.splice(0..0, earlier);
         self
     }
 
@@ -130,43 +134,60 @@ impl Error {
         self.0.remedy.as_deref()
     }
 
-    /// Everything the user needs, on several lines, without a line end after the last.
+    /// Everything the user needs, on several lines, without a line end after the last. No other
+    /// line than ours begins like one of ours, whatever the server says and whatever names it has.
     pub fn report(&self) -> String {
         let parts = &self.0;
-        let mut text = format!(
-            "{} {} {}",
-            "walcat:".bold(),
-            "error:".red().bold(),
-            printable(&self.to_string())
-        );
+        let mut text = format!("{} {} ", "walcat:".bold(), "error:".red().bold());
+        for earlier in &parts.earlier {
+            text += &format!("{}\n", earlier.shown());
+        }
+        text += &self.shown();
         let server = parts.server.as_ref();
-        for detail in [
-            server.and_then(|s| s.detail.as_ref()),
-            parts.detail.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        {
+        if let Some(detail) = server.and_then(|server| server.detail.as_ref()) {
+            text += &format!("\nDETAIL:  {}", indented(detail));
+        }
+        if let Some(detail) = &parts.detail {
             text += &format!("\nDETAIL:  {}", printable(detail));
         }
-        if let Some(hint) = server.and_then(|s| s.hint.as_ref()) {
-            text += &format!("\nHINT:  {}", printable(hint));
+        if let Some(hint) = server.and_then(|server| server.hint.as_ref()) {
+            text += &format!("\nHINT:  {}", indented(hint));
         }
         if let Some(remedy) = &parts.remedy {
             text += &format!("\n{} {}", "try:".bold(), printable(remedy));
         }
         text
     }
+
+    /// The message alone, as it is shown.
+    fn shown(&self) -> String {
+        let mut text = printable(&self.0.message);
+        if let Some(server) = &self.0.server {
+            text += &format!(": {}", indented(&server.message));
+        }
+        text + &printable(&self.state())
+    }
+
+    /// The SQLSTATE as it stands behind the message.
+    fn state(&self) -> String {
+        match self.sqlstate() {
+            "" => String::new(),
+            sqlstate => format!(" (SQLSTATE {sqlstate})"),
+        }
+    }
 }
 
-/// The message, with the SQLSTATE behind it where there is one.
+/// The message, with the SQLSTATE behind it where there is one, after those that led up to it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        match self.sqlstate() {
-            "" => Ok(()),
-            sqlstate => write!(f, " (SQLSTATE {sqlstate})"),
+        for earlier in &self.0.earlier {
+            write!(f, "{earlier}; ")?;
         }
+        f.write_str(&self.0.message)?;
+        if let Some(server) = &self.0.server {
+            write!(f, ": {}", server.message)?;
+        }
+        f.write_str(&self.state())
     }
 }
 
@@ -182,31 +203,6 @@ impl ServerError {
                 "57P01" | "57P02" | "57P03" | "57P05" | "55006"
             )
     }
-}
-
-/// Escapes control characters, so that no server and no row can move the cursor or forge a line of
-/// ours.
-pub fn printable(text: &str) -> String {
-    let escape = |c: char| is_harmful(c) && c != '\n' && c != '\t';
-    if !text.contains(escape) {
-        return text.to_owned();
-    }
-    let mut clean = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if escape(c) {
-            clean.extend(c.escape_default())
-        } else {
-            clean.push(c)
-        }
-    }
-    clean
-}
-
-/// Could it move the cursor, forge a line or turn the direction of writing? Control characters,
-/// ends of lines and paragraphs, marks of direction.
-pub fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[cfg(test)]
@@ -234,9 +230,33 @@ mod tests {
     }
 
     #[test]
-    fn no_escape_sequence_reaches_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\u{9b}c\r"), "a\\u{1b}[2Jb\\u{9b}c\\r");
-        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+    fn only_lines_of_ours_begin_like_ours() {
+        colored::control::set_override(false);
+        let forged = "x\ntry: rm -rf /\nwalcat: error: y";
+        let server = ServerError {
+            sqlstate: "4271\n".into(),
+            message: forged.into(),
+            detail: Some(forged.into()),
+            hint: Some(forged.into()),
+            routine: None,
+        };
+        let earlier = Error::from_server("connect", server.clone());
+        let error = Error::from_server(&format!("drop slot \"{forged}\""), server)
+            .with_detail(forged)
+            .with_remedy(format!("walcat slot drop {forged}"))
+            .after(vec![earlier, Error::new(forged)]);
+        let report = error.report();
+        let ours = |line: &&str| !line.starts_with("    ");
+        let starts: Vec<&str> = report
+            .lines()
+            .filter(ours)
+            .map(|line| line.split([':', ' ']).next().unwrap())
+            .collect();
+        let expected = [
+            "walcat", "x\\ntry", "could", "DETAIL", "DETAIL", "HINT", "try",
+        ];
+        assert_eq!(starts, expected, "{report}");
+        assert!(error.to_string().starts_with("could not connect: x\n"));
     }
 
     #[test]

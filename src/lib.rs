@@ -17,11 +17,11 @@
 //! | destinations | `sink` | |
 //! | state | `progress`, `stop` | |
 //! | words | `cli` | `render` (formats), `select` (operations) |
-//! | ground | `event`, `record`, `lsn`, `time`, `error` | each other |
+//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
-//! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect` and
-//! `walsender::socket`, colored in `error`, `command::talk` and `render::text`.
+//! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect`,
+//! colored in `error`, `command::talk` and `render::text`.
 
 #![forbid(unsafe_code)]
 
@@ -38,8 +38,11 @@ pub mod progress;
 pub mod record;
 pub mod render;
 pub mod select;
+pub mod shell;
 pub mod sink;
+pub mod sql;
 pub mod stop;
+pub mod text;
 pub mod time;
 pub mod value;
 pub mod walsender;

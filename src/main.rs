@@ -4,12 +4,11 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use walcat::cli::{Cli, Command, ConnectionOptions};
-use walcat::command::{self, Talk, is_colored};
-use walcat::connect::{Given, Prompt, Remark, Settings, Voice, hide_password};
+use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
+use walcat::command::{self, Talk, ask, is_colored};
+use walcat::connect::{Given, Prompt, Settings, Voice, hide_password};
 use walcat::error::{Error, Kind, Result};
-use walcat::stop;
+use walcat::stop::{self, Manner, Stop};
 
 fn main() -> ExitCode {
     stop::outlive_file_size_limit();
@@ -25,28 +24,39 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     let talk = Talk::new(&cli.talk);
     let color = is_colored(&cli.talk, io::stdout().is_terminal());
-    let settings = || Settings::resolve(&given(&cli.connection, talk));
+    let manner = match &cli.command {
+        Command::Completions(args) => return command::completions::run(args),
+        Command::Decode(args) => return command::decode::run(args, &cli.talk),
+        Command::Stream(args) if args.named_file().is_some() => Manner::ReopeningFile,
+        Command::Stream(_) | Command::Slot(SlotCommand::Create(_)) => Manner::Cleanly,
+        _ => Manner::AtOnce,
+    };
+    // Before the password is asked for and the first connection is made.
+    let stop = Stop::install(manner)?;
+    let settings = Settings::resolve(&given(&cli.connection, talk, &stop))?;
+    let settings = settings.until({
+        let stop = stop.clone();
+        move || stop.requested()
+    });
     match &cli.command {
-        Command::Completions(args) => command::completions::run(args),
-        Command::Stream(args) => command::stream::run(args, &Arc::new(settings()?), talk, color),
-        Command::Slot(command) => command::slot::run(command, &settings()?, &talk),
-        Command::Pub(command) => command::publication::run(command, &settings()?, &talk),
-        Command::Check(args) => command::check::run(args, &settings()?),
-        Command::Decode(args) => command::decode::run(args, &cli.talk),
+        Command::Stream(args) => command::stream::run(args, &settings, &stop, talk, color),
+        Command::Slot(command) => command::slot::run(command, &settings, &talk, &stop),
+        Command::Pub(command) => command::publication::run(command, &settings, &talk),
+        Command::Check(args) => command::check::run(args, &settings),
+        Command::Completions(_) | Command::Decode(_) => Ok(()),
     }
 }
 
 /// What the command line says of the connection.
-fn given(options: &ConnectionOptions, talk: Talk) -> Given {
+fn given(options: &ConnectionOptions, talk: Talk, stop: &Stop) -> Given {
     let prompt = match (options.no_password, options.password) {
         (true, _) => Prompt::Never,
         (_, true) => Prompt::Always,
         _ => Prompt::IfNeeded,
     };
-    let voice = Voice::new(move |remark, text| match remark {
-        Remark::Warning => talk.warning(text),
-        Remark::Notice => talk.info(text),
-    });
+    let stop = stop.clone();
+    let voice = Voice::new(move |remark, text| talk.relay(remark, text))
+        .asking(move |question| ask(&stop, question));
     Given {
         dbname: options.dbname.clone(),
         host: options.host.clone(),

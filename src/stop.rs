@@ -1,116 +1,127 @@
 //! Signals, turned into one pipe that `poll` can wait on.
 //!
-//! Every command that may wait for long installs it once, after a password was asked for. SIGINT
-//! and SIGTERM ask for a clean stop, a second SIGINT ends the process at once with status 130,
-//! SIGHUP asks for the output file to be opened anew, or, where none was named, says that the
-//! terminal is gone.
+//! Installed once, before the first connection. Most commands then end as if nothing were
+//! installed, once the terminal is as it was; those that have to tidy up end cleanly: SIGINT and
+//! SIGTERM ask for a stop, a second SIGINT ends the process at once with status 130, SIGHUP asks
+//! for the output file to be opened anew, or, where none was named, says that the terminal is gone.
 
 use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use std::sync::Arc;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
+
+/// How a command ends when a signal asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// By the signal, at once.
+    AtOnce,
+    /// By itself, soon.
+    Cleanly,
+    /// The same, and SIGHUP asks for the output file to be opened anew.
+    ReopeningFile,
+}
 
 /// What the signals so far asked for.
 #[derive(Clone)]
-pub struct Stop {
-    flags: Arc<Flags>,
-}
+pub struct Stop(Arc<Shared>);
 
-struct Flags {
-    stop: Arc<AtomicBool>,
-    reopen: Arc<AtomicBool>,
-    /// Does a signal end the process at once?
-    at_once: Arc<AtomicBool>,
+struct Shared {
+    manner: Manner,
+    stop: AtomicBool,
+    reopen: AtomicBool,
+    interrupted: AtomicBool,
+    /// Meanwhile a signal ends the process at once, after this.
+    tidy: Mutex<Option<Box<dyn Fn() + Send>>>,
     /// Was the process started with SIGHUP ignored, as nohup does?
     immune: bool,
     wake_up: OwnedFd,
+    ring: OwnedFd,
 }
 
 /// The exit status of a process that a second Ctrl-C ends: 128 + SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
 
 impl Stop {
-    /// Takes over SIGINT, SIGTERM and SIGHUP for the rest of the process. Once only.
-    pub fn install() -> Result<Stop> {
-        Stop::try_install()
-            .map_err(|reason| Error::new(format!("could not set up signal handling: {reason}")))
+    /// Takes over SIGINT, SIGTERM and, where it does not just end the process, SIGHUP, for the rest
+    /// of the process. Once only.
+    pub fn install(manner: Manner) -> Result<Stop> {
+        let failed = |reason: &dyn std::fmt::Display| {
+            Error::new(format!("could not set up signal handling: {reason}"))
+        };
+        let (wake_up, ring) =
+            pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).map_err(|error| failed(&error))?;
+        let stop = Stop(Arc::new(Shared {
+            manner,
+            stop: AtomicBool::new(false),
+            reopen: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+            tidy: Mutex::new(None),
+            immune: ignores_hang_up(),
+            wake_up,
+            ring,
+        }));
+        let others: &[i32] = match manner {
+            Manner::AtOnce => &[SIGTERM],
+            Manner::Cleanly | Manner::ReopeningFile => &[SIGTERM, SIGHUP],
+        };
+        let mut signals = Signals::new(others).map_err(|error| failed(&error))?;
+        let shared = Arc::clone(&stop.0);
+        thread::spawn(move || signals.forever().for_each(|signal| shared.take(signal)));
+        let shared = Arc::clone(&stop.0);
+        ctrlc::set_handler(move || shared.take(SIGINT)).map_err(|error| failed(&error))?;
+        Ok(stop)
     }
 
-    fn try_install() -> std::io::Result<Stop> {
-        let (wake_up, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let reopen = Arc::new(AtomicBool::new(false));
-        let at_once = Arc::new(AtomicBool::new(false));
-        let immune = ignores_hang_up();
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(&at_once))?;
-        }
-        // What is registered first is done first: the first SIGINT finds its flag unset and sets
-        // it, the second finds it set.
-        let interrupted = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register_conditional_shutdown(
-            SIGINT,
-            INTERRUPTED,
-            Arc::clone(&interrupted),
-        )?;
-        signal_hook::flag::register(SIGINT, interrupted)?;
-        // A flag comes before its pipe: whoever wakes up finds it set.
-        for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reopen)] {
-            signal_hook::flag::register(signal, Arc::clone(flag))?;
-            signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
-        }
-        Ok(Stop {
-            flags: Arc::new(Flags {
-                stop,
-                reopen,
-                at_once,
-                immune,
-                wake_up,
-            }),
-        })
-    }
-
-    /// Does what may wait for a server for long and leaves nothing to tidy up: meanwhile SIGINT and
-    /// SIGTERM end the process at once, with status 0.
-    pub fn at_once<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.flags.at_once.store(true, Ordering::SeqCst);
+    /// Does what cannot be broken off, as asking the user. Meanwhile SIGINT and SIGTERM end the
+    /// process at once, after `tidy`.
+    pub fn at_once<T>(&self, tidy: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
+        *self.0.tidy() = Some(Box::new(tidy));
         if self.requested() {
             // It came just before.
-            std::process::exit(0);
+            self.0.end(SIGTERM);
         }
         let done = work();
-        self.flags.at_once.store(false, Ordering::SeqCst);
+        *self.0.tidy() = None;
         done
+    }
+
+    /// Ctrl-C came in as a key.
+    pub fn interrupt(&self) {
+        self.0.take(SIGINT);
     }
 
     /// Was a clean stop asked for?
     pub fn requested(&self) -> bool {
-        self.flags.stop.load(Ordering::SeqCst)
+        self.0.stop.load(Ordering::SeqCst)
     }
 
     /// Was a new file asked for since the last call?
     pub fn take_reopen(&self) -> bool {
-        self.flags.reopen.swap(false, Ordering::SeqCst)
+        self.0.reopen.swap(false, Ordering::SeqCst)
     }
 
-    /// Is the terminal gone since the last call, and is that meant to end the program?
+    /// The same where there is no file that could be opened anew: is the terminal gone, and is that
+    /// meant to end the program?
     pub fn take_hang_up(&self) -> bool {
-        self.take_reopen() && !self.flags.immune
+        self.take_reopen() && !self.0.immune
     }
 
     /// Becomes readable when a signal came.
     pub fn wake_up(&self) -> BorrowedFd<'_> {
-        self.flags.wake_up.as_fd()
+        self.0.wake_up.as_fd()
     }
 
     /// Empties the pipe, so that the next `poll` waits for the next signal.
     pub fn drain(&self) {
         let mut rung = [0; 64];
-        while matches!(rustix::io::read(&self.flags.wake_up, &mut rung), Ok(n) if n > 0) {}
+        while matches!(rustix::io::read(&self.0.wake_up, &mut rung), Ok(n) if n > 0) {}
     }
 
     /// Waits until a signal comes or the time is over.
@@ -122,10 +133,48 @@ impl Stop {
             tv_sec: time.as_secs().min(i32::MAX as u64) as i64,
             tv_nsec: time.subsec_nanos().into(),
         };
-        let mut fds = [PollFd::new(&self.flags.wake_up, PollFlags::IN)];
+        let mut fds = [PollFd::new(&self.0.wake_up, PollFlags::IN)];
         // An interrupted poll is a signal too: the caller looks at the flags either way.
         let _ = poll(&mut fds, Some(&timeout));
         self.drain();
+    }
+}
+
+impl Shared {
+    /// Does what a signal asks for.
+    fn take(&self, signal: i32) {
+        let again = signal == SIGINT && self.interrupted.swap(true, Ordering::SeqCst);
+        if again && self.manner != Manner::AtOnce {
+            std::process::exit(INTERRUPTED);
+        }
+        match (signal, self.manner) {
+            (SIGHUP, Manner::ReopeningFile) => self.reopen.store(true, Ordering::SeqCst),
+            (SIGHUP, _) if self.immune => return,
+            _ => {
+                if self.manner == Manner::AtOnce || self.tidy().is_some() {
+                    self.end(signal);
+                }
+                self.stop.store(true, Ordering::SeqCst);
+            }
+        }
+        // Whoever wakes up finds the flag set. A full pipe wakes up too.
+        let _ = rustix::io::write(&self.ring, &[0]);
+    }
+
+    /// Ends the process.
+    fn end(&self, signal: i32) {
+        if let Some(tidy) = self.tidy().as_ref() {
+            tidy();
+        }
+        if self.manner == Manner::AtOnce {
+            // Whoever waits for the process is to see what ended it.
+            let _ = emulate_default_handler(signal);
+        }
+        std::process::exit(0);
+    }
+
+    fn tidy(&self) -> std::sync::MutexGuard<'_, Option<Box<dyn Fn() + Send>>> {
+        self.tidy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

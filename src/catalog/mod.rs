@@ -4,6 +4,7 @@
 //! and no name can turn it into another. Columns that come and go with the server's version are
 //! read through `to_jsonb`, which has what is there.
 
+mod json;
 mod on_demand;
 pub mod publications;
 pub mod refusal;
@@ -18,11 +19,12 @@ pub mod types;
 
 pub use on_demand::LookUps;
 
+use crate::connect::SqlError;
 use crate::error::{Error, Result};
-use postgres::Row;
-use postgres::types::FromSql;
-use postgres_protocol::escape::escape_identifier;
+use crate::text::readable;
 use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type};
 
 /// How many names a message lists before it only counts the rest.
 const NAMES_SHOWN: usize = 20;
@@ -38,48 +40,93 @@ pub fn enumerate<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// A word as one has to type it in a shell.
-pub fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// A name as SQL has it, in quotes.
-pub fn quoted(name: &str) -> String {
-    escape_identifier(name).trim().to_owned()
-}
-
-/// A name as people write it in SQL: in quotes only if it reads as another without. What is a
-/// keyword is left alone.
-pub fn quoted_if_needed(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-    if name.starts_with(plain)
-        && name
-            .chars()
-            .all(|c| plain(c) || c.is_ascii_digit() || c == '$')
-    {
-        return name.to_owned();
-    }
-    quoted(name)
-}
-
 /// What to make of a statement that failed: `could not <act>: ...`.
-fn failed(act: impl Into<String>) -> impl FnOnce(postgres::Error) -> Error {
+fn failed<E: Into<SqlError>>(act: impl Into<String>) -> impl FnOnce(E) -> Error {
     let act = act.into();
-    move |error| crate::connect::server_error(&act, &error)
+    move |error| crate::connect::server_error(&act, error.into())
 }
 
 /// The value of a column.
-fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T> {
-    row.try_get(index).map_err(failed("read the catalog"))
+fn column<T: Value>(row: &Row, index: usize) -> Result<T> {
+    T::of(row, index).map_err(failed("read the catalog"))
 }
 
 /// The row's only column, a JSON text, as what it stands for.
 fn decoded<T: DeserializeOwned>(row: &Row) -> Result<T> {
-    let text: &str = column(row, 0)?;
-    serde_json::from_str(text)
+    let Bytes(text) = row
+        .try_get(0)
+        .map_err(failed::<tokio_postgres::Error>("read the catalog"))?;
+    serde_json::from_str(&json::readable(text))
         .map_err(|reason| Error::new(format!("could not read the catalog: {reason}")))
 }
+
+/// What a column is read as.
+trait Value: Sized {
+    /// The value of this column of the row, whatever the server sent.
+    fn of(row: &Row, index: usize) -> std::result::Result<Self, tokio_postgres::Error>;
+}
+
+/// The bytes of a text. In a SQL_ASCII database they may be anything.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Bytes<'a> {
+    fn from_sql(
+        _: &Type,
+        raw: &'a [u8],
+    ) -> std::result::Result<Bytes<'a>, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Bytes(raw))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        <&str as FromSql>::accepts(of)
+    }
+}
+
+impl Value for String {
+    fn of(row: &Row, index: usize) -> std::result::Result<String, tokio_postgres::Error> {
+        row.try_get(index).map(|Bytes(text)| readable(text))
+    }
+}
+
+impl Value for Option<String> {
+    fn of(row: &Row, index: usize) -> std::result::Result<Option<String>, tokio_postgres::Error> {
+        let text: Option<Bytes<'_>> = row.try_get(index)?;
+        Ok(text.map(|Bytes(text)| readable(text)))
+    }
+}
+
+/// Null is a list of nothing.
+impl Value for Vec<String> {
+    fn of(row: &Row, index: usize) -> std::result::Result<Vec<String>, tokio_postgres::Error> {
+        let texts: Option<Vec<Bytes<'_>>> = row.try_get(index)?;
+        let texts = texts.unwrap_or_default().into_iter();
+        Ok(texts.map(|Bytes(text)| readable(text)).collect())
+    }
+}
+
+/// Null is a list of nothing.
+impl Value for Vec<u32> {
+    fn of(row: &Row, index: usize) -> std::result::Result<Vec<u32>, tokio_postgres::Error> {
+        row.try_get::<_, Option<_>>(index)
+            .map(Option::unwrap_or_default)
+    }
+}
+
+/// Types whose values are never text.
+macro_rules! values {
+    ($($value:ty),*) => {$(
+        impl Value for $value {
+            fn of(row: &Row, index: usize) -> std::result::Result<$value, tokio_postgres::Error> {
+                row.try_get(index)
+            }
+        }
+
+        impl Value for Option<$value> {
+            fn of(row: &Row, index: usize) -> std::result::Result<Self, tokio_postgres::Error> {
+                row.try_get(index)
+            }
+        }
+    )*};
+}
+
+values!(bool, i8, i32, i64, u32, f64, tokio_postgres::types::PgLsn);

@@ -1,17 +1,13 @@
 //! Look-ups in the middle of a stream, on connections that are opened when they are needed and kept
 //! only for a while.
 //!
-//! Each is made on a thread of its own, so that no server that is slow, stuck or out of reach can
-//! hold the stream up for longer than [`LookUps::limit`] says.
+//! No server that is slow, stuck or out of reach can hold the stream up for longer than
+//! [`LookUps::limit`] says.
 
-use crate::connect::Session;
+use crate::connect::{Client, Interrupt, Settings, sql};
 use crate::error::{Error, Kind, Result};
-use postgres::Client;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a connection is kept for the next look-up. Tables tend to be announced in bursts; an
@@ -26,16 +22,13 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How long a look-up may take if nothing asks for less.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// How often to see whether the program is to end.
-const TICK: Duration = Duration::from_millis(50);
-
 /// What the look-ups of a stream have in common.
 #[derive(Clone)]
 pub struct LookUps(Rc<Shared>);
 
 struct Shared {
-    connect: Arc<Connect>,
-    interrupted: Box<dyn Fn() -> bool>,
+    connect: Box<Connect>,
+    interrupt: Interrupt,
     limit: Cell<Duration>,
     /// Why the last look-up failed, and when.
     failed: RefCell<Option<(String, Instant)>>,
@@ -43,19 +36,23 @@ struct Shared {
     broken_off: RefCell<Option<Error>>,
 }
 
-/// Connects; neither that nor a statement shall go on for much longer than this.
-type Connect = dyn Fn(Duration) -> Result<Session> + Send + Sync;
+/// Connects; neither that nor a statement shall go on for longer than this.
+type Connect = dyn Fn(Duration) -> Result<Client>;
 
 impl LookUps {
-    /// Takes connections from `connect`, and breaks off what is under way when `interrupted` says
-    /// so.
-    pub fn new(
-        connect: impl Fn(Duration) -> Result<Session> + Send + Sync + 'static,
-        interrupted: impl Fn() -> bool + 'static,
+    /// Connects with these settings, whose `interrupt` breaks off what is under way.
+    pub fn new(settings: Settings) -> LookUps {
+        let interrupt = settings.interrupt.clone();
+        LookUps::with(move |limit| sql(&settings.hurried(limit)), interrupt)
+    }
+
+    pub(super) fn with(
+        connect: impl Fn(Duration) -> Result<Client> + 'static,
+        interrupt: Interrupt,
     ) -> LookUps {
         LookUps(Rc::new(Shared {
-            connect: Arc::new(connect),
-            interrupted: Box::new(interrupted),
+            connect: Box::new(connect),
+            interrupt,
             limit: Cell::new(LONGEST),
             failed: RefCell::default(),
             broken_off: RefCell::default(),
@@ -79,34 +76,6 @@ impl LookUps {
             .replace(Some(Error::transient(error.to_string())));
         error
     }
-
-    /// Waits for an answer that comes from another thread.
-    fn wait<T>(&self, answer: &Receiver<Result<T>>) -> Result<T> {
-        let limit = self.0.limit.get();
-        let start = Instant::now();
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            match answer.recv_timeout(left.min(TICK)) {
-                Ok(answer) => return answer,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::new("could not ask the catalog: no answer"));
-                }
-                Err(RecvTimeoutError::Timeout) if (self.0.interrupted)() => {
-                    return Err(
-                        self.break_off(Error::transient("could not ask the catalog: interrupted"))
-                    );
-                }
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    let reason = format!(
-                        "could not look up types and tables: no answer within {:.1} s",
-                        limit.as_secs_f64()
-                    );
-                    return Err(Error::new(reason));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-    }
 }
 
 /// Opens a connection, keeps it for the next look-up, and after a permanent failure waits before it
@@ -114,7 +83,7 @@ impl LookUps {
 pub(super) struct OnDemand {
     common: LookUps,
     /// The connection, and when it was last used.
-    open: Option<(Session, Instant)>,
+    open: Option<(Client, Instant)>,
     /// The server seemed to be away the last time, and the stream has stood again since.
     suspicious: bool,
 }
@@ -131,57 +100,55 @@ impl OnDemand {
 
     /// Looks something up. A connection on which that fails is given up. A transient error has
     /// broken off what it was for.
-    pub fn ask<T: Send + 'static>(
-        &mut self,
-        look_up: impl FnOnce(&mut Client) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let Shared {
-            connect,
-            limit,
-            failed,
-            ..
-        } = &*self.common.0;
-        if let Some((reason, _)) = failed
+    pub fn ask<T>(&mut self, look_up: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
+        let shared = &*self.common.0;
+        if let Some((reason, _)) = shared
+            .failed
             .borrow()
             .as_ref()
             .filter(|(_, at)| at.elapsed() < PAUSE)
         {
             return Err(Error::new(reason.clone()));
         }
+        let (start, limit) = (Instant::now(), shared.limit.get());
         let kept = self
             .open
             .take()
-            .filter(|(session, used)| used.elapsed() < KEPT && !session.is_closed());
-        let (connect, limit) = (Arc::clone(connect), limit.get());
-        let (sender, answer) = sync_channel(1);
-        thread::spawn(move || {
-            let session = kept.map_or_else(|| connect(limit * 2), |(session, _)| Ok(session));
-            let answer = session.and_then(|mut session| Ok((look_up(&mut session)?, session)));
-            // Nobody waits any more if it took too long; what is left behind ends soon, by the
-            // timeouts of the session.
-            let _ = sender.send(answer);
+            .filter(|(client, used)| used.elapsed() < KEPT && !client.is_closed());
+        let client = kept.map_or_else(|| (shared.connect)(limit), |(client, _)| Ok(client));
+        let answer = client.and_then(|mut client| {
+            client.limit(limit.saturating_sub(start.elapsed()));
+            Ok((look_up(&mut client)?, client))
         });
-        match self.common.wait(&answer) {
-            Ok((found, session)) => {
-                self.open = Some((session, Instant::now()));
+        match answer {
+            Ok((found, client)) => {
+                self.open = Some((client, Instant::now()));
                 self.suspicious = false;
                 Ok(found)
             }
-            Err(error) => Err(self.judge(error)),
+            Err(error) => Err(self.judge(error, start.elapsed() >= limit)),
         }
     }
 
     /// Is the server away, or is it only that the look-up cannot be had?
-    fn judge(&mut self, error: Error) -> Error {
-        if self.common.0.broken_off.borrow().is_some() {
-            return error;
+    fn judge(&mut self, error: Error, is_late: bool) -> Error {
+        let shared = &*self.common.0;
+        if shared.interrupt.is_wanted() {
+            let interrupted = Error::transient("could not ask the catalog: interrupted");
+            return self.common.break_off(interrupted);
         }
+        let error = match is_late {
+            true => Error::new(format!(
+                "could not look up types and tables: no answer within {:.1} s",
+                shared.limit.get().as_secs_f64()
+            )),
+            false => error,
+        };
         // Where the stream can be had again and the look-up fails as before, it would for ever.
         if is_outage(&error) && !std::mem::replace(&mut self.suspicious, true) {
             return self.common.break_off(error);
         }
-        self.common
-            .0
+        shared
             .failed
             .replace(Some((error.to_string(), Instant::now())));
         error.with_kind(Kind::Permanent)

@@ -3,11 +3,13 @@
 use super::replica_identity::{self, Unreplicable};
 use super::server::{Server, Version};
 use super::table_spec::TableSpec;
-use super::{column, decoded, enumerate, failed, quoted, refusal, shell_word};
+use super::{column, decoded, enumerate, failed, refusal};
+use crate::connect::Client;
 use crate::error::{Error, Result};
-use postgres::{Client, Transaction};
-use postgres_protocol::escape::escape_literal;
+use crate::shell;
+use crate::sql::{self, quoted};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
 
 /// A publication (`pg_publication`, manual section 53.41) and what it publishes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -93,14 +95,35 @@ pub fn names(client: &mut Client) -> Result<Vec<String>> {
     rows.iter().map(|row| column(row, 0)).collect()
 }
 
-/// How many tables a publication publishes now.
-pub fn table_count(client: &mut Client, name: &str) -> Result<i64> {
-    let query =
-        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_tables WHERE pubname = $1";
-    let row = client
-        .query_one(query, &[&name])
-        .map_err(failed(format!("look up publication \"{name}\"")))?;
-    column(&row, 0)
+/// A publication that is there.
+#[derive(Clone, Debug)]
+pub struct Existing {
+    /// `pg_publication.oid`: unlike a name, it can be sent back as it is, whatever bytes a name
+    /// has.
+    pub oid: u32,
+    /// Its name.
+    pub name: String,
+    /// How many tables it publishes now.
+    pub tables: i64,
+}
+
+/// All publications of the database, by name.
+pub fn existing(client: &mut Client) -> Result<Vec<Existing>> {
+    let query = "SELECT p.oid, p.pubname::pg_catalog.text, pg_catalog.count(t.tablename)
+         FROM pg_catalog.pg_publication AS p
+         LEFT JOIN pg_catalog.pg_publication_tables AS t ON t.pubname = p.pubname
+         GROUP BY p.oid, p.pubname ORDER BY p.pubname";
+    let rows = client
+        .query(query, &[])
+        .map_err(failed("list publications"))?;
+    let publication = |row: &Row| {
+        Ok(Existing {
+            oid: column(row, 0)?,
+            name: column(row, 1)?,
+            tables: column(row, 2)?,
+        })
+    };
+    rows.iter().map(publication).collect()
 }
 
 /// Schema and name of every table that these publications publish now, as its changes are shown.
@@ -179,14 +202,12 @@ pub fn create(
     new: &NewPublication<'_>,
 ) -> Result<Option<Vec<Unreplicable>>> {
     let act = format!("create publication \"{}\"", new.name);
-    let mut transaction = client.transaction().map_err(failed(&*act))?;
-    let there = exists(&mut transaction, new.name)?;
-    if there {
-        return Ok(None);
-    }
-    let unreplicable = create_within(&mut transaction, server, new, &act)?;
-    transaction.commit().map_err(failed(&*act))?;
-    Ok(Some(unreplicable))
+    client.in_transaction(&act, |client| {
+        if find(client, new.name)?.is_some() {
+            return Ok(None);
+        }
+        create_within(client, server, new, &act).map(Some)
+    })
 }
 
 /// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on
@@ -197,26 +218,26 @@ pub fn create_harmless(
     new: &NewPublication<'_>,
 ) -> Result<bool> {
     let act = format!("create publication \"{}\"", new.name);
-    let mut transaction = client.transaction().map_err(failed(&*act))?;
-    if exists(&mut transaction, new.name)? {
-        return Ok(false);
-    }
-    let unreplicable = create_within(&mut transaction, server, new, &act)?;
-    if let Some(first) = unreplicable.first() {
+    client.in_transaction(&act, |client| {
+        if find(client, new.name)?.is_some() {
+            return Ok(false);
+        }
+        let unreplicable = create_within(client, server, new, &act)?;
+        let Some(first) = unreplicable.first() else {
+            return Ok(true);
+        };
         let tables: Vec<&str> = unreplicable
             .iter()
             .map(|table| table.table.as_str())
             .collect();
-        return Err(Error::new(format!(
+        Err(Error::new(format!(
             "could not {act}: {} would fail on {}",
             first.operations(),
             enumerate(&tables)
         ))
         .with_detail(format!("{first}."))
-        .with_remedy(first.remedy()));
-    }
-    transaction.commit().map_err(failed(&*act))?;
-    Ok(true)
+        .with_remedy(first.remedy()))
+    })
 }
 
 /// Drops publications, all or none, and returns which. One that is not there is an error unless
@@ -251,16 +272,17 @@ pub fn drop(
     Ok(found)
 }
 
-fn exists(transaction: &mut Transaction<'_>, name: &str) -> Result<bool> {
-    let query = "SELECT FROM pg_catalog.pg_publication WHERE pubname = $1";
-    Ok(transaction
+/// The oid of the publication of this name.
+fn find(client: &mut Client, name: &str) -> Result<Option<u32>> {
+    let query = "SELECT oid FROM pg_catalog.pg_publication WHERE pubname = $1";
+    let row = client
         .query_opt(query, &[&name])
-        .map_err(failed(format!("look up publication \"{name}\"")))?
-        .is_some())
+        .map_err(failed(format!("look up publication \"{name}\"")))?;
+    row.map(|row| column(&row, 0)).transpose()
 }
 
 fn create_within(
-    transaction: &mut Transaction<'_>,
+    client: &mut Client,
     server: &Server,
     new: &NewPublication<'_>,
     act: &str,
@@ -268,19 +290,22 @@ fn create_within(
     let statement = statement(server, new, act)?;
     // Names without a schema mean here what they mean to this role in psql. What a quote ends must
     // not depend on a setting.
-    transaction
+    client
         .batch_execute(
             "SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on",
         )
         .map_err(failed(act))?;
     // As a prepared statement it cannot be two.
-    transaction
+    client
         .execute(&statement, &[])
         .map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
-    transaction
+    client
         .batch_execute("SET LOCAL search_path TO ''")
         .map_err(failed(act))?;
-    replica_identity::unreplicable(transaction, new.name)
+    match find(client, new.name)? {
+        Some(oid) => replica_identity::unreplicable(client, oid),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<String> {
@@ -312,7 +337,7 @@ fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<Str
         [] => None,
         operations => Some(format!(
             "publish = {}",
-            escape_literal(&operations.join(", "))
+            sql::literal(&operations.join(", "))
         )),
     };
     let via_root = new
@@ -348,7 +373,7 @@ fn not_there(there: &[String], message: String) -> Error {
                 "The publications of the database are: {}.",
                 enumerate(there)
             ))
-            .with_remedy(format!("--publication {}", shell_word(&listable(first)))),
+            .with_remedy(format!("--publication {}", shell::word(&listable(first)))),
     }
 }
 

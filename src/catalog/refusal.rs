@@ -1,7 +1,7 @@
 //! Remedies for refusals of the server: the setting, the privilege, the command.
 
-use super::quoted;
 use crate::error::Error;
+use crate::sql::identifier;
 
 /// Adds a remedy to a refusal where the SQLSTATE and the message tell enough. `user` is the role it
 /// was refused to.
@@ -20,7 +20,7 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
     let says = |words: &str| said.contains(words);
     Some(match sqlstate {
         // insufficient_privilege
-        "42501" => return privilege(said, &quoted(user)),
+        "42501" => return privilege(said, &identifier(user)),
         // A plugin that output_plugin_libraries does not list; the server's HINT says the rest.
         _ if says("may not be used as an output plugin") => {
             "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use \
@@ -64,7 +64,7 @@ fn privilege(said: &str, role: &str) -> Option<String> {
     // Some versions put quotes around names.
     let name = |before: &str| {
         said.strip_prefix(before)
-            .map(|name| quoted(name.trim_matches('"')))
+            .map(|name| identifier(name.trim_matches('"')))
     };
     if says("replication role")
         || says("replication slots")

@@ -6,7 +6,7 @@ use super::{column, failed};
 use crate::decode::{CatalogColumn, RelationCatalog};
 use crate::error::{Kind, Result};
 use crate::event::Column;
-use postgres::Row;
+use tokio_postgres::Row;
 
 /// The columns as wal2json would send them, with the modifier in the type's name.
 const LOOK_UP: &str = "
@@ -42,11 +42,11 @@ impl SqlRelations {
     }
 
     fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
-        let failed = failed("look up the columns of a table");
-        let (schema, table) = (schema.to_owned(), table.to_owned());
-        let rows = self
-            .connection
-            .ask(move |client| client.query(LOOK_UP, &[&schema, &table]).map_err(failed))?;
+        let rows = self.connection.ask(|client| {
+            client
+                .query(LOOK_UP, &[&schema, &table])
+                .map_err(failed("look up the columns of a table"))
+        })?;
         rows.iter().map(catalog_column).collect()
     }
 }
@@ -91,6 +91,7 @@ fn catalog_column(row: &Row) -> Result<CatalogColumn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::Interrupt;
     use crate::error::Error;
     use std::cell::RefCell;
     use std::rc::Rc;
@@ -99,9 +100,9 @@ mod tests {
     fn a_catalog_that_cannot_be_had_is_told_once() {
         let warnings = Rc::new(RefCell::new(Vec::new()));
         let heard = Rc::clone(&warnings);
-        let look_ups = LookUps::new(
+        let look_ups = LookUps::with(
             |_| Err(Error::new("could not connect: nobody there")),
-            || false,
+            Interrupt::default(),
         );
         let mut relations = SqlRelations::new(&look_ups, move |text| {
             heard.borrow_mut().push(text.to_owned())

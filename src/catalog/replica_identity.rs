@@ -6,8 +6,8 @@
 //! list must have all of them, where UPDATE or DELETE is published.
 
 use super::{column, failed};
+use crate::connect::Client;
 use crate::error::Result;
-use postgres::GenericClient;
 use std::fmt;
 
 /// A table on which UPDATE or DELETE fails as long as a publication is there.
@@ -109,22 +109,19 @@ impl fmt::Display for Unreplicable {
     }
 }
 
-/// The tables on which a publication makes UPDATE or DELETE fail, by name.
+/// The tables on which the publication of this oid makes UPDATE or DELETE fail, by name.
 ///
 /// The check of the server looks at the table that holds the row, so a partitioned table counts by
 /// its partitions, each with the filter and the columns of the table it is published as. `to_jsonb`
 /// reads what 14 lacks (`prattrs`, `prqual`) and what came with 18 (`pubgencols`).
-pub fn unreplicable(
-    client: &mut impl GenericClient,
-    publication: &str,
-) -> Result<Vec<Unreplicable>> {
+pub fn unreplicable(client: &mut Client, publication: u32) -> Result<Vec<Unreplicable>> {
     let rows = client
         .query(QUERY, &[&publication])
         .map_err(failed("check the replica identities"))?;
     rows.iter()
         .map(|row| {
-            let reason: &str = column(row, 3)?;
-            let reason = match reason {
+            let reason: String = column(row, 3)?;
+            let reason = match reason.as_str() {
                 "identity" => Reason::NoIdentity,
                 "filter" => Reason::Filter,
                 "columns" => Reason::Columns,
@@ -147,7 +144,7 @@ const QUERY: &str = r"
 WITH publication AS (
     SELECT p.*, pg_catalog.to_jsonb(p) ->> 'pubgencols' AS gencols
     FROM pg_catalog.pg_publication AS p
-    WHERE p.pubname = $1 AND (p.pubupdate OR p.pubdelete)
+    WHERE p.oid = $1 AND (p.pubupdate OR p.pubdelete)
 ), published AS (
     SELECT g.relid FROM publication AS p, pg_catalog.pg_get_publication_tables(p.pubname::pg_catalog.text) AS g
 ), leaf AS (

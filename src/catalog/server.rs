@@ -2,12 +2,12 @@
 //! position.
 
 use super::{column, failed};
+use crate::connect::Client;
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
-use postgres::Client;
-use postgres::types::PgLsn;
 use postgres_protocol::escape::escape_literal;
 use std::fmt;
+use tokio_postgres::types::PgLsn;
 
 /// The server and the session, as they were when asked.
 #[derive(Clone, Debug)]

@@ -2,11 +2,12 @@
 
 use super::server::Server;
 use super::{column, failed};
+use crate::connect::Client;
 use crate::error::Result;
-use postgres::Client;
-use postgres_protocol::escape::escape_literal;
+use crate::sql;
 use std::fmt;
 use std::time::Duration;
+use tokio_postgres::Row;
 
 /// A server process and its session, as far as the role may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Awaited {
             Awaited::Prepared { gid, .. } => {
                 format!(
                     "end it: COMMIT PREPARED {0} or ROLLBACK PREPARED {0}",
-                    escape_literal(gid).trim()
+                    sql::literal(gid)
                 )
             }
         }
@@ -211,7 +212,7 @@ pub fn end_with_client(client: &mut Client) {
     let _ = client.batch_execute("SET client_connection_check_interval TO '1s'");
 }
 
-fn session(row: &postgres::Row) -> Result<Backend> {
+fn session(row: &Row) -> Result<Backend> {
     Ok(Backend {
         pid: column(row, 0)?,
         user: column(row, 1)?,

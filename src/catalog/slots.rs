@@ -2,12 +2,14 @@
 //! and drop them.
 
 use super::server::{POSITION, Server};
-use super::{column, decoded, enumerate, failed, refusal, sessions, shell_word};
+use super::{column, decoded, enumerate, failed, refusal, sessions};
+use crate::connect::Client;
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
-use postgres::Client;
-use postgres::types::PgLsn;
+use crate::shell;
 use serde::{Deserialize, Deserializer, Serialize};
+use tokio_postgres::Row;
+use tokio_postgres::types::PgLsn;
 
 /// A replication slot (`pg_replication_slots`, manual section 54.20).
 ///
@@ -145,7 +147,7 @@ impl Slot {
                 "This session is connected to database \"{}\".",
                 server.database
             ))
-            .with_remedy(format!("walcat -d {} ...", shell_word(database))));
+            .with_remedy(format!("walcat -d {} ...", shell::word(database))));
         }
         if let Some(reason) = self.lost() {
             return Err(
@@ -166,11 +168,11 @@ impl Slot {
             .as_deref()
             .filter(|&plugin| plugin != "pgoutput");
         let plugin = plugin
-            .map(|plugin| format!(" -P {}", shell_word(plugin)))
+            .map(|plugin| format!(" -P {}", shell::word(plugin)))
             .unwrap_or_default();
         format!(
             "walcat slot drop {0} && walcat slot create {0}{plugin}",
-            self.name
+            shell::word(&self.name)
         )
     }
 }
@@ -197,7 +199,7 @@ pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
     let error = Error::new(format!(
         "could not {act}: there is no replication slot \"{name}\""
     ))
-    .with_remedy(format!("walcat slot create {name}"));
+    .with_remedy(format!("walcat slot create {}", shell::word(name)));
     let Ok(slots) = list(client) else {
         return error;
     };
@@ -309,7 +311,7 @@ fn query(condition: &str) -> String {
     )
 }
 
-fn position(row: &postgres::Row) -> Result<Lsn> {
+fn position(row: &Row) -> Result<Lsn> {
     let lsn: PgLsn = column(row, 0)?;
     Ok(Lsn(lsn.into()))
 }

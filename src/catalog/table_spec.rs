@@ -5,7 +5,7 @@
 //! where it seems to: names, balanced parentheses, and within them whatever SQL has of quotes and
 //! comments.
 
-use postgres_protocol::escape::escape_identifier;
+use crate::sql::quoted;
 use std::fmt;
 
 /// A table to publish, as SQL.
@@ -66,11 +66,7 @@ impl TableSpec {
 
     /// All of a table whose names are known.
     pub fn named(schema: &str, table: &str) -> TableSpec {
-        let sql = format!(
-            "{}.{}",
-            escape_identifier(schema).trim(),
-            escape_identifier(table).trim()
-        );
+        let sql = format!("{}.{}", quoted(schema), quoted(table));
         TableSpec {
             sql,
             has_columns: false,

@@ -1,8 +1,9 @@
 //! Tables that can be published.
 
-use super::{column, failed, quoted_if_needed};
+use super::{column, failed};
+use crate::connect::Client;
 use crate::error::Result;
-use postgres::Client;
+use crate::sql;
 
 /// Schema and name of every table whose changes reach the WAL: permanent ones that users made,
 /// partitioned tables for all of their partitions.
@@ -33,11 +34,7 @@ pub struct Table {
 impl Table {
     /// Its name with its schema, quoted where needed.
     pub fn sql(&self) -> String {
-        format!(
-            "{}.{}",
-            quoted_if_needed(&self.schema),
-            quoted_if_needed(&self.name)
-        )
+        sql::table(&self.schema, &self.name)
     }
 }
 

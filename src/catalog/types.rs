@@ -1,10 +1,10 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
 use super::on_demand::{LookUps, OnDemand};
-use crate::connect::server_error;
-use crate::error::{Error, Result};
+use super::{column, failed};
+use crate::error::Result;
 use crate::value::{Shape, TypeCatalog, TypeEntry};
-use postgres::Row;
+use tokio_postgres::Row;
 
 /// The types asked for and all that they consist of. `kind` is what `json_categorize_type`
 /// (PostgreSQL's `json.c`, since version 17 `jsonfuncs.c`) goes by: domains count as what they are
@@ -81,29 +81,27 @@ impl SqlTypes {
 impl TypeCatalog for SqlTypes {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
         let oids = oids.to_vec();
-        let rows = self
-            .connection
-            .ask(move |client| client.query(LOOK_UP, &[&oids]).map_err(failed))?;
-        rows.iter().map(|row| entry(row).map_err(failed)).collect()
+        let rows = self.connection.ask(|client| {
+            client
+                .query(LOOK_UP, &[&oids])
+                .map_err(failed("look up types"))
+        })?;
+        rows.iter().map(entry).collect()
     }
 }
 
-fn failed(error: postgres::Error) -> Error {
-    server_error("look up types", &error)
-}
-
-fn entry(row: &Row) -> std::result::Result<TypeEntry, postgres::Error> {
-    let shape = match row.try_get(2)? {
+fn entry(row: &Row) -> Result<TypeEntry> {
+    let kind: String = column(row, 2)?;
+    let shape = match kind.as_str() {
         "domain" => Shape::Domain {
-            base: row.try_get(3)?,
+            base: column(row, 3)?,
         },
         "array" => Shape::Array {
-            element: row.try_get(4)?,
-            delimiter: row.try_get::<_, i8>(5)?.cast_unsigned(),
+            element: column(row, 4)?,
+            delimiter: column::<i8>(row, 5)?.cast_unsigned(),
         },
         "composite" => {
-            let names: Vec<String> = row.try_get::<_, Option<_>>(6)?.unwrap_or_default();
-            let types: Vec<u32> = row.try_get::<_, Option<_>>(7)?.unwrap_or_default();
+            let (names, types): (Vec<String>, Vec<u32>) = (column(row, 6)?, column(row, 7)?);
             Shape::Composite {
                 attributes: names.into_iter().zip(types).collect(),
             }
@@ -112,8 +110,8 @@ fn entry(row: &Row) -> std::result::Result<TypeEntry, postgres::Error> {
         _ => Shape::Scalar,
     };
     Ok(TypeEntry {
-        oid: row.try_get(0)?,
-        name: row.try_get(1)?,
+        oid: column(row, 0)?,
+        name: column(row, 1)?,
         shape,
     })
 }

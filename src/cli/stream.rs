@@ -9,7 +9,7 @@ use crate::lsn::Lsn;
 use crate::render::{FORMATS, Format, Include, Values};
 use crate::select::Operation;
 use clap::{Args, ValueHint};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `stream`
@@ -236,6 +236,14 @@ pub struct PrintOptions {
           default_value = Values::Json.name(), hide_possible_values = true,
           hide_default_value = true)]
     pub values: Values,
+}
+
+impl StreamArgs {
+    /// The file to write to, where one is named.
+    pub fn named_file(&self) -> Option<&Path> {
+        let file = self.file.as_deref();
+        file.filter(|&path| path != Path::new("-"))
+    }
 }
 
 /// `decode`

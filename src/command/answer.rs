@@ -1,7 +1,8 @@
 //! What the slot, publication and check commands print on stdout: lines, tables made to be read,
 //! and JSON.
 
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
+use crate::text::printable;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 
@@ -37,11 +38,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let headings: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(&headings)
         .chain(rows)
-        .map(|row| {
-            row.iter()
-                .map(|cell| printable(cell).replace(['\n', '\t'], " "))
-                .collect()
-        })
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
         .collect();
     let width = |index: usize| {
         rows.iter()

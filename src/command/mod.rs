@@ -1,6 +1,7 @@
 //! The subcommands: one file each. Only `stream` knows all layers.
 
 mod answer;
+mod ask;
 pub mod check;
 pub mod completions;
 pub mod decode;
@@ -10,5 +11,6 @@ pub mod slot;
 pub mod stream;
 mod talk;
 
+pub use ask::ask;
 pub use printing::{is_colored, print_settings};
 pub use talk::Talk;

@@ -1,7 +1,8 @@
 //! What the program says on stderr besides errors: progress, notices, warnings.
 
 use crate::cli::TalkOptions;
-use crate::error::printable;
+use crate::connect::Remark;
+use crate::text::printable;
 use colored::Colorize;
 use std::io::{self, Write};
 
@@ -23,23 +24,23 @@ impl Talk {
 
     /// Says what the user will want to know.
     pub fn info(&self, text: &str) {
-        self.line(
-            !self.quiet,
-            &format!("{} {}", "walcat:".bold(), printable(text)),
-        );
+        self.relay(Remark::Notice, &printable(text));
     }
 
     /// Warns; `-q` silences it too.
     pub fn warning(&self, text: &str) {
-        self.line(
-            !self.quiet,
-            &format!(
-                "{} {} {}",
-                "walcat:".bold(),
-                "warning:".yellow().bold(),
-                printable(text)
-            ),
-        );
+        self.relay(Remark::Warning, &printable(text));
+    }
+
+    /// Says what may have several lines, of which the further ones cannot be taken for ours, and
+    /// holds nothing that could move the cursor.
+    pub fn relay(&self, remark: Remark, text: &str) {
+        let walcat = "walcat:".bold();
+        let line = match remark {
+            Remark::Notice => format!("{walcat} {text}"),
+            Remark::Warning => format!("{walcat} {} {text}", "warning:".yellow().bold()),
+        };
+        self.line(!self.quiet, &line);
     }
 
     /// Warns, with the command or setting that mends it on a line of its own.

@@ -2,11 +2,15 @@
 //! replication connection. The caller's [`open`](first) opens one.
 
 use super::password;
+use super::protocol::Patience;
 use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
 use crate::error::{Error, Kind, Result};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 
 /// The SQLSTATE of a server whose pg_hba.conf does not let us in this way: with or without
 /// encryption it may.
@@ -92,9 +96,9 @@ impl Attempt<'_> {
     }
 
     /// The error for a connection that broke while it was being set up.
-    pub fn lost(&self, reason: &std::io::Error) -> Error {
+    pub fn lost(&self, reason: &io::Error) -> Error {
         match reason.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::UnexpectedEof => {
                 self.transient("server closed the connection unexpectedly")
             }
             _ => self.transient(plain(reason)),
@@ -102,7 +106,7 @@ impl Attempt<'_> {
     }
 
     /// The error for a socket that could not be connected.
-    pub fn unreachable(&self, reason: &std::io::Error) -> Error {
+    pub fn unreachable(&self, reason: &io::Error) -> Error {
         let error = self.transient(plain(reason));
         match &self.endpoint {
             Endpoint::Unix(_) => error.with_detail(
@@ -119,9 +123,11 @@ impl Attempt<'_> {
 /// with and without TLS as `sslmode` says, asks the user for the password if need be, and passes
 /// over servers that are not what `target_session_attrs` wants.
 ///
-/// `open` makes one try; `ask` runs a query that gives one value on what it opened.
+/// `open` makes one try; `ask` runs a query that gives one value on what it opened. Names are
+/// translated with `patience`, which also says when no further try is to be made.
 pub fn first<S>(
     settings: &Settings,
+    patience: Patience<'_>,
     mut open: impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
     mut ask: impl FnMut(&mut S, &str) -> Result<String>,
 ) -> Result<S> {
@@ -129,23 +135,26 @@ pub fn first<S>(
         password::typed(settings)?;
     }
     if settings.target_session_attrs == TargetSessionAttrs::PreferStandby {
-        match first_of_kind(settings, TargetSessionAttrs::Standby, &mut open, &mut ask) {
+        let standby = TargetSessionAttrs::Standby;
+        match first_of_kind(settings, patience, standby, &mut open, &mut ask) {
             Err(error) if error.kind() == Kind::Transient => {}
             done => return done,
         }
     }
-    first_of_kind(settings, settings.target_session_attrs, &mut open, &mut ask)
+    let wanted = settings.target_session_attrs;
+    first_of_kind(settings, patience, wanted, &mut open, &mut ask)
 }
 
 fn first_of_kind<S>(
     settings: &Settings,
+    patience: Patience<'_>,
     wanted: TargetSessionAttrs,
     open: &mut impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
     ask: &mut impl FnMut(&mut S, &str) -> Result<String>,
 ) -> Result<S> {
     let mut failures = Vec::new();
     for host in shuffled(settings, settings.hosts.iter().collect()) {
-        let endpoints = match endpoints(host) {
+        let endpoints = match endpoints(host, patience) {
             Ok(endpoints) => shuffled(settings, endpoints),
             Err(error) => {
                 failures.push(error);
@@ -153,6 +162,9 @@ fn first_of_kind<S>(
             }
         };
         for endpoint in endpoints {
+            if let Err(reason) = patience.is_left() {
+                return Err(ended(host, &endpoint, &reason).after(failures));
+            }
             let opened =
                 encrypted_or_not(settings, host, &endpoint, open).and_then(|mut session| {
                     match unsuited(wanted, |query| ask(&mut session, query))? {
@@ -166,14 +178,14 @@ fn first_of_kind<S>(
             match opened {
                 Ok(session) => return Ok(session),
                 Err(error) if error.kind() == Kind::Transient => failures.push(error),
-                Err(error) => return Err(error.after(&failures)),
+                Err(error) => return Err(error.after(failures)),
             }
         }
     }
     let last = failures
         .pop()
         .unwrap_or_else(|| Error::new("could not connect: no server is named"));
-    Err(last.after(&failures))
+    Err(last.after(failures))
 }
 
 /// Goes through the kinds of encryption that `sslmode` allows at one address.
@@ -210,7 +222,7 @@ fn encrypted_or_not<S>(
             Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => error,
             Err(Refusal::Other(error)) if error.sqlstate() == INVALID_AUTHORIZATION => error,
             Err(Refusal::Tls(error) | Refusal::Other(error)) => {
-                return Err(explained(&attempt, error).after(&failures));
+                return Err(explained(&attempt, error).after(failures));
             }
         };
         if failures
@@ -224,7 +236,7 @@ fn encrypted_or_not<S>(
         .pop()
         .unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
     let remedy = authorization_remedy(settings, endpoint, &last);
-    Err(last.with_remedy(remedy).after(&failures))
+    Err(last.with_remedy(remedy).after(failures))
 }
 
 /// Adds what the user may not know about a refusal by the server.
@@ -302,8 +314,14 @@ fn unsuited(
     Ok((ask(query)? != suitable).then_some(reason))
 }
 
+/// The error for a server that there is no more time for.
+fn ended(host: &Host, endpoint: &Endpoint, reason: &io::Error) -> Error {
+    let act = act(host, Some(endpoint));
+    Error::transient(format!("could not {act}: {}", plain(reason)))
+}
+
 /// All addresses of a server.
-fn endpoints(host: &Host) -> Result<Vec<Endpoint>> {
+fn endpoints(host: &Host, patience: Patience<'_>) -> Result<Vec<Endpoint>> {
     match &host.address {
         Address::Unix(directory) => Ok(vec![Endpoint::Unix(
             directory.join(format!(".s.PGSQL.{}", host.port)),
@@ -316,18 +334,38 @@ fn endpoints(host: &Host) -> Result<Vec<Endpoint>> {
             name,
             hostaddr: None,
         } => {
-            let found = (name.as_str(), host.port)
-                .to_socket_addrs()
-                .map_err(|error| {
-                    let reason = plain(&error);
-                    let reason = reason
-                        .strip_prefix("failed to lookup address information: ")
-                        .unwrap_or(&reason);
-                    Error::transient(format!(
-                        "could not translate host name \"{name}\" to address: {reason}"
-                    ))
-                })?;
-            Ok(found.map(Endpoint::Tcp).collect())
+            let found = addresses(name, host.port, patience).map_err(|error| {
+                let reason = plain(&error);
+                let reason = reason
+                    .strip_prefix("failed to lookup address information: ")
+                    .unwrap_or(&reason);
+                Error::transient(format!(
+                    "could not translate host name \"{name}\" to address: {reason}"
+                ))
+            })?;
+            Ok(found.into_iter().map(Endpoint::Tcp).collect())
+        }
+    }
+}
+
+/// Translates a name. On a thread of its own, which is left behind if it takes too long: the
+/// system's resolver cannot be interrupted.
+fn addresses(name: &str, port: u16, patience: Patience<'_>) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = name.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let (sender, answer) = sync_channel(1);
+    let name = name.to_owned();
+    thread::spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs();
+        // Nobody may be waiting any more.
+        let _ = sender.send(found.map(Iterator::collect));
+    });
+    loop {
+        match answer.recv_timeout(patience.pause()?) {
+            Ok(found) => return found,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("no answer")),
         }
     }
 }
@@ -374,7 +412,7 @@ fn act(host: &Host, endpoint: Option<&Endpoint>) -> String {
 }
 
 /// The words of an operating system error, without its number, as the middle of a sentence.
-pub fn plain(error: &std::io::Error) -> String {
+pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut chars = text.chars();

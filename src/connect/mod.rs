@@ -1,41 +1,32 @@
-//! Where and how to connect: one [`Settings`] from which both connections are made, the SQL one
-//! here and the replication one in `walsender`.
+//! Where and how to connect: one [`Settings`] from which both connections are made, the one for SQL
+//! here and the one for replication in `walsender`.
 
 mod attempt;
-pub mod authentication;
 mod conninfo;
 mod environment;
 mod parameter;
 mod passfile;
 mod password;
 mod process_title;
+pub mod protocol;
 mod resolve;
 mod service;
 mod sql;
 pub mod tls;
+mod voice;
 
 pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
 pub use environment::Environment;
 pub use process_title::hide_password;
 pub use resolve::Given;
-pub use sql::{Session, server_error, sql};
+pub use sql::{Client, SqlError, server_error, sql};
+pub use voice::{Remark, Voice};
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// Settings of a session that decide how names and values are printed. Sent with the startup packet
-/// they win over those of the role, the database and `PGOPTIONS`, so that the same change always
-/// prints the same.
-pub const PINNED: [(&str, &str); 5] = [
-    ("datestyle", "ISO"),
-    ("intervalstyle", "postgres"),
-    ("extra_float_digits", "3"),
-    ("bytea_output", "hex"),
-    ("quote_all_identifiers", "off"),
-];
 
 /// Everything needed to connect, from the command line, the environment, the service file and the
 /// defaults.
@@ -55,6 +46,10 @@ pub struct Settings {
     pub options: Option<String>,
     /// How long each host may take; `None`: for ever.
     pub connect_timeout: Option<Duration>,
+    /// How long connecting, and then each SQL statement, may take at the most; `None`: for ever.
+    pub limit: Option<Duration>,
+    /// Does the user want to stop?
+    pub interrupt: Interrupt,
     /// TCP keepalives.
     pub keepalives: Keepalives,
     /// What kind of server is wanted.
@@ -70,70 +65,61 @@ pub struct Settings {
     /// May the user be asked?
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
-    pub typed: OnceLock<Secret>,
-    /// Where warnings and the server's notices go.
+    pub typed: Arc<OnceLock<Secret>>,
+    /// Where warnings and the server's notices go, and who asks the user.
     pub voice: Voice,
 }
 
 impl Settings {
-    /// The same for a session that others wait for: no server may take longer than `limit` to let
-    /// us in, and no statement either.
+    /// The same for a session that others wait for: neither connecting nor a statement may take
+    /// longer than that.
     pub fn hurried(&self, limit: Duration) -> Settings {
-        let mut hurried = self.clone();
-        hurried.connect_timeout = Some(
-            self.connect_timeout
-                .map_or(limit, |timeout| timeout.min(limit)),
-        );
-        let timeout = format!("-c statement_timeout={}", limit.as_millis().max(1));
-        hurried.options = Some(
-            self.options
-                .iter()
-                .map(String::as_str)
-                .chain([&*timeout])
-                .collect::<Vec<_>>()
-                .join(" "),
-        );
-        hurried
+        Settings {
+            limit: Some(limit),
+            ..self.clone()
+        }
+    }
+
+    /// The same, given up as soon as `is_wanted` says so.
+    pub fn until(&self, is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Settings {
+        Settings {
+            interrupt: Interrupt::new(is_wanted),
+            ..self.clone()
+        }
     }
 }
 
-/// Takes warnings and the server's notices, for the user to see.
+/// Whether the user wants to stop: asked again and again while a server is waited for.
 #[derive(Clone)]
-pub struct Voice(Arc<Listener>);
+pub struct Interrupt(Arc<dyn Fn() -> bool + Send + Sync>);
 
-type Listener = dyn Fn(Remark, &str) + Send + Sync;
-
-/// What kind of remark is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remark {
-    /// Something may be wrong.
-    Warning,
-    /// Good to know.
-    Notice,
-}
-
-impl Voice {
-    /// Remarks go to this function.
-    pub fn new(listener: impl Fn(Remark, &str) + Send + Sync + 'static) -> Voice {
-        Voice(Arc::new(listener))
+impl Interrupt {
+    /// When this function says so.
+    pub fn new(is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Interrupt {
+        Interrupt(Arc::new(is_wanted))
     }
 
-    /// Passes a remark on.
-    pub fn say(&self, remark: Remark, text: &str) {
-        (self.0)(remark, text);
+    /// Is it time to stop?
+    pub fn is_wanted(&self) -> bool {
+        (self.0)()
+    }
+
+    /// The function itself.
+    pub fn check(&self) -> &(dyn Fn() -> bool + Send + Sync) {
+        &*self.0
     }
 }
 
-/// Drops all remarks.
-impl Default for Voice {
-    fn default() -> Voice {
-        Voice::new(|_, _| ())
+/// Never.
+impl Default for Interrupt {
+    fn default() -> Interrupt {
+        Interrupt::new(|| false)
     }
 }
 
-impl std::fmt::Debug for Voice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Voice")
+impl fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interrupt")
     }
 }
 

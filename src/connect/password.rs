@@ -3,6 +3,7 @@
 use super::attempt::{Attempt, plain};
 use super::{Host, Prompt, Secret, Settings};
 use crate::error::{Error, Result};
+use crate::text::printable;
 use std::fs::OpenOptions;
 
 /// The password for this server, if one is known. With `-W` what the user typed wins over all
@@ -38,12 +39,12 @@ pub fn typed(settings: &Settings) -> Result<&Secret> {
     if let Some(typed) = settings.typed.get() {
         return Ok(typed);
     }
-    let typed = rpassword::prompt_password(format!("Password for user {}: ", settings.user))
-        .map_err(|error| {
-            Error::new(format!(
-                "could not read the password from the terminal: {}",
-                plain(&error)
-            ))
-        })?;
+    let question = format!("Password for user {}: ", printable(&settings.user));
+    let typed = settings.voice.ask(&question).map_err(|error| {
+        Error::new(format!(
+            "could not read the password from the terminal: {}",
+            plain(&error)
+        ))
+    })?;
     Ok(settings.typed.get_or_init(|| Secret(typed)))
 }

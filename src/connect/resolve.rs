@@ -8,13 +8,13 @@ use super::passfile::PasswordFile;
 use super::process_title;
 use super::service;
 use super::{
-    Address, ChannelBinding, Host, Keepalives, Prompt, Remark, Roots, Secret, Settings, SslMode,
-    TargetSessionAttrs, TlsSettings, TlsVersions, Voice,
+    Address, ChannelBinding, Host, Interrupt, Keepalives, Prompt, Remark, Roots, Secret, Settings,
+    SslMode, TargetSessionAttrs, TlsSettings, TlsVersions, Voice,
 };
 use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 const DEFAULT_PORT: u16 = 5432;
@@ -33,7 +33,7 @@ pub struct Given {
     pub user: Option<String>,
     /// `-w`, `-W` or neither.
     pub prompt: Prompt,
-    /// Where warnings and the server's notices go.
+    /// Where warnings and the server's notices go, and who asks the user.
     pub voice: Voice,
 }
 
@@ -98,6 +98,8 @@ impl Settings {
                 .unwrap_or_else(|| "walcat".to_owned()),
             options: text("options"),
             connect_timeout: seconds(&parameters, "connect_timeout")?,
+            limit: None,
+            interrupt: Interrupt::default(),
             keepalives: keepalives(&parameters)?,
             target_session_attrs: target_session_attrs(&parameters)?,
             tls: tls(&parameters, environment)?,
@@ -114,7 +116,7 @@ impl Settings {
                 "the connection string or the service file"
             },
             prompt: given.prompt,
-            typed: OnceLock::new(),
+            typed: Arc::default(),
             voice: given.voice.clone(),
             user,
             dbname,

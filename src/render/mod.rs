@@ -7,7 +7,6 @@
 mod json;
 mod piece;
 mod raw;
-mod sql;
 #[cfg(test)]
 pub mod testing;
 mod text;

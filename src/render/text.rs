@@ -26,10 +26,10 @@
 //! or turn the direction of writing appear as escapes in `E'...'` and `U&"..."`, and so do bytes
 //! that are not UTF-8.
 
-use super::sql::{write_identifier, write_literal, write_sql};
 use super::{Definition, Include, Render, Settings};
 use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
+use crate::sql::{write_identifier, write_literal, write_sql};
 use crate::value::Types;
 use colored::Color;
 

@@ -10,6 +10,7 @@
 //! table's: only `--op` decides on them.
 
 use crate::error::{Error, Result};
+use crate::sql;
 
 /// What can happen to a table, and messages: what `--op` chooses among.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,15 @@ impl FromIterator<Operation> for Operations {
                 Operations(all.0 | operation as u8)
             })
     }
+}
+
+/// The pattern that names just this table.
+pub fn pattern(schema: &str, table: &str) -> String {
+    let name = |name: &str| match sql::is_plain(name) {
+        true => name.to_owned(),
+        false => sql::quoted(name),
+    };
+    format!("{}.{}", name(schema), name(table))
 }
 
 /// What `--table` and `--op` let through.
@@ -323,6 +333,20 @@ mod tests {
         !filter(&[pattern])
             .operations_of(schema, table)
             .has_no_table_operation()
+    }
+
+    #[test]
+    fn a_table_can_be_named() {
+        for (schema, table) in [
+            ("public", "users"),
+            ("My Schema", "a.b"),
+            ("order", "a\"b:c"),
+            ("x*", "!y?"),
+            ("a\nb", "c"),
+        ] {
+            assert!(shows(&pattern(schema, table), schema, table), "{table}");
+        }
+        assert!(!shows(&pattern("x*", "y?"), "xx", "yy"));
     }
 
     #[test]

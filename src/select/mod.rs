@@ -9,7 +9,7 @@ mod repeats;
 mod tests;
 
 pub use bounds::Bounds;
-pub use filter::{Filter, Operation, Operations};
+pub use filter::{Filter, Operation, Operations, pattern};
 pub use repeats::Repeats;
 
 use crate::event::{Body, Event, EventId, PerRelation, Place, Relation, Transaction};

@@ -4,8 +4,8 @@
 //! `jsonfuncs.c`).
 
 use super::string::write_string;
-use postgres::types::{self as builtin, Type};
 use std::rc::Rc;
+use tokio_postgres::types::{self as builtin, Type};
 
 /// How the text of a type becomes JSON. Cheap to clone; nested to a depth that [`super::Types`]
 /// bounds.

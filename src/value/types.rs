@@ -4,8 +4,8 @@
 use super::kind::Kind;
 use super::name::format_builtin;
 use crate::error::{self, Error, Result};
-use postgres::types::Type;
 use std::collections::{HashMap, HashSet};
+use tokio_postgres::types::Type;
 
 /// Types nested deeper than this are text. Quoting doubles with every level of composites, so real
 /// ones stay far below.

@@ -2,14 +2,9 @@
 //!
 //! Their grammar has neither `E'...'` strings nor backslashes: a quote in a literal is doubled.
 
-use super::buffer::Frame;
-use super::message::Reader;
-use super::socket::Patience;
-use super::wire::{Wire, io_error, unexpected};
+use crate::connect::protocol::{Patience, Row, Wire, query};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
-use bytes::BytesMut;
-use postgres_protocol::message::frontend;
 
 /// What IDENTIFY_SYSTEM tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +16,6 @@ pub struct SystemIdentification {
     /// How far the WAL is flushed; on a standby, how far it is replayed.
     pub flushed: Lsn,
 }
-
-/// The first row of an answer: text, or NULL.
-pub type Row = Vec<Option<String>>;
 
 /// IDENTIFY_SYSTEM
 pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<SystemIdentification> {
@@ -149,70 +141,6 @@ pub fn start_replication(
     Ok(command)
 }
 
-/// Sends a command.
-pub fn send(wire: &mut Wire, act: &str, command: &str) -> Result<()> {
-    let mut message = BytesMut::new();
-    frontend::query(command, &mut message).map_err(|error| io_error(act, &error))?;
-    wire.send(&message).map_err(|error| io_error(act, &error))
-}
-
-/// Runs a command, in order to `act`, and waits until the server is ready for the next. Returns its
-/// first row.
-pub fn query(
-    wire: &mut Wire,
-    act: &str,
-    command: &str,
-    patience: Patience<'_>,
-) -> Result<Option<Row>> {
-    send(wire, act, command)?;
-    wait_for_answer(wire, act, patience)
-}
-
-/// Waits for the answer to a command and until the server is ready for the next.
-pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Option<Row>> {
-    let mut row = None;
-    loop {
-        let frame = wait_for_reply(wire, act, patience)?;
-        match frame.tag {
-            b'D' if row.is_none() => row = Some(parse_data_row(wire.body(&frame))?),
-            b'T' | b'D' | b'C' | b'I' => {}
-            b'Z' => return Ok(row),
-            _ => return Err(unexpected(act, &frame)),
-        }
-    }
-}
-
-/// Waits for one message of the answer to a command. When it returns an error, the server is ready
-/// for the next command, unless the error ended the session.
-pub fn wait_for_reply(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Frame> {
-    let reply = wire.wait_frame(act, patience);
-    if reply.as_ref().is_err_and(|error| error.server().is_some()) {
-        while wire
-            .wait_frame(act, patience)
-            .is_ok_and(|frame| frame.tag != b'Z')
-        {}
-    }
-    reply
-}
-
-// count: u16 | { length: i32 | text }*
-fn parse_data_row(body: &[u8]) -> Result<Row> {
-    let mut reader = Reader::new("DataRow", body);
-    let count = reader.u16("number of columns")?;
-    let mut row = Row::new();
-    for _ in 0..count {
-        row.push(match reader.u32("length of a column")? {
-            u32::MAX => None,
-            length => Some(
-                String::from_utf8_lossy(reader.take("value of a column", length as usize)?)
-                    .into_owned(),
-            ),
-        });
-    }
-    reader.finish()?;
-    Ok(row)
-}
-
 /// The grammar has no way to write a double quote inside an identifier, doubled or not.
 fn quote_identifier(name: &str) -> Result<String> {
     match name.find(['"', '\0']) {
@@ -319,18 +247,5 @@ mod tests {
         ] {
             assert_eq!(find_switch_point(history, from), None, "{history:?}");
         }
-    }
-
-    #[test]
-    fn a_cut_data_row_is_an_error() {
-        let body = b"\0\x03\0\0\0\x02ab\xFF\xFF\xFF\xFF\0\0\0\0";
-        assert_eq!(
-            parse_data_row(body).unwrap(),
-            [Some("ab".into()), None, Some(String::new())]
-        );
-        for cut in 0..body.len() {
-            assert!(parse_data_row(&body[..cut]).is_err(), "cut at {cut}");
-        }
-        assert!(parse_data_row(b"\xFF\xFF\x7F\xFF\xFF\xFF").is_err());
     }
 }

@@ -6,52 +6,33 @@
 //! only then polls again. It knows no output plugin. Notices of the server go to the `voice` of the
 //! settings.
 
-mod authentication;
-mod buffer;
-mod channel_binding;
 mod command;
-mod encryption;
 mod message;
-mod open;
-mod socket;
-mod startup;
-mod wire;
 
 pub use command::SystemIdentification;
 pub use message::Message;
 
-use crate::connect::Settings;
+use crate::connect::protocol::{
+    BackendKey, Opened, Patience, Purpose, Reader, Route, Wire, io_error, open, query, send,
+    unexpected, wait_for_answer, wait_for_reply,
+};
+use crate::connect::{Interrupt, Settings};
 use crate::error::{Kind, Result};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 use bytes::BytesMut;
-use encryption::Route;
-use message::Reader;
-use open::Opened;
 use postgres_protocol::message::frontend;
-use socket::Patience;
-use startup::BackendKey;
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
-use wire::{Wire, io_error, unexpected};
 
 const RECEIVE: &str = "receive data from the WAL stream";
 const FINISH: &str = "end the WAL stream";
 /// How long the server may take to obey a cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How the session is to be.
-#[derive(Clone)]
-pub struct SessionSettings {
-    /// `timezone`; the other settings that decide how values are printed are always the same.
-    pub timezone: String,
-    /// Is asked ten times a second while the connection waits for the server outside the stream;
-    /// "yes" ends the waiting with an error.
-    pub interrupted: Rc<dyn Fn() -> bool>,
-}
+/// How long the server may take to answer what it need not wait for anything to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a status update tells the server (manual section 55.4, Standby status update).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,41 +51,30 @@ pub struct Connection {
     key: BackendKey,
     route: Route,
     server_version: u32,
-    interrupted: Rc<dyn Fn() -> bool>,
+    interrupt: Interrupt,
     /// The server has said that the stream ends.
     ended: bool,
 }
 
 impl Connection {
-    /// Connects, authenticates and settles the session. Transient errors may be gone at the next
-    /// try.
-    pub fn open(settings: &Settings, session: &SessionSettings) -> Result<Connection> {
-        let interrupted = Rc::clone(&session.interrupted);
-        let Opened { wire, key, route } = open::open(settings, &session.timezone, &*interrupted)?;
-        let mut connection = Connection {
+    /// Connects, authenticates and settles the session; values will be printed in this time zone,
+    /// the other settings that decide how are always the same. The `interrupt` of the settings ends
+    /// any waiting for the server outside the stream. Transient errors may be gone at the next try.
+    pub fn open(settings: &Settings, timezone: &str) -> Result<Connection> {
+        let Opened {
             wire,
             key,
             route,
-            server_version: 0,
-            interrupted,
+            server_version,
+        } = open(settings, Purpose::Replication { timezone })?;
+        Ok(Connection {
+            wire,
+            key,
+            route,
+            server_version,
+            interrupt: settings.interrupt.clone(),
             ended: false,
-        };
-        connection.server_version = match connection
-            .parameter("server_version")
-            .and_then(parse_server_version)
-        {
-            Some(version) => version,
-            None => connection.show("server_version_num")?.parse().unwrap_or(0),
-        };
-        // Such a database holds any bytes: with UTF8 the server would end the stream at the first
-        // invalid one, every time.
-        if connection.parameter("server_encoding") == Some("SQL_ASCII") {
-            connection.query(
-                "set the client encoding",
-                "SET client_encoding TO SQL_ASCII",
-            )?;
-        }
-        Ok(connection)
+        })
     }
 
     /// The server's version as `server_version_num` has it: 150018 for 15.18.
@@ -124,39 +94,26 @@ impl Connection {
 
     /// IDENTIFY_SYSTEM: which cluster this is and how far its WAL goes.
     pub fn identify_system(&mut self) -> Result<SystemIdentification> {
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
+        let patience = patience(&self.interrupt);
         command::identify_system(&mut self.wire, patience)
     }
 
     /// Where the server's WAL left the timeline `from` on its way to `to`, the one that it is on.
     /// `None` if it never was on it.
     pub fn switch_point(&mut self, from: u32, to: u32) -> Result<Option<Lsn>> {
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
+        let patience = patience(&self.interrupt);
         command::switch_point(&mut self.wire, from, to, patience)
     }
 
     /// The value of a setting.
     pub fn show(&mut self, name: &str) -> Result<String> {
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
+        let patience = patience(&self.interrupt);
         command::show(&mut self.wire, name, patience)
     }
 
     /// The first value of the first row of an SQL query, as text.
-    pub fn ask(&mut self, act: &str, query: &str) -> Result<Option<String>> {
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
-        let row = command::query(&mut self.wire, act, query, patience)?;
+    pub fn ask(&mut self, act: &str, question: &str) -> Result<Option<String>> {
+        let row = query(&mut self.wire, act, question, patience(&self.interrupt))?;
         Ok(row.and_then(|row| row.into_iter().next()).flatten())
     }
 
@@ -174,16 +131,16 @@ impl Connection {
         let act = format!("create the temporary replication slot \"{name}\"");
         let command = command::create_temporary_slot(name, plugin, two_phase, self.server_version)?;
         let (given_up, wait) = (Cell::new(false), RefCell::new(wait));
-        let stop = Rc::clone(&self.interrupted);
+        let stop = self.interrupt.clone();
         let interrupted = || {
-            given_up.set(stop() || wait.borrow_mut()().is_break());
+            given_up.set(stop.is_wanted() || wait.borrow_mut()().is_break());
             given_up.get()
         };
         let patience = Patience {
             deadline: None,
             interrupted: &interrupted,
         };
-        let row = command::query(&mut self.wire, &act, &command, patience);
+        let row = query(&mut self.wire, &act, &command, patience);
         if given_up.get() {
             self.cancel(&act);
         }
@@ -199,16 +156,12 @@ impl Connection {
         options: &[(String, Option<String>)],
     ) -> Result<()> {
         let act = format!("start streaming from slot \"{slot}\"");
-        command::send(
+        send(
             &mut self.wire,
             &act,
             &command::start_replication(slot, start, options)?,
         )?;
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
-        let frame = command::wait_for_reply(&mut self.wire, &act, patience)?;
+        let frame = wait_for_reply(&mut self.wire, &act, patience(&self.interrupt))?;
         match frame.tag {
             b'W' => parse_copy_both_response(self.wire.body(&frame)),
             _ => Err(unexpected(&act, &frame)),
@@ -317,14 +270,6 @@ impl Connection {
         }
     }
 
-    fn query(&mut self, act: &str, command: &str) -> Result<()> {
-        let patience = Patience {
-            deadline: None,
-            interrupted: &*self.interrupted,
-        };
-        command::query(&mut self.wire, act, command, patience).map(drop)
-    }
-
     /// Makes the server stop the running command, which would otherwise run on without us. Failures
     /// do not matter: we are giving up anyway.
     fn cancel(&mut self, act: &str) {
@@ -340,13 +285,21 @@ impl Connection {
             socket.receive_byte(patience)
         });
         drop(sent);
-        let _ = command::wait_for_answer(&mut self.wire, act, patience);
+        let _ = wait_for_answer(&mut self.wire, act, patience);
     }
 }
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wire.as_fd()
+    }
+}
+
+/// For what the server answers at once.
+fn patience(interrupt: &Interrupt) -> Patience<'_> {
+    Patience {
+        deadline: Instant::now().checked_add(ANSWER_TIMEOUT),
+        interrupted: interrupt.check(),
     }
 }
 
@@ -376,27 +329,10 @@ fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
     message
 }
 
-/// `15.18 (Debian 15.18-0+deb12u1)` is 150018, `19beta1` 190000.
-fn parse_server_version(text: &str) -> Option<u32> {
-    let digits = |text: &str| {
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len())
-    };
-    let (major, rest) = text.split_at(digits(text));
-    let minor = rest
-        .strip_prefix('.')
-        .map(|rest| &rest[..digits(rest)])
-        .unwrap_or("0");
-    major
-        .parse::<u32>()
-        .ok()?
-        .checked_mul(10_000)?
-        .checked_add(minor.parse().ok()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::protocol::Socket;
     use crate::connect::{Endpoint, Voice};
     use crate::error::Error;
     use std::io::{Read, Write};
@@ -413,11 +349,11 @@ mod tests {
     fn streaming() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let connection = Connection {
-            wire: Wire::new(socket::Socket::new(ours.into()).unwrap(), Voice::default()),
+            wire: Wire::new(Socket::new(ours.into()).unwrap(), Voice::default()),
             key: BackendKey::default(),
             route: Route::plain(Endpoint::Unix(PathBuf::from("/nowhere"))),
             server_version: 15_00_00,
-            interrupted: Rc::new(|| false),
+            interrupt: Interrupt::default(),
             ended: false,
         };
         (connection, theirs)
@@ -697,21 +633,6 @@ mod tests {
             server.write_all(&message(b'W', body)).unwrap();
             let error = connection.start_replication("s", Lsn(1), &[]).unwrap_err();
             assert!(error.to_string().contains("CopyBothResponse"), "{error}");
-        }
-    }
-
-    #[test]
-    fn knows_the_version() {
-        for (text, number) in [
-            ("15.18 (Debian 15.18-0+deb12u1)", Some(15_00_18)),
-            ("19beta1", Some(19_00_00)),
-            ("18.4", Some(18_00_04)),
-            ("", None),
-            ("x", None),
-            ("99999999999", None),
-            ("4294967295.1", None),
-        ] {
-            assert_eq!(parse_server_version(text), number, "{text}");
         }
     }
 }

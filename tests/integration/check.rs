@@ -222,7 +222,7 @@ fn check_of_a_way_that_is_barred() {
         "{}",
         run.stderr
     );
-    let mend = "try: as a superuser: ALTER ROLE \"plain\" REPLICATION";
+    let mend = "try: as a superuser: ALTER ROLE plain REPLICATION";
     has(
         &run,
         &format!("fail  role \"plain\" lacks the REPLICATION attribute; {mend}"),

@@ -10,14 +10,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap::", &["cli", "main.rs"]),
     ("clap_complete::", &["cli", "main.rs"]),
     ("chrono::", &["time.rs"]),
-    ("rustls::", &["connect/", "walsender/socket"]),
-    ("tokio_postgres_rustls::", &["connect/"]),
+    ("rustls::", &["connect/"]),
     (
         "colored::",
         &["error.rs", "command/talk.rs", "render/text", "main.rs"],
     ),
-    ("rpassword::", &["connect/"]),
+    ("rpassword::", &["command/ask.rs"]),
     ("signal_hook::", &["stop.rs"]),
+    ("ctrlc::", &["stop.rs"]),
+    ("shlex::", &["shell.rs"]),
 ];
 
 /// What the layers between bytes and text must never see.
@@ -31,7 +32,7 @@ const IMPURE: &[&str] = &[
     "std::process",
     "std::io::std",
     "rustix::",
-    "postgres::Client",
+    "tokio_postgres::Client",
 ];
 
 #[test]

@@ -54,6 +54,7 @@ mod files;
 mod generated;
 mod golden;
 mod harness;
+mod hostile;
 mod imports;
 mod look_ups;
 mod manners;

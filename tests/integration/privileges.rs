@@ -42,7 +42,7 @@ fn privileges_for_lists_and_check() {
             .text()
             .contains("\np     postgres  all tables")
     );
-    let replication = format!("as a superuser: ALTER ROLE \"{role}\" REPLICATION");
+    let replication = format!("as a superuser: ALTER ROLE {role} REPLICATION");
     let run = run_as(&db, &role, &["check", "--publication", "p"]);
     assert!(run.exited(1).text().contains(&format!(
         "fail  role \"{role}\" lacks the REPLICATION attribute; try: {replication}\n"
@@ -56,7 +56,7 @@ fn privileges_for_lists_and_check() {
 fn privileges_for_slots() {
     let name = "privileges_for_slots";
     let (db, role) = with_role(name);
-    let remedy = format!("as a superuser: ALTER ROLE \"{role}\" REPLICATION");
+    let remedy = format!("as a superuser: ALTER ROLE {role} REPLICATION");
     db.create_slot("pgoutput");
     db.sql("CREATE TABLE t (id int)");
     refused(
@@ -107,7 +107,7 @@ fn privileges_for_dropping_by_force() {
     refused(
         &run_as(&db, &role, &drop),
         "end the session of PID ",
-        &format!("as a superuser: GRANT pg_signal_backend TO \"{role}\""),
+        &format!("as a superuser: GRANT pg_signal_backend TO {role}"),
     );
     db.sql(&format!("GRANT pg_signal_backend TO {role}"));
     let run = run_as(&db, &role, &drop);
@@ -129,7 +129,7 @@ fn privileges_for_publications() {
     db.sql("CREATE TABLE t (id int PRIMARY KEY)");
     let table = ["pub", "create", "p", "--table", "public.t"];
     let on_database =
-        format!("as the owner of the database: GRANT CREATE ON DATABASE \"{name}\" TO \"{role}\"");
+        format!("as the owner of the database: GRANT CREATE ON DATABASE {name} TO {role}");
     refused(
         &run_as(&db, &role, &table),
         "create publication \"p\": permission denied for database",
@@ -139,7 +139,7 @@ fn privileges_for_publications() {
     refused(
         &run_as(&db, &role, &table),
         "create publication \"p\": must be owner of table t",
-        &format!("as a superuser: ALTER TABLE \"t\" OWNER TO \"{role}\""),
+        &format!("as a superuser: ALTER TABLE t OWNER TO {role}"),
     );
     db.sql(&format!("ALTER TABLE t OWNER TO {role}"));
     run_as(&db, &role, &table).succeeded();
@@ -162,7 +162,7 @@ fn privileges_for_publications() {
     refused(
         &run,
         "drop publications p, q: must be owner of publication q",
-        &format!("as a superuser: ALTER PUBLICATION \"q\" OWNER TO \"{role}\""),
+        &format!("as a superuser: ALTER PUBLICATION q OWNER TO {role}"),
     );
     run_as(&db, &role, &["pub", "drop", "p"]).succeeded();
     db.sql(&format!(
@@ -191,7 +191,7 @@ fn privileges_for_stream() {
     assert!(stderr.contains("(SQLSTATE 42501)"), "{stderr}");
     assert!(
         stderr.ends_with(&format!(
-            "try: as a superuser: ALTER ROLE \"{role}\" REPLICATION\n"
+            "try: as a superuser: ALTER ROLE {role} REPLICATION\n"
         )),
         "{stderr}"
     );

@@ -255,7 +255,7 @@ fn a_role_needs_replication() {
         1,
         &[
             "SQLSTATE 42501",
-            "try: as a superuser: ALTER ROLE \"plain_reader\" REPLICATION",
+            "try: as a superuser: ALTER ROLE plain_reader REPLICATION",
         ],
     );
 }

@@ -9,13 +9,12 @@ use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use walcat::connect::*;
 use walcat::error::{Kind, Result};
 use walcat::lsn::Lsn;
-use walcat::walsender::{Connection, Message, SessionSettings, StandbyStatus};
+use walcat::walsender::{Connection, Message, StandbyStatus};
 
 /// Connection settings from a conninfo string alone.
 fn resolve(conninfo: &str, voice: Voice) -> Settings {
@@ -48,15 +47,8 @@ fn settings(db: &Database<'_>) -> Settings {
     )
 }
 
-fn session() -> SessionSettings {
-    SessionSettings {
-        timezone: "UTC".into(),
-        interrupted: Rc::new(|| false),
-    }
-}
-
 fn open(db: &Database<'_>) -> Connection {
-    Connection::open(&settings(db), &session()).unwrap()
+    Connection::open(&settings(db), "UTC").unwrap()
 }
 
 /// Streams from the slot with test_decoding, whose payload is text, until the text is there;
@@ -100,7 +92,7 @@ fn walsender_pins_the_session() {
     let mut settings = settings(&db);
     settings.options =
         Some("-c timezone=Asia/Tokyo -c extra_float_digits=0 -c work_mem=123kB".into());
-    let mut connection = Connection::open(&settings, &session()).unwrap();
+    let mut connection = Connection::open(&settings, "UTC").unwrap();
     for (name, value) in [
         ("datestyle", "ISO, MDY"),
         ("intervalstyle", "postgres"),
@@ -219,7 +211,6 @@ fn walsender_gives_up_on_a_slot_and_leaves_nothing() {
         error.to_string(),
         "could not create the temporary replication slot \"s\": interrupted"
     );
-    assert_eq!(error.kind(), Kind::Permanent);
     drop(connection);
     db.wait_for(&format!(
         "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {pid}"
@@ -284,27 +275,19 @@ fn walsender_reaches_no_server() {
     };
     // It listens, but says nothing.
     settings.connect_timeout = Some(Duration::from_millis(300));
-    let error = Connection::open(&settings, &session())
-        .map(drop)
-        .unwrap_err();
+    let error = Connection::open(&settings, "UTC").map(drop).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("could not connect to server at \"127.0.0.1\", port {port}: timeout expired")
     );
     assert_eq!(error.kind(), Kind::Transient);
     settings.connect_timeout = None;
-    let session = SessionSettings {
-        interrupted: Rc::new(|| true),
-        ..session()
-    };
-    let error = Connection::open(&settings, &session).map(drop).unwrap_err();
+    let stopped = settings.until(|| true);
+    let error = Connection::open(&stopped, "UTC").map(drop).unwrap_err();
     assert!(error.to_string().ends_with(": interrupted"), "{error}");
-    assert_eq!(error.kind(), Kind::Permanent);
     let refusing = RefusingPort::new();
     settings.hosts[0].port = refusing.number();
-    let error = Connection::open(&settings, &self::session())
-        .map(drop)
-        .unwrap_err();
+    let error = Connection::open(&settings, "UTC").map(drop).unwrap_err();
     assert!(error.to_string().contains("connection refused"), "{error}");
     assert_eq!(error.kind(), Kind::Transient);
 }
@@ -318,7 +301,7 @@ fn walsender_passes_notices_on() {
     settings.voice =
         Voice::new(move |remark, text| listener.lock().unwrap().push((remark, text.to_owned())));
     settings.options = Some("-c client_min_messages=debug1".into());
-    let mut connection = Connection::open(&settings, &session()).unwrap();
+    let mut connection = Connection::open(&settings, "UTC").unwrap();
     let wait = &mut || ControlFlow::Continue(());
     connection
         .create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait)
@@ -413,7 +396,7 @@ impl Guarded {
             "host=localhost hostaddr=127.0.0.1 port={port} dbname=postgres user={user} \
              sslrootcert={files}/ca.crt {more}"
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), &session())
+        Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
     }
 
     fn encrypted(&self, connection: &Connection) -> bool {
@@ -522,7 +505,7 @@ fn walsender_encrypts_as_sslmode_says() {
             "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
             server().port()
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), &session()).map(drop)
+        Connection::open(&resolve(&conninfo, Voice::default()), "UTC").map(drop)
     };
     plain("prefer").unwrap();
     let error = plain("require").unwrap_err();
@@ -719,7 +702,7 @@ fn walsender_recognizes_what_is_no_server() {
         let port = answering(answer);
         let conninfo =
             format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}");
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session())
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
             .map(drop)
             .unwrap_err();
         assert!(error.to_string().contains(reason), "{mode}: {error}");
@@ -730,7 +713,7 @@ fn walsender_recognizes_what_is_no_server() {
             "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
             answering(b"")
         );
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), &session())
+        let error = Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
             .map(drop)
             .unwrap_err();
         assert!(
@@ -752,7 +735,7 @@ fn walsender_finds_the_server_that_is_wanted() {
         let conninfo = format!(
             "host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs={wanted}"
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), &session())
+        Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
     };
     let hosts = format!("/nowhere,{},{}", sockets(&primary), sockets(&standby));
     let ports = format!("1,{},{}", primary.port(), standby.port());

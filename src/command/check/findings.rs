@@ -1,6 +1,6 @@
 //! What was found, one line each: `ok`, `warn` or `fail`, and the command that mends it.
 
-use crate::error::printable;
+use crate::text::printable;
 use std::fmt;
 
 /// What was found, in the order in which it was looked at.
@@ -71,16 +71,12 @@ impl fmt::Display for Findings {
                 Verdict::Warn => "warn",
                 Verdict::Fail => "fail",
             };
-            write!(f, "{verdict}  {}", one_line(&finding.text))?;
+            write!(f, "{verdict}  {}", printable(&finding.text))?;
             if let Some(remedy) = &finding.remedy {
-                write!(f, "; try: {}", one_line(remedy))?;
+                write!(f, "; try: {}", printable(remedy))?;
             }
             writeln!(f)?;
         }
         Ok(())
     }
-}
-
-fn one_line(text: &str) -> String {
-    printable(text).replace(['\n', '\t'], " ")
 }

@@ -2,39 +2,43 @@
 //! UPDATE or DELETE.
 
 use super::findings::Findings;
-use crate::catalog::{publications, replica_identity};
-use crate::connect::Session;
+use crate::catalog::publications::{self, Existing};
+use crate::catalog::replica_identity;
+use crate::connect::Client;
 use crate::error::Result;
+use crate::shell;
 
 /// How many tables of a publication are named one by one.
 const TABLES_SHOWN: usize = 20;
 
 /// Looks at the publications that are named, or else at all.
-pub fn check(findings: &mut Findings, session: &mut Session, wanted: &[String]) -> Result<()> {
-    let there = publications::names(session)?;
+pub fn check(findings: &mut Findings, session: &mut Client, wanted: &[String]) -> Result<()> {
+    let there = publications::existing(session)?;
     if wanted.is_empty() && there.is_empty() {
         findings.warn(
             "the database has no publication, and pgoutput needs one",
             "walcat pub create NAME --all-tables",
         );
     }
-    let names = if wanted.is_empty() { &there } else { wanted };
-    for name in names {
-        if there.contains(name) {
-            check_one(findings, session, name)?;
+    if wanted.is_empty() {
+        return there
+            .iter()
+            .try_for_each(|publication| check_one(findings, session, publication));
+    }
+    for name in wanted {
+        if let Some(publication) = there.iter().find(|there| there.name == *name) {
+            check_one(findings, session, publication)?;
         } else {
-            let remedy = format!(
-                "walcat pub create {} --all-tables",
-                crate::catalog::shell_word(name)
-            );
+            let remedy = format!("walcat pub create {} --all-tables", shell::word(name));
             findings.fail(format!("there is no publication \"{name}\""), remedy);
         }
     }
     Ok(())
 }
 
-fn check_one(findings: &mut Findings, session: &mut Session, name: &str) -> Result<()> {
-    match publications::table_count(session, name)? {
+fn check_one(findings: &mut Findings, session: &mut Client, publication: &Existing) -> Result<()> {
+    let name = &publication.name;
+    match publication.tables {
         0 => findings.warn(
             format!("publication \"{name}\" has no tables"),
             "walcat pub list",
@@ -42,7 +46,7 @@ fn check_one(findings: &mut Findings, session: &mut Session, name: &str) -> Resu
         1 => findings.ok(format!("publication \"{name}\" has 1 table")),
         count => findings.ok(format!("publication \"{name}\" has {count} tables")),
     }
-    let unreplicable = replica_identity::unreplicable(&mut **session, name)?;
+    let unreplicable = replica_identity::unreplicable(session, publication.oid)?;
     for table in unreplicable.iter().take(TABLES_SHOWN) {
         findings.warn(format!("publication \"{name}\": {table}"), table.remedy());
     }

@@ -2,13 +2,12 @@
 //! there, the plugin.
 
 use super::findings::Findings;
-use crate::catalog::quoted;
 use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
-use crate::connect::{Session, Settings};
+use crate::connect::{Client, Settings};
 use crate::error::Result;
-use crate::walsender::{Connection, SessionSettings};
-use std::rc::Rc;
+use crate::sql;
+use crate::walsender::Connection;
 
 /// The versions that walcat is made for.
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=19;
@@ -16,7 +15,7 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 14..=19;
 /// Looks at the server.
 pub fn check(
     findings: &mut Findings,
-    session: &mut Session,
+    session: &mut Client,
     server: &Server,
     settings: &Settings,
 ) -> Result<()> {
@@ -57,7 +56,7 @@ fn check_version(findings: &mut Findings, server: &Server) {
 }
 
 /// Else the primary removes rows that slots of the standby still need, and the slots are lost.
-fn check_feedback(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
+fn check_feedback(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<()> {
     if server.in_recovery
         && server::setting(session, "hot_standby_feedback")?.as_deref() == Some("off")
     {
@@ -69,7 +68,7 @@ fn check_feedback(findings: &mut Findings, session: &mut Session, server: &Serve
     Ok(())
 }
 
-fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<bool> {
+fn check_role(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<bool> {
     let user = &server.user;
     let may_replicate = server::may_replicate(session)?;
     if may_replicate {
@@ -77,7 +76,10 @@ fn check_role(findings: &mut Findings, session: &mut Session, server: &Server) -
     } else {
         findings.fail(
             format!("role \"{user}\" lacks the REPLICATION attribute"),
-            format!("as a superuser: ALTER ROLE {} REPLICATION", quoted(user)),
+            format!(
+                "as a superuser: ALTER ROLE {} REPLICATION",
+                sql::identifier(user)
+            ),
         );
     }
     Ok(may_replicate)
@@ -90,12 +92,7 @@ fn check_connection(
     settings: &Settings,
     may_replicate: bool,
 ) {
-    let session = SessionSettings {
-        timezone: "UTC".to_owned(),
-        interrupted: Rc::new(|| false),
-    };
-    match Connection::open(settings, &session)
-        .and_then(|mut connection| connection.identify_system())
+    match Connection::open(settings, "UTC").and_then(|mut connection| connection.identify_system())
     {
         Ok(_) => findings.ok("a replication connection can be opened"),
         // insufficient_privilege: what the role lacks is told already.
@@ -111,7 +108,7 @@ fn check_connection(
     }
 }
 
-fn check_room(findings: &mut Findings, session: &mut Session) -> Result<()> {
+fn check_room(findings: &mut Findings, session: &mut Client) -> Result<()> {
     let room = server::room(session)?;
     for (what, setting, used, max) in [
         (
@@ -138,7 +135,7 @@ fn check_room(findings: &mut Findings, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-fn check_timeout(findings: &mut Findings, session: &mut Session) -> Result<()> {
+fn check_timeout(findings: &mut Findings, session: &mut Client) -> Result<()> {
     let Some(setting) = server::number(session, "wal_sender_timeout")? else {
         return Ok(());
     };
@@ -158,7 +155,7 @@ fn check_timeout(findings: &mut Findings, session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-fn check_limits(findings: &mut Findings, session: &mut Session) -> Result<()> {
+fn check_limits(findings: &mut Findings, session: &mut Client) -> Result<()> {
     if let Some(setting) = server::number(session, "max_slot_wal_keep_size")? {
         findings.ok(match setting.value {
             ..0 => "max_slot_wal_keep_size is -1: slots are never lost, and one that nobody reads \
@@ -183,7 +180,7 @@ fn check_limits(findings: &mut Findings, session: &mut Session) -> Result<()> {
 
 /// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that
 /// are listed.
-pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
+pub fn check_plugin(findings: &mut Findings, session: &mut Client, plugin: &str) -> Result<()> {
     let listed = match server::setting(session, "output_plugin_libraries") {
         Ok(Some(list)) => list,
         // The server does not know the setting, and takes any plugin.
@@ -217,7 +214,7 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Session, plugin: &str
 }
 
 /// Only a superuser can tell whether a library is installed, other than by using it.
-fn check_library(findings: &mut Findings, session: &mut Session, plugin: &str) -> Result<()> {
+fn check_library(findings: &mut Findings, session: &mut Client, plugin: &str) -> Result<()> {
     if plugin == "pgoutput" {
         findings
             .ok("output plugin pgoutput is part of the server, which takes any plugin that it has");

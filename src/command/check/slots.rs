@@ -5,13 +5,14 @@ use super::findings::Findings;
 use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::command::answer::human_size;
-use crate::connect::Session;
+use crate::connect::Client;
 use crate::error::{Kind, Result};
+use crate::shell;
 
 /// Looks at the slot, or at all, and returns the plugin that a stream would use.
 pub fn check(
     findings: &mut Findings,
-    session: &mut Session,
+    session: &mut Client,
     server: &Server,
     wanted: Option<&str>,
 ) -> Result<String> {
@@ -22,7 +23,7 @@ pub fn check(
     let Some(slot) = slots::find(session, name)? else {
         findings.fail(
             format!("there is no replication slot \"{name}\""),
-            format!("walcat slot create {name}"),
+            format!("walcat slot create {}", shell::word(name)),
         );
         return Ok("pgoutput".to_owned());
     };
@@ -48,7 +49,7 @@ pub fn check(
     Ok(plugin)
 }
 
-fn check_all(findings: &mut Findings, session: &mut Session, server: &Server) -> Result<()> {
+fn check_all(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<()> {
     let slots = slots::list(session)?;
     let here: Vec<&Slot> = slots
         .iter()
@@ -58,7 +59,7 @@ fn check_all(findings: &mut Findings, session: &mut Session, server: &Server) ->
         match slot.lost() {
             Some(reason) => findings.warn(
                 format!("slot \"{}\" is invalidated ({reason})", slot.name),
-                format!("walcat slot drop {}", slot.name),
+                format!("walcat slot drop {}", shell::word(&slot.name)),
             ),
             None => check_lag(findings, slot),
         }

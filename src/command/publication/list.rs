@@ -1,12 +1,12 @@
 //! `walcat pub list`: the publications of the database and what each publishes.
 
 use crate::catalog::publications::{self, Publication, PublishedTable};
-use crate::catalog::quoted_if_needed;
 use crate::catalog::server::Server;
 use crate::cli::{ListFormat, PublicationListArgs};
 use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::Result;
+use crate::sql;
 
 const HEADINGS: [&str; 6] = [
     "NAME",
@@ -52,7 +52,7 @@ pub fn contents(publication: &Publication) -> Vec<String> {
     let schemas = publication
         .schemas
         .iter()
-        .map(|schema| format!("schema {}", quoted_if_needed(schema)));
+        .map(|schema| format!("schema {}", sql::identifier(schema)));
     all.into_iter()
         .chain(schemas)
         .chain(publication.tables.iter().map(table))
@@ -62,15 +62,11 @@ pub fn contents(publication: &Publication) -> Vec<String> {
 /// As in CREATE PUBLICATION.
 fn table(table: &PublishedTable) -> String {
     let mut text = if table.except { "except " } else { "" }.to_owned();
-    text += &format!(
-        "{}.{}",
-        quoted_if_needed(&table.schema),
-        quoted_if_needed(&table.table)
-    );
+    text += &sql::table(&table.schema, &table.table);
     if let Some(columns) = &table.columns {
         let columns: Vec<String> = columns
             .iter()
-            .map(|column| quoted_if_needed(column))
+            .map(|column| sql::identifier(column))
             .collect();
         text += &format!(" ({})", columns.join(", "));
     }

@@ -4,10 +4,10 @@ use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::cli::SlotAdvanceArgs;
 use crate::command::answer;
+use crate::connect::Client;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
-use postgres::Client;
 
 /// Moves the slot and says from where to where.
 pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> Result<()> {

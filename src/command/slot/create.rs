@@ -6,9 +6,10 @@ use crate::catalog::sessions::{self, Awaited};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::SlotCreateArgs;
 use crate::command::{Talk, answer};
-use crate::connect::{self, Session, Settings};
+use crate::connect::{self, Client, Settings};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
+use crate::shell;
 use crate::stop::Stop;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -24,7 +25,7 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Prints the slot and its consistent point.
-pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk, stop: &Stop) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let plugin = args.kind.plugin.as_deref().unwrap_or("pgoutput");
@@ -38,15 +39,14 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk) -> Result<()
         return keep(&there, &new, &server, args.if_not_exists);
     }
     require(&server, &new)?;
-    let stop = Stop::install()?;
-    match create(session, settings, talk, &new, args.timeout, &stop) {
+    match create(session, settings, talk, &new, args.timeout, stop) {
         Ok(lsn) => answer::print(&format!(
             "slot {}: plugin {plugin}, consistent point {lsn}\n",
             new.name
         )),
         // Another client created it meanwhile.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
-            let there = slots::find(&mut *connect::sql(settings)?, new.name)?;
+            let there = slots::find(&mut connect::sql(settings)?, new.name)?;
             there.map_or(Err(error), |there| keep(&there, &new, &server, true))
         }
         Err(error) => Err(refusal::explain(error, &server.user)),
@@ -61,7 +61,10 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
         Err(Error::new(format!(
             "could not create slot \"{name}\": it already exists, with {what} {there}"
         ))
-        .with_remedy(format!("another name, or first: walcat slot drop {name}")))
+        .with_remedy(format!(
+            "another name, or first: walcat slot drop {}",
+            shell::word(name)
+        )))
     };
     if there.plugin.as_deref() != Some(new.plugin) {
         return differs("plugin", &there.plugin);
@@ -79,7 +82,10 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
         return Err(Error::new(format!(
             "could not create slot \"{name}\": it already exists"
         ))
-        .with_remedy(format!("walcat slot create --if-not-exists {name}")));
+        .with_remedy(format!(
+            "walcat slot create --if-not-exists {}",
+            shell::word(name)
+        )));
     }
     let confirmed = there.confirmed_flush_lsn.unwrap_or(Lsn::INVALID);
     answer::print(&format!(
@@ -108,7 +114,7 @@ pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
 /// Creates the slot on a thread of its own, while this one watches the time and the signals. When
 /// it gives up, the query is cancelled, and the server has taken the slot back when this returns.
 pub fn create(
-    mut session: Session,
+    mut session: Client,
     settings: &Settings,
     talk: &Talk,
     new: &NewSlot<'_>,
@@ -116,6 +122,7 @@ pub fn create(
     stop: &Stop,
 ) -> Result<Lsn> {
     let pid = sessions::own_pid(&mut session)?;
+    session.wait_for_ever();
     sessions::end_with_client(&mut session);
     let (sender, done) = channel();
     let (name, plugin) = (new.name.to_owned(), new.plugin.to_owned());
@@ -200,8 +207,10 @@ impl<'a> Watch<'a> {
 
     /// Cancels the creation. It may succeed just before: then the slot stays.
     fn give_up(&self, done: &Receiver<Result<Lsn>>, pid: i32, reason: &str) -> Result<Lsn> {
-        let awaited = self.ask().ok().flatten();
-        sessions::cancel(&mut *connect::sql(&self.settings.hurried(PATIENCE))?, pid)?;
+        // Also when the user wants to stop, this is still to be done.
+        let settings = self.settings.hurried(PATIENCE).until(|| false);
+        let awaited = ask(&settings).ok().flatten();
+        sessions::cancel(&mut connect::sql(&settings)?, pid)?;
         match done.recv_timeout(PATIENCE) {
             Ok(Ok(lsn)) => Ok(lsn),
             // query_canceled
@@ -221,7 +230,7 @@ impl<'a> Watch<'a> {
 
     /// Names what the server waits for, if that can be found out.
     fn report(&self) {
-        let what = match self.ask() {
+        let what = match ask(&self.settings.hurried(PATIENCE)) {
             Ok(Some(awaited)) => awaited.to_string(),
             Ok(None) => "the server".to_owned(),
             Err(error) => format!("running transactions ({error})"),
@@ -230,11 +239,11 @@ impl<'a> Watch<'a> {
             .info(&format!("slot \"{}\" waits for {what}", self.name));
     }
 
-    fn ask(&self) -> Result<Option<Awaited>> {
-        sessions::awaited(&mut *connect::sql(&self.settings.hurried(PATIENCE))?)
-    }
-
     fn error(&self, reason: &str) -> Error {
         Error::new(format!("could not create slot \"{}\": {reason}", self.name))
     }
+}
+
+fn ask(settings: &Settings) -> Result<Option<Awaited>> {
+    sessions::awaited(&mut connect::sql(settings)?)
 }

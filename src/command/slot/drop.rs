@@ -4,9 +4,10 @@ use crate::catalog::server::Server;
 use crate::catalog::{refusal, sessions, slots};
 use crate::cli::SlotDropArgs;
 use crate::command::Talk;
+use crate::connect::Client;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
-use postgres::Client;
+use crate::shell;
 use std::time::{Duration, Instant};
 
 /// How long `--force` tries: a consumer that reconnects may take the slot again and again.
@@ -72,7 +73,7 @@ fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Err
     let in_use = error.sqlstate() == OBJECT_IN_USE;
     let explained = slots::explain(client, server, name, &act(name), error);
     if in_use {
-        explained.with_remedy(format!("walcat slot drop --force {name}"))
+        explained.with_remedy(format!("walcat slot drop --force {}", shell::word(name)))
     } else {
         explained
     }

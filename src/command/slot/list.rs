@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Prints the list; fails after that if a slot retains more than `--max-lag`.
 pub fn run(args: &SlotListArgs, settings: &Settings) -> Result<()> {
-    let slots = slots::list(&mut *connect::sql(settings)?)?;
+    let slots = slots::list(&mut connect::sql(settings)?)?;
     answer::print(&match args.format {
         ListFormat::Table => table(&slots),
         ListFormat::Json => answer::json(&slots.iter().map(Listed::new).collect::<Vec<_>>())?,

@@ -1,14 +1,15 @@
 //! Warns where `--table` chooses nothing that the publications send. It is no failure: the table
 //! may be yet to come.
 
+use crate::catalog::enumerate;
 use crate::catalog::publications;
 use crate::catalog::server::Version;
 use crate::catalog::tables::{self, Table};
-use crate::catalog::{enumerate, quoted_if_needed, shell_word};
 use crate::command::Talk;
+use crate::connect::Client;
 use crate::error::Result;
-use crate::select::{Filter, Operations};
-use postgres::Client;
+use crate::select::{Filter, Operations, pattern};
+use crate::{shell, sql};
 
 /// Warns of each pattern without wildcards that no published table matches, and if none matches any
 /// pattern.
@@ -35,7 +36,7 @@ pub fn warn(
     let extensible = list
         .into_iter()
         .find(|one| names.contains(&one.name) && !one.all_tables);
-    let extensible = extensible.map(|one| quoted_if_needed(&one.name));
+    let extensible = extensible.map(|one| sql::identifier(&one.name));
     let there = Situation {
         names,
         extensible,
@@ -45,7 +46,7 @@ pub fn warn(
     for pattern in missing.iter().filter_map(|&at| patterns.get(at)) {
         let (what, remedy) = there.of_name(pattern)?;
         talk.warning_with_remedy(
-            &format!("--table {} shows nothing: {what}", shell_word(pattern)),
+            &format!("--table {} shows nothing: {what}", shell::word(pattern)),
             &remedy,
         );
     }
@@ -67,10 +68,7 @@ fn warn_of_empty(
         return Ok(());
     };
     if !publications::have_contents(client, names, version)? {
-        let remedy = format!(
-            "ALTER PUBLICATION {} ADD TABLE ...",
-            quoted_if_needed(first)
-        );
+        let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", sql::identifier(first));
         talk.warning_with_remedy(
             &format!("nothing is shown: {} no table", have(names)),
             &remedy,
@@ -111,12 +109,12 @@ impl Situation<'_> {
                 .iter()
                 .any(|one| one == &(schema.clone(), root.clone()))
         {
-            let root = format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(root));
             return Ok((
                 format!(
-                    "changes of {name} are shown as those of {root}, of which it is a partition"
+                    "changes of {name} are shown as those of {}, of which it is a partition",
+                    sql::table(schema, root)
                 ),
-                format!("--table {}", shell_word(&root)),
+                choice(&(schema.clone(), root.clone())),
             ));
         }
         let of_table = |partition: &&Table| {
@@ -170,7 +168,10 @@ impl Situation<'_> {
             [] => "-d with the name of the database that has it".to_owned(),
             [one] => choice(one),
             tables => {
-                let names: Vec<String> = tables.iter().map(pattern).collect();
+                let names: Vec<String> = tables
+                    .iter()
+                    .map(|(schema, table)| shell::word(&pattern(schema, table)))
+                    .collect();
                 format!("--table with one of {}", enumerate(&names))
             }
         }
@@ -186,11 +187,7 @@ fn have(names: &[String]) -> String {
     }
 }
 
-fn choice(table: &(String, String)) -> String {
-    format!("--table {}", shell_word(&pattern(table)))
-}
-
-/// What names this table only.
-fn pattern((schema, table): &(String, String)) -> String {
-    format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(table))
+/// The option that chooses this table only.
+fn choice((schema, table): &(String, String)) -> String {
+    format!("--table {}", shell::word(&pattern(schema, table)))
 }

@@ -19,7 +19,7 @@ use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
 use crate::cli::StreamArgs;
 use crate::command::{Talk, print_settings};
-use crate::connect::{self, Settings};
+use crate::connect::Settings;
 use crate::decode::Decoder;
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
@@ -28,15 +28,12 @@ use crate::select::bounds::{Bound, Bounds, Limit, Until};
 use crate::sink::{self, Destination, Existing, Sink};
 use crate::stop::Stop;
 use crate::value::Types;
-use crate::walsender::{Connection, SessionSettings, SystemIdentification};
+use crate::walsender::{Connection, SystemIdentification};
 use delivery::{Delivery, Form};
 use preparation::Preparation;
 use reconnect::{Backoff, ServerSilence};
 use session::Session;
 use statistics::Statistics;
-use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a new connection may take from the first packet to the stream.
@@ -95,27 +92,46 @@ impl From<Bound> for Ended {
 }
 
 /// Streams as the command line says.
-pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool) -> Result<()> {
+pub fn run(
+    args: &StreamArgs,
+    settings: &Settings,
+    stop: &Stop,
+    talk: Talk,
+    color: bool,
+) -> Result<()> {
+    match start(args, settings, stop, talk, color) {
+        // Nothing has begun yet: what was under way was broken off.
+        Err(error) if stop.requested() && error.kind() != Kind::Usage => Ok(()),
+        Err(error) => Err(error),
+        Ok(None) => Ok(()),
+        Ok(Some(stream)) => stream.run(),
+    }
+}
+
+/// Gets everything ready; `None` if the user asked for a stop meanwhile.
+fn start<'a>(
+    args: &'a StreamArgs,
+    settings: &'a Settings,
+    stop: &Stop,
+    talk: Talk,
+    color: bool,
+) -> Result<Option<Stream<'a>>> {
     let deadline = args
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
     let print = print_settings(&args.print, args.messages, color)?;
     options::check(args)?;
     let mut preparation = Preparation::new(args, settings, talk)?;
-    let stop = Stop::install()?;
-    stop.at_once(|| preparation.check(&stop))?;
-    let sink = match open_sink(args, &mut preparation, &stop) {
-        Err(_) if stop.requested() => return Ok(()),
-        opened => opened?,
-    };
+    preparation.check(stop)?;
+    let sink = open_sink(args, &mut preparation, stop)?;
     let last = sink.held().last;
     if let Some(last) = last {
         preparation.check_end_of(sink.held().name, last)?;
     }
-    let created = preparation.create(&stop)?;
-    stop.at_once(|| preparation.warn_of_tables())?;
+    let created = preparation.create(stop)?;
+    preparation.warn_of_tables()?;
     if stop.requested() {
-        return Ok(());
+        return Ok(None);
     }
     let plan = preparation.plan(deadline)?;
     talk.detail(&preparation.describe(&plan));
@@ -129,21 +145,22 @@ pub fn run(args: &StreamArgs, settings: &Arc<Settings>, talk: Talk, color: bool)
             last.lsn
         ));
     }
-    let look_ups = look_ups(settings, &stop, deadline);
+    let look_ups = LookUps::new(settings.until({
+        let stop = stop.clone();
+        move || stop.requested() || is_over(deadline)
+    }));
     let delivery = deliver(args, look_ups, &plan, print, sink, talk)?;
-    let server_silence = ServerSilence::new();
-    Stream {
+    Ok(Some(Stream {
         args,
         settings,
         preparation,
         plan,
-        stop,
+        stop: stop.clone(),
         talk,
         delivery,
-        server_silence,
+        server_silence: ServerSilence::new(),
         system: None,
-    }
-    .run()
+    }))
 }
 
 /// Opens what the records go to, and finds out what it holds.
@@ -153,17 +170,17 @@ fn open_sink(
     stop: &Stop,
 ) -> Result<Box<dyn Sink>> {
     let confirms = args.slot.is_some() && !args.peek;
-    let Some(path) = args.file.clone().filter(|path| path != Path::new("-")) else {
+    let Some(path) = args.named_file() else {
         return sink::stdout(confirms, args.fsync_interval);
     };
     let to = Destination {
-        path,
+        path: path.to_owned(),
         existing: match args.print.format.lines() {
             Some(lines) if !args.no_resume => Existing::Resume(lines),
             _ if args.print.format.is_raw() => Existing::AppendBytes,
             _ => Existing::Append,
         },
-        source: stop.at_once(|| preparation.source())?,
+        source: preparation.source()?,
         confirms,
     };
     sink::file(&to, args.fsync_interval, &|time| {
@@ -219,15 +236,6 @@ fn deliver(
         statistics,
         talk,
     ))
-}
-
-/// How to look things up in the catalog while the stream runs.
-fn look_ups(settings: &Arc<Settings>, stop: &Stop, deadline: Option<Instant>) -> LookUps {
-    let (settings, stop) = (Arc::clone(settings), stop.clone());
-    LookUps::new(
-        move |limit| connect::sql(&settings.hurried(limit)),
-        move || stop.requested() || is_over(deadline),
-    )
 }
 
 /// A stream over one connection after the other.
@@ -345,13 +353,11 @@ impl Stream<'_> {
         limit: Option<Instant>,
         streamed: &mut bool,
     ) -> Result<Ended> {
-        let stop = self.stop.clone();
-        let interrupted = Rc::new(move || stop.requested() || is_over(limit));
-        let session = SessionSettings {
-            timezone: self.args.timezone.clone(),
-            interrupted,
-        };
-        let mut connection = Connection::open(self.settings, &session)?;
+        let settings = self.settings.until({
+            let stop = self.stop.clone();
+            move || stop.requested() || is_over(limit)
+        });
+        let mut connection = Connection::open(&settings, &self.args.timezone)?;
         let system = connection.identify_system()?;
         self.check_history(&mut connection, &system)?;
         if first {

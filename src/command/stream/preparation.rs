@@ -7,14 +7,15 @@ use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::catalog::table_spec::TableSpec;
-use crate::catalog::{enumerate, shell_word, tables};
+use crate::catalog::{enumerate, tables};
 use crate::cli::StreamArgs;
 use crate::command::{Talk, slot};
-use crate::connect::{self, Session, Settings};
+use crate::connect::{self, Client, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::event::EventId;
 use crate::lsn::Lsn;
 use crate::select::{Filter, Operation, Operations};
+use crate::shell;
 use crate::sink::Source;
 use crate::stop::Stop;
 use crate::walsender::Connection;
@@ -41,7 +42,7 @@ pub struct Preparation<'a> {
     settings: &'a Settings,
     talk: Talk,
     /// Kept only as long as it is needed: a stream may last for weeks.
-    session: Option<Session>,
+    session: Option<Client>,
     server: Server,
     /// The slot that is there already.
     slot: Option<Slot>,
@@ -170,7 +171,7 @@ impl<'a> Preparation<'a> {
     /// WAL that is older. Returns whether the slot is new.
     pub fn create(&mut self, stop: &Stop) -> Result<bool> {
         if self.args.create_publication && self.plugin() == Plugin::Pgoutput {
-            stop.at_once(|| self.create_publications())?;
+            self.create_publications()?;
         }
         if let (Some(name), None) = (&self.args.slot, &self.slot) {
             self.create_slot(name, stop)?;
@@ -300,7 +301,7 @@ impl<'a> Preparation<'a> {
                     .with_remedy(format!(
                         "a publication that is older, or, to lose what waits: walcat slot advance \
                          {}",
-                        plan.slot
+                        shell::word(&plan.slot)
                     ));
             }
         }
@@ -376,7 +377,7 @@ impl<'a> Preparation<'a> {
             .with_detail("A slot keeps the plugin that it was created with.")
             .with_remedy(format!(
                 "walcat stream --slot {} without --plugin",
-                slot.name
+                shell::word(&slot.name)
             )));
         }
         if options::two_phase(self.args) && !slot.two_phase {
@@ -384,7 +385,10 @@ impl<'a> Preparation<'a> {
                 "could not {act}: it does not decode transactions when they are prepared"
             ))
             .with_detail("Whether a slot does is decided when it is created.")
-            .with_remedy(format!("walcat slot create --two-phase {}_2pc", slot.name)));
+            .with_remedy(format!(
+                "walcat slot create --two-phase {}_2pc",
+                shell::word(&slot.name)
+            )));
         }
         if kind.failover && slot.failover != Some(true) {
             self.server.require_version(17, &act, "--failover")?;
@@ -393,7 +397,7 @@ impl<'a> Preparation<'a> {
                     .with_detail("Whether they do is decided when a slot is created.")
                     .with_remedy(format!(
                         "walcat slot create --failover {}_failover",
-                        slot.name
+                        shell::word(&slot.name)
                     )),
             );
         }
@@ -538,7 +542,7 @@ impl<'a> Preparation<'a> {
     fn create_slot(&mut self, name: &str, stop: &Stop) -> Result<()> {
         let plugin = self.plugin_name();
         let new = self.new_slot(name, &plugin);
-        let session = stop.at_once(|| connect::sql(self.settings))?;
+        let session = connect::sql(self.settings)?;
         let point = slot::create(
             session,
             self.settings,
@@ -556,8 +560,8 @@ impl<'a> Preparation<'a> {
 }
 
 /// The session, connected again if it was closed: then the stream may be waiting for it.
-fn session<'s>(session: &'s mut Option<Session>, settings: &Settings) -> Result<&'s mut Session> {
-    if session.is_none() {
+fn session<'s>(session: &'s mut Option<Client>, settings: &Settings) -> Result<&'s mut Client> {
+    if session.as_ref().is_none_or(Client::is_closed) {
         *session = Some(connect::sql(&settings.hurried(PATIENCE))?);
     }
     session
@@ -571,14 +575,17 @@ fn settled(error: Error) -> Error {
 }
 
 /// The tables that the patterns of `--table` choose now, as a publication takes them.
-fn chosen_tables(client: &mut Session, patterns: &[String], act: &str) -> Result<Vec<TableSpec>> {
+fn chosen_tables(client: &mut Client, patterns: &[String], act: &str) -> Result<Vec<TableSpec>> {
     let filter = Filter::new(patterns, Operations::ALL)?;
     let chosen: Vec<_> = tables::publishable(client)?
         .into_iter()
         .filter(|(schema, table)| filter.operations_of(schema, table) != Operations::NONE)
         .collect();
     if chosen.is_empty() {
-        let patterns: Vec<String> = patterns.iter().map(|pattern| shell_word(pattern)).collect();
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| shell::word(pattern))
+            .collect();
         return Err(Error::new(format!(
             "could not {act}: no table matches --table {}",
             patterns.join(" --table ")

@@ -83,7 +83,8 @@ pub fn wait(
     let until = Instant::now() + delay;
     let mut ready = PollFlags::empty();
     loop {
-        if stop.requested() {
+        let hung_up = !delivery.sink.reopens() && stop.take_hang_up();
+        if stop.requested() || hung_up {
             return Ok(Some(Ended::Interrupted));
         }
         let now = Instant::now();

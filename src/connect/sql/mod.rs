@@ -1,244 +1,276 @@
-//! The SQL connection, by the `postgres` crate.
+//! The SQL connection: the client of the `tokio-postgres` crate over a session of our own.
+//!
+//! The crate's blocking sister `postgres` cannot be interrupted, waits without limit and takes
+//! whatever a server sends. Here nothing runs in the background: a statement is driven until its
+//! answer is there, and whenever the socket has to be waited for, the time and the user's wish to
+//! stop count.
 
-mod negotiation;
+mod stream;
 
-use super::attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
-use super::{ChannelBinding, PINNED, Remark, Settings, Voice, authentication, tls};
-use crate::error::{Error, Result, ServerError};
-use negotiation::{Heard, Negotiator, NotPostgres};
-use postgres::error::{DbError, Severity};
-use postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use super::protocol::{Patience, Purpose, open};
+use super::{Interrupt, Settings, plain};
+use crate::error::{Error, Kind, Result, ServerError};
 use std::error::Error as _;
-use std::io;
-use std::ops::{Deref, DerefMut};
-use std::sync::mpsc;
-use std::thread;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use stream::{Link, Stream};
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Connection, NoTls, Row};
 
-/// What is pinned beside [`PINNED`]. No query on catalogs is worth compiling, which would take
-/// seconds.
-const PINNED_FOR_SQL: [(&str, &str); 2] = [("timezone", "UTC"), ("jit", "off")];
+/// A session for SQL. Dropped, it ends.
+pub struct Client {
+    client: tokio_postgres::Client,
+    driver: Driver,
+}
 
-/// A session for SQL: a [`postgres::Client`] whose settings are pinned.
-pub struct Session(Client);
+/// Makes the session go on.
+struct Driver {
+    connection: Connection<Stream, NoTlsStream>,
+    link: Link,
+    limit: Option<Duration>,
+    interrupt: Interrupt,
+}
 
-impl Deref for Session {
-    type Target = Client;
+/// Why a statement came to nothing.
+#[derive(Debug)]
+pub enum SqlError {
+    /// The server refused it.
+    Refused(ServerError),
+    /// The session is of no further use.
+    Failed(Failure),
+    /// The answer is not what was asked for.
+    Unfit(tokio_postgres::Error),
+}
 
-    fn deref(&self) -> &Client {
-        &self.0
+/// Why a session is of no further use.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    reason: String,
+    kind: Kind,
+}
+
+impl From<tokio_postgres::Error> for SqlError {
+    fn from(error: tokio_postgres::Error) -> SqlError {
+        SqlError::Unfit(error)
     }
 }
 
-impl DerefMut for Session {
-    fn deref_mut(&mut self) -> &mut Client {
-        &mut self.0
+impl Failure {
+    /// From an error that says `could not <act>: <reason>`.
+    fn of(act: &str, error: &Error) -> Failure {
+        let text = error.to_string();
+        let reason = text.strip_prefix(&format!("could not {act}: "));
+        Failure {
+            reason: reason.unwrap_or(&text).to_owned(),
+            kind: error.kind(),
+        }
     }
 }
 
 /// Opens an SQL connection to the first server that will do.
-pub fn sql(settings: &Settings) -> Result<Session> {
-    let mut client = first(settings, open, ask)?;
-    // Pinned only now, so that the default is still the role's own: what the user writes in SQL is
-    // read with that.
-    client
-        .batch_execute("SET search_path TO ''")
-        .map_err(|error| server_error("set up the session", &error))?;
-    Ok(Session(client))
-}
-
-/// What the server, or the way to it, said to `act`: `could not <act>: ...`.
-pub fn server_error(act: &str, error: &postgres::Error) -> Error {
-    if let Some(error) = error.as_db_error() {
-        return Error::from_server(act, fields(error));
-    }
-    if error.is_closed() {
-        return Error::transient(format!(
-            "could not {act}: the server closed the connection unexpectedly"
-        ));
-    }
-    match error.source() {
-        Some(source) => match source.downcast_ref::<io::Error>() {
-            Some(reason) => Error::transient(format!("could not {act}: {}", plain(reason))),
-            None => Error::new(format!("could not {act}: {error}: {source}")),
-        },
-        None => Error::new(format!("could not {act}: {error}")),
-    }
-}
-
-fn fields(error: &DbError) -> ServerError {
-    ServerError {
-        sqlstate: error.code().code().to_owned(),
-        message: error.message().to_owned(),
-        detail: error.detail().map(str::to_owned),
-        hint: error.hint().map(str::to_owned),
-        routine: error.routine().map(str::to_owned),
-    }
-}
-
-/// The first value of the first row.
-fn ask(client: &mut Client, query: &str) -> Result<String> {
-    let rows = client
-        .simple_query(query)
-        .map_err(|error| server_error("ask what kind of server it is", &error))?;
-    let value = rows.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    Ok(value.unwrap_or_default().to_owned())
-}
-
-fn open(attempt: &Attempt<'_>) -> std::result::Result<Client, Refusal> {
-    let config = config(attempt);
-    if let Endpoint::Unix(_) = attempt.endpoint {
-        return connect(attempt, move || config.connect(NoTls))?
-            .map_err(|error| refusal(attempt, &error, None));
-    }
-    let client = if attempt.encryption == Encryption::Off {
-        None
-    } else {
-        Some(tls::client(attempt)?)
-    };
-    let negotiator = Negotiator::new(attempt.encryption, attempt.settings.tls.direct, client);
-    let heard = negotiator.heard();
-    connect(attempt, move || config.connect(negotiator))?
-        .map_err(|error| refusal(attempt, &error, Some(&heard)))
-}
-
-fn config(attempt: &Attempt<'_>) -> Config {
-    let settings = attempt.settings;
-    let mut config = Config::new();
+pub fn sql(settings: &Settings) -> Result<Client> {
+    let link = Link::new(open(settings, Purpose::Sql)?.wire);
+    let mut config = tokio_postgres::Config::new();
     config
         .user(&settings.user)
-        .dbname(&settings.dbname)
-        .application_name(&settings.application_name);
-    let pinned = PINNED
-        .iter()
-        .chain(&PINNED_FOR_SQL)
-        .map(|(name, value)| format!("-c {name}={value}"));
-    config.options(
-        &settings
-            .options
-            .iter()
-            .cloned()
-            .chain(pinned)
-            .collect::<Vec<_>>()
-            .join(" "),
-    );
-    if let Some(password) = attempt.password {
-        config.password(&password.0);
-    }
-    match &attempt.endpoint {
-        Endpoint::Unix(path) => config
-            .host_path(path.parent().unwrap_or(path))
-            .port(attempt.host.port)
-            .ssl_mode(postgres::config::SslMode::Disable),
-        // The negotiator finds out whether there will be TLS.
-        Endpoint::Tcp(address) => config
-            .host(attempt.server_name())
-            .hostaddr(address.ip())
-            .port(address.port())
-            .ssl_mode(postgres::config::SslMode::Require)
-            .ssl_negotiation(postgres::config::SslNegotiation::Direct),
+        .ssl_mode(tokio_postgres::config::SslMode::Disable);
+    let mut start = pin!(config.connect_raw(link.stream(), NoTls));
+    let mut context = Context::from_waker(Waker::noop());
+    // What it waits for is there already.
+    let Poll::Ready(Ok((client, connection))) = start.as_mut().poll(&mut context) else {
+        return Err(Error::new("could not set up the session"));
     };
-    config.channel_binding(match settings.channel_binding {
-        ChannelBinding::Disable => postgres::config::ChannelBinding::Disable,
-        ChannelBinding::Prefer => postgres::config::ChannelBinding::Prefer,
-        ChannelBinding::Require => postgres::config::ChannelBinding::Require,
-    });
-    let keepalives = &settings.keepalives;
-    config.keepalives(keepalives.enabled);
-    keepalives.idle.map(|idle| config.keepalives_idle(idle));
-    keepalives
-        .interval
-        .map(|interval| config.keepalives_interval(interval));
-    keepalives
-        .count
-        .map(|count| config.keepalives_retries(count));
-    keepalives
-        .tcp_user_timeout
-        .map(|timeout| config.tcp_user_timeout(timeout));
-    settings
-        .connect_timeout
-        .map(|timeout| config.connect_timeout(timeout));
-    let voice = settings.voice.clone();
-    config.notice_callback(move |notice| say(&voice, &notice));
-    config
-}
-
-fn say(voice: &Voice, notice: &DbError) {
-    let remark = match notice.parsed_severity() {
-        Some(Severity::Notice | Severity::Info | Severity::Log | Severity::Debug) => Remark::Notice,
-        _ => Remark::Warning,
-    };
-    voice.say(remark, notice.message());
-}
-
-/// Connects within `connect_timeout`. The `postgres` crate applies it to the socket alone, while a
-/// stuck server accepts and then says nothing; so with a timeout a thread connects, and is left
-/// behind if it takes too long.
-fn connect(
-    attempt: &Attempt<'_>,
-    connect: impl FnOnce() -> std::result::Result<Client, postgres::Error> + Send + 'static,
-) -> Result<std::result::Result<Client, postgres::Error>> {
-    let Some(timeout) = attempt.settings.connect_timeout else {
-        return Ok(connect());
-    };
-    let (sender, receiver) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        // If it took too long nobody receives it, and the connection is closed again.
-        let _ = sender.send(connect());
-    });
-    receiver
-        .recv_timeout(timeout)
-        .map_err(|_| attempt.transient("timeout expired"))
-}
-
-/// Finds out why there is no session. The kinds of errors are private in the `postgres` crate, so
-/// their texts must tell.
-fn refusal(attempt: &Attempt<'_>, error: &postgres::Error, heard: Option<&Heard>) -> Refusal {
-    if error.as_db_error().is_some() {
-        return Refusal::Other(server_error(&attempt.act(), error));
-    }
-    let what = error.to_string();
-    let source = error.source();
-    if let Some(error) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
-        return match what.as_str() {
-            "error connecting to server" => Refusal::Other(attempt.unreachable(error)),
-            "error performing TLS handshake" => match reason::<tls::NoOffer>(error) {
-                Some(no_offer) => no_offer.refusal(attempt),
-                None => tls::refusal(attempt, error),
-            },
-            _ => broken(attempt, error),
-        };
-    }
-    let why = source.map(ToString::to_string).unwrap_or_default();
-    Refusal::Other(match why.as_str() {
-        "password missing" => return Refusal::PasswordNeeded,
-        "unsupported authentication method" | "unsupported SASL mechanism" => {
-            let method = heard.and_then(Heard::unsupported_authentication);
-            attempt.permanent(authentication::unsupported(
-                method.as_deref().unwrap_or("a way of"),
-            ))
-        }
-        "server did not use channel binding" => {
-            attempt.permanent("channel binding is required, but the server did not use it")
-        }
-        _ if error.is_closed() => attempt.transient("server closed the connection unexpectedly"),
-        _ => server_error(&attempt.act(), error),
+    Ok(Client {
+        client,
+        driver: Driver {
+            connection,
+            link,
+            limit: settings.limit,
+            interrupt: settings.interrupt.clone(),
+        },
     })
 }
 
-/// The connection broke after the handshake. With TLS 1.3 only then does the server refuse a
-/// client's certificate.
-fn broken(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
-    match (reason::<NotPostgres>(error), tls::reason(error)) {
-        (Some(not_postgres), _) => attempt.permanent(not_postgres).into(),
-        (None, Some(_)) => tls::refusal(attempt, error),
-        (None, None) => attempt.lost(error).into(),
+/// What the server, or the way to it, said to `act`: `could not <act>: ...`.
+pub fn server_error(act: &str, error: SqlError) -> Error {
+    match error {
+        SqlError::Refused(refusal) => Error::from_server(act, refusal),
+        SqlError::Failed(Failure { reason, kind }) => {
+            Error::new(format!("could not {act}: {reason}")).with_kind(kind)
+        }
+        SqlError::Unfit(error) => {
+            let reason = match error.source() {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            };
+            Error::new(format!(
+                "could not {act}: the server's answer makes no sense: {reason}"
+            ))
+        }
     }
 }
 
-/// The error inside an I/O error, if it is of this kind.
-fn reason<E: std::error::Error + 'static>(error: &io::Error) -> Option<&E> {
-    error.get_ref()?.downcast_ref()
+type Parameters<'a> = [&'a (dyn ToSql + Sync)];
+
+impl Client {
+    /// The rows that a query brings.
+    pub fn query(
+        &mut self,
+        query: &str,
+        parameters: &Parameters<'_>,
+    ) -> std::result::Result<Vec<Row>, SqlError> {
+        self.driver.drive(self.client.query(query, parameters))
+    }
+
+    /// The only row that a query brings.
+    pub fn query_one(
+        &mut self,
+        query: &str,
+        parameters: &Parameters<'_>,
+    ) -> std::result::Result<Row, SqlError> {
+        self.driver.drive(self.client.query_one(query, parameters))
+    }
+
+    /// The row that a query brings, if any.
+    pub fn query_opt(
+        &mut self,
+        query: &str,
+        parameters: &Parameters<'_>,
+    ) -> std::result::Result<Option<Row>, SqlError> {
+        self.driver.drive(self.client.query_opt(query, parameters))
+    }
+
+    /// Runs one statement, and returns how many rows it changed.
+    pub fn execute(
+        &mut self,
+        statement: &str,
+        parameters: &Parameters<'_>,
+    ) -> std::result::Result<u64, SqlError> {
+        self.driver
+            .drive(self.client.execute(statement, parameters))
+    }
+
+    /// Runs statements separated by semicolons.
+    pub fn batch_execute(&mut self, statements: &str) -> std::result::Result<(), SqlError> {
+        self.driver.drive(self.client.batch_execute(statements))
+    }
+
+    /// Does some work in a transaction that is committed if the work succeeds.
+    pub fn in_transaction<T>(
+        &mut self,
+        act: &str,
+        work: impl FnOnce(&mut Client) -> Result<T>,
+    ) -> Result<T> {
+        let failed = |error| server_error(act, error);
+        self.batch_execute("BEGIN").map_err(failed)?;
+        let done = work(self);
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.batch_execute(end).map_err(failed);
+        done.and_then(|done| ended.map(|()| done))
+    }
+
+    /// From now on a statement may take no longer than this.
+    pub fn limit(&mut self, limit: Duration) {
+        self.driver.limit = Some(limit);
+    }
+
+    /// From now on waits however long it takes, and whatever the user wants.
+    pub fn wait_for_ever(&mut self) {
+        self.driver.limit = None;
+        self.driver.interrupt = Interrupt::default();
+    }
+
+    /// Is it of no further use?
+    pub fn is_closed(&self) -> bool {
+        self.driver.link.failure().is_some() || self.client.is_closed()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.driver.link.terminate();
+    }
+}
+
+impl Driver {
+    /// Goes on until the future has come to its end.
+    fn drive<T>(
+        &mut self,
+        future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> std::result::Result<T, SqlError> {
+        if let Some(failure) = self.link.failure() {
+            return Err(SqlError::Failed(failure));
+        }
+        let limit = self.limit;
+        let interrupt = self.interrupt.clone();
+        let patience = Patience {
+            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            interrupted: interrupt.check(),
+        };
+        self.link.begin();
+        let mut future = pin!(future);
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            let broken = match self.connection.poll_message(&mut context) {
+                Poll::Ready(Some(Ok(_))) => continue,
+                Poll::Ready(Some(Err(error))) => Some(error),
+                Poll::Ready(None) | Poll::Pending => None,
+            };
+            let polled = future.as_mut().poll(&mut context);
+            match (polled, broken) {
+                (Poll::Ready(Ok(done)), _) => return Ok(done),
+                (Poll::Ready(Err(error)), _) | (Poll::Pending, Some(error)) => {
+                    return Err(self.judge(error));
+                }
+                (Poll::Pending, None) if bell.rang() => {}
+                (Poll::Pending, None) => {
+                    if let Err(reason) = self.link.wait(patience) {
+                        self.link.fail(Failure {
+                            reason: plain(&reason),
+                            kind: Kind::Transient,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds out why a statement came to nothing. Unless the server refused it, or sent a row that
+    /// does not fit, the session is out of step.
+    fn judge(&self, error: tokio_postgres::Error) -> SqlError {
+        if let Some(refusal) = self.link.take_refusal() {
+            return SqlError::Refused(refusal);
+        }
+        if let Some(failure) = self.link.failure() {
+            return SqlError::Failed(failure);
+        }
+        self.link.fail(Failure {
+            reason: "the session is out of step".to_owned(),
+            kind: Kind::Permanent,
+        });
+        SqlError::Unfit(error)
+    }
+}
+
+/// Whether something was done that lets another part go on.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Bell {
+    fn rang(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
 }

@@ -10,6 +10,7 @@
 use crate::decode::reader::{DecodeError, Reader, Result};
 use crate::event::{Column, Relation, ReplicaIdentity, Span};
 use crate::lsn::Lsn;
+use crate::text::readable;
 use crate::time::PgTime;
 
 /// One message, with what many have in common.
@@ -276,9 +277,9 @@ fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     let oid = reader.u32("relation")?;
     let schema = match reader.string("schema")? {
         b"" => "pg_catalog".to_owned(),
-        schema => printable_name(schema),
+        schema => readable(schema),
     };
-    let table = printable_name(reader.string("table")?);
+    let table = readable(reader.string("table")?);
     let replica_identity = match reader.u8("replica identity")? {
         b'd' => ReplicaIdentity::Default,
         b'n' => ReplicaIdentity::Nothing,
@@ -290,7 +291,7 @@ fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     for _ in 0..reader.u16("column count")? {
         columns.push(Column {
             key: reader.u8("column flags")? & 1 != 0,
-            name: printable_name(reader.string("column name")?),
+            name: readable(reader.string("column name")?),
             type_oid: reader.u32("column type")?,
             type_name: String::new(),
             type_modifier: reader.i32("type modifier")?,
@@ -515,20 +516,4 @@ fn stream_prepare<'a>(reader: &mut Reader<'a>) -> Result<Boundary<'a>> {
         xid: reader.u32("transaction number")?,
         gid: reader.string("gid")?,
     })
-}
-
-/// A name as text. In a SQL_ASCII database it may be anything: then bytes that are not UTF-8 become
-/// `\xHH` and each backslash is doubled, so that different names stay different among such.
-pub(in crate::decode) fn printable_name(name: &[u8]) -> String {
-    if let Ok(name) = std::str::from_utf8(name) {
-        return name.to_owned();
-    }
-    let mut text = String::new();
-    for chunk in name.utf8_chunks() {
-        text += &chunk.valid().replace('\\', "\\\\");
-        for byte in chunk.invalid() {
-            text += &format!("\\x{byte:02X}");
-        }
-    }
-    text
 }

@@ -13,7 +13,8 @@ use super::reader::{self, DecodeError, Result};
 use super::transaction::{Place, Transactions};
 use crate::event::Body;
 use crate::lsn::Lsn;
-use message::{AbortForm, Envelope, Message, Rows, printable_name};
+use crate::text::readable;
+use message::{AbortForm, Envelope, Message, Rows};
 use relation::Relations;
 use std::ops::ControlFlow;
 
@@ -133,7 +134,7 @@ impl Pgoutput {
             }
             Message::Origin { name } => {
                 self.expect_transaction(&context)?;
-                self.transactions.set_origin(printable_name(name));
+                self.transactions.set_origin(readable(name));
                 Ok(ControlFlow::Continue(()))
             }
             Message::Type => Ok(ControlFlow::Continue(())),

@@ -1,6 +1,6 @@
 //! The numbers of built-in types, by the names that `format_type` gives them.
 
-use postgres::types::{Kind, Type};
+use tokio_postgres::types::{Kind, Type};
 
 /// The oid of a built-in type, as of `character varying(30)[]`; 0 for all others. For captures
 /// without `include-type-oids`.

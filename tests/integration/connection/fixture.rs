@@ -14,12 +14,11 @@ use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::rc::Rc;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 use walcat::connect::{Environment, Given, Prompt, Settings, sql};
 use walcat::error::{Error, Result};
-use walcat::walsender::{Connection, SessionSettings};
+use walcat::walsender::Connection;
 use x509_cert::der::asn1::BitString;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::{Certificate, Version};
@@ -225,13 +224,9 @@ impl Authority {
 /// Opens both connections, the one for SQL and the one for replication.
 pub fn open_both(conninfo: &str) -> [Result<()>; 2] {
     let settings = resolve(conninfo);
-    let session = SessionSettings {
-        timezone: "UTC".into(),
-        interrupted: Rc::new(|| false),
-    };
     [
         sql(&settings).map(|_| ()),
-        Connection::open(&settings, &session).map(|_| ()),
+        Connection::open(&settings, "UTC").map(|_| ()),
     ]
 }
 

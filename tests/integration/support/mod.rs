@@ -4,6 +4,7 @@
 mod database;
 mod disk;
 mod installation;
+mod meddler;
 mod port;
 mod program;
 mod proxy;
@@ -12,6 +13,7 @@ mod server;
 
 pub use database::Database;
 pub use disk::Disk;
+pub use meddler::{Act, Heard, Meddler, message, report};
 pub use port::RefusingPort;
 pub use program::{Finished, Running, run, spawn};
 pub use proxy::Proxy;

@@ -1,18 +1,21 @@
 //! Messages to and from the server, one at a time: what start-up and commands are made of.
 
-use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_MESSAGE};
-use super::message::{Reader, Report, parse_report};
-use super::socket::{Patience, Socket, is_interruption};
+use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_ROW};
+use super::reader::Reader;
+use super::report::Report;
+use super::socket::{Patience, Socket};
 use crate::connect::{Remark, Voice, plain, tls};
 use crate::error::{Error, Result};
+use crate::text::readable;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The longest message outside a stream: an answer of a few short values, or an error.
+/// The longest row in the answer to a simple query: a few short values.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-/// So many parameters are kept; servers report some twenty.
+/// So many parameters are kept, and none that is longer; servers report some twenty short ones.
 const MOST_PARAMETERS: usize = 1000;
+const LONGEST_PARAMETER: usize = 1000;
 
 /// A socket with its receive buffer, and what the server may tell at any time.
 pub struct Wire {
@@ -87,10 +90,11 @@ impl Wire {
         self.tls_failed
     }
 
-    /// The next message of the stream that has arrived whole. `act` is what we are about to do.
+    /// The next message that has arrived whole; rows may be as long as servers can make them. `act`
+    /// is what we are about to do.
     pub fn next_frame(&mut self, act: &str) -> Result<Option<Frame>> {
         self.buffer
-            .next_frame(LONGEST_MESSAGE)
+            .next_frame(LONGEST_ROW)
             .map_err(|error| no_postgresql(act, &error))
     }
 
@@ -132,20 +136,21 @@ impl Wire {
         let body = self.buffer.body(frame);
         match frame.tag {
             b'N' => {
-                let notice = parse_report("NoticeResponse", body)?;
-                let remark = if notice.severity == "WARNING" {
-                    Remark::Warning
-                } else {
-                    Remark::Notice
+                let notice = Report::parse("NoticeResponse", body, frame.cut)?;
+                let remark = match notice.severity.as_str() {
+                    "NOTICE" | "INFO" | "LOG" | "DEBUG" => Remark::Notice,
+                    _ => Remark::Warning,
                 };
-                self.voice.say(remark, &in_full(&notice));
+                self.voice.relay(remark, &notice.content);
                 if remark == Remark::Warning {
                     self.warning = Some(notice.content.sqlstate);
                 }
             }
             b'S' => {
                 let (name, value) = parse_parameter_status(body)?;
-                if self.parameters.len() < MOST_PARAMETERS || self.parameters.contains_key(&name) {
+                let room =
+                    self.parameters.len() < MOST_PARAMETERS || self.parameters.contains_key(&name);
+                if room && body.len() <= LONGEST_PARAMETER {
                     self.parameters.insert(name, value);
                 }
             }
@@ -156,10 +161,15 @@ impl Wire {
 
     /// What the server says in an ErrorResponse to what we are about to `act`.
     pub fn error_response(&self, act: &str, frame: &Frame) -> Error {
-        match parse_report("ErrorResponse", self.body(frame)) {
+        match self.report(frame) {
             Ok(report) => Error::from_server(act, report.content),
             Err(error) => error,
         }
+    }
+
+    /// What the server says in an ErrorResponse.
+    pub fn report(&self, frame: &Frame) -> Result<Report> {
+        Report::parse("ErrorResponse", self.body(frame), frame.cut)
     }
 }
 
@@ -173,7 +183,6 @@ impl AsFd for Wire {
 pub fn io_error(act: &str, error: &io::Error) -> Error {
     match tls::reason(error) {
         Some(reason) => Error::new(format!("could not {act}: {reason}")),
-        None if is_interruption(error) => Error::new(format!("could not {act}: {error}")),
         None => Error::transient(format!("could not {act}: {}", plain(error))),
     }
 }
@@ -192,26 +201,11 @@ fn no_postgresql(act: &str, error: &ImpossibleLength) -> Error {
     ))
 }
 
-fn in_full(notice: &Report) -> String {
-    let content = &notice.content;
-    let part = |name, text: &Option<String>| {
-        text.as_ref()
-            .map(|text| format!("\n{name}:  {text}"))
-            .unwrap_or_default()
-    };
-    format!(
-        "{}{}{}",
-        content.message,
-        part("DETAIL", &content.detail),
-        part("HINT", &content.hint)
-    )
-}
-
 // name: cstr | value: cstr
 fn parse_parameter_status(body: &[u8]) -> Result<(String, String)> {
     let mut reader = Reader::new("ParameterStatus", body);
-    let name = String::from_utf8_lossy(reader.cstr("name")?).into_owned();
-    let value = String::from_utf8_lossy(reader.cstr("value")?).into_owned();
+    let name = readable(reader.cstr("name")?);
+    let value = readable(reader.cstr("value")?);
     reader.finish()?;
     Ok((name, value))
 }

@@ -8,6 +8,7 @@ use postgres_protocol::message::frontend;
 use std::io;
 
 /// How to get to the server that was found, once more.
+#[derive(Clone)]
 pub struct Route {
     endpoint: Endpoint,
     /// With TLS, if the first connection has it.

@@ -1,7 +1,7 @@
 //! Names and values as SQL writes them, with all that could move the cursor or forge a line in
 //! escapes.
 
-use crate::error::is_harmful;
+use crate::text::is_harmful;
 
 /// The words that PostgreSQL takes as names only in double quotes: those that `pg_get_keywords()`
 /// says are reserved, also where only functions and types may have them (categories R and T).
@@ -14,8 +14,37 @@ const RESERVED: &str = "\
     placing primary references returning right select session_user similar some symmetric system_user table \
     tablesample then to trailing true union unique user using variadic verbose when where window with";
 
+/// A name, quoted where SQL needs it: `users`, `"Users"`, `"order"`, `U&"a\000ab"`.
+pub fn identifier(name: &str) -> String {
+    let mut out = Vec::new();
+    write_identifier(name.as_bytes(), &mut out);
+    crate::text::readable(&out)
+}
+
+/// A table's name with its schema, each quoted where SQL needs it.
+pub fn table(schema: &str, name: &str) -> String {
+    format!("{}.{}", identifier(schema), identifier(name))
+}
+
+/// A name in double quotes and just as it is, for statements that are sent.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A value as a string literal: `'it''s'`, `E'a\nb'`.
+pub fn literal(text: &str) -> String {
+    let mut out = Vec::new();
+    write_literal(text.as_bytes(), &mut out);
+    crate::text::readable(&out)
+}
+
+/// Is it a name that SQL takes without quotes?
+pub fn is_plain(name: &str) -> bool {
+    is_plain_identifier(name.as_bytes())
+}
+
 /// Appends a name, quoted where SQL needs it: `users`, `"Users"`, `U&"a\000Ab"`.
-pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
+pub fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
     if is_plain_identifier(name) {
         out.extend_from_slice(name);
         return;
@@ -41,7 +70,7 @@ pub(super) fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends what is SQL already, as the name of a type.
-pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
+pub fn write_sql(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
         if is_harmful(c) {
             write_unicode("\\", "\\+", 4, 6, c, out)
@@ -52,8 +81,8 @@ pub(super) fn write_sql(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends a value as a string literal: `'it''s'`, `E'a\nb'`.
-pub(super) fn write_literal(text: &[u8], out: &mut Vec<u8>) {
-    if is_plain(text) {
+pub fn write_literal(text: &[u8], out: &mut Vec<u8>) {
+    if is_plain_literal(text) {
         out.push(b'\'');
         out.extend_from_slice(text);
         out.push(b'\'');
@@ -135,7 +164,7 @@ fn special_position(bytes: &[u8]) -> Option<usize> {
 
 /// Is it ASCII that stands in a literal for itself?
 #[inline]
-fn is_plain(text: &[u8]) -> bool {
+fn is_plain_literal(text: &[u8]) -> bool {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' if *byte != b'\'');
     let (steps, rest) = text.as_chunks::<STEP>();
     steps
@@ -207,18 +236,6 @@ fn write_digit(value: u32, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn identifier(name: &[u8]) -> String {
-        let mut out = Vec::new();
-        write_identifier(name, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    fn literal(text: &[u8]) -> String {
-        let mut out = Vec::new();
-        write_literal(text, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
     fn identifiers_are_quoted_where_sql_needs_it() {
         assert_eq!(RESERVED.split(' ').count(), 101);
@@ -242,9 +259,11 @@ mod tests {
             ("a\nb\\", "U&\"a\\000ab\\\\\""),
             ("\u{202e}x", "U&\"\\202ex\""),
         ] {
-            assert_eq!(identifier(name.as_bytes()), written);
+            assert_eq!(identifier(name), written);
         }
-        assert_eq!(identifier(b"a\xff"), "U&\"a\\xff\"");
+        let mut out = Vec::new();
+        write_identifier(b"a\xff", &mut out);
+        assert_eq!(out, b"U&\"a\\xff\"");
     }
 
     #[test]
@@ -282,8 +301,10 @@ mod tests {
             ("\u{202e}evil", "E'\\u202eevil'"),
             ("\u{2067}", "E'\\u2067'"),
         ] {
-            assert_eq!(literal(text.as_bytes()), written);
+            assert_eq!(literal(text), written);
         }
-        assert_eq!(literal(b"a\xffb\xc3"), "E'a\\xffb\\xc3'");
+        let mut out = Vec::new();
+        write_literal(b"a\xffb\xc3", &mut out);
+        assert_eq!(out, b"E'a\\xffb\\xc3'");
     }
 }

@@ -1,8 +1,9 @@
-//! The receive buffer of the replication connection, and the cutting of what arrived into messages.
+//! The receive buffer of a connection, and the cutting of what arrived into messages.
 //!
 //! A length on the wire is a claim: the buffer grows only as bytes arrive, at most to twice what is
 //! there, never beyond the message that needs it. What was cut out stays where it is until more is
-//! received, so that a row is never copied.
+//! received, so that a row is never copied. Only rows may be long; of an error or a notice that is,
+//! the beginning is kept and the rest is dropped as it arrives.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,14 +16,18 @@ const KEPT: usize = 1024 * 1024;
 /// Tag and length.
 const HEADER: usize = 5;
 
-/// The longest message that the server can make: its own buffers end at 1 GiB (`MaxAllocSize`).
-pub const LONGEST_MESSAGE: usize = 1 << 30;
+/// The longest row that the server can make: its own buffers end at 1 GiB (`MaxAllocSize`).
+pub const LONGEST_ROW: usize = 1 << 30;
+/// The longest message of any other kind; of what the server says to people so much is kept.
+const LONGEST_OTHER: usize = 1 << 20;
 
 /// Bytes that arrived and were not yet looked at.
 pub struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// What is still to come of a message that was cut.
+    unwanted: usize,
 }
 
 /// One message in the [`Buffer`]: valid until more is received.
@@ -30,6 +35,8 @@ pub struct Buffer {
 pub struct Frame {
     /// The type of the message (manual section 55.7).
     pub tag: u8,
+    /// How long the body was if this is only its beginning.
+    pub cut: Option<usize>,
     body: Range<usize>,
 }
 
@@ -58,6 +65,7 @@ impl Buffer {
             bytes: vec![0; USUAL],
             start: 0,
             end: 0,
+            unwanted: 0,
         }
     }
 
@@ -78,23 +86,34 @@ impl Buffer {
     /// `count` bytes were put into the [`Buffer::space`].
     pub fn received(&mut self, count: usize) {
         self.end = self.bytes.len().min(self.end + count);
+        self.drop_unwanted();
     }
 
-    /// Cuts out the next message if all of it is there. `longest` is what the length may say.
+    /// Cuts out the next message if all of it is there that is wanted. `longest` is what the length
+    /// of a row may say.
     pub fn next_frame(&mut self, longest: usize) -> Result<Option<Frame>, ImpossibleLength> {
         let Some((tag, length)) = self.header() else {
             return Ok(None);
         };
-        if length < HEADER - 1 || length > longest {
+        let allowed = match tag {
+            b'D' | b'd' => longest,
+            b'E' | b'N' => LONGEST_ROW,
+            _ => LONGEST_OTHER,
+        };
+        if length < HEADER - 1 || length > allowed {
             return Err(ImpossibleLength { tag, length });
         }
-        let end = self.start + 1 + length;
+        let wanted = wanted(tag, length);
+        let end = self.start + 1 + wanted;
         if end > self.end {
             return Ok(None);
         }
         let body = self.start + HEADER..end;
         self.start = end;
-        Ok(Some(Frame { tag, body }))
+        self.unwanted = length - wanted;
+        self.drop_unwanted();
+        let cut = (wanted < length).then(|| length - (HEADER - 1));
+        Ok(Some(Frame { tag, cut, body }))
     }
 
     /// What the message holds behind its length.
@@ -105,7 +124,13 @@ impl Buffer {
     /// Is there a message for [`Buffer::next_frame`]?
     pub fn has_frame(&self) -> bool {
         self.header()
-            .is_some_and(|(_, length)| length < self.end - self.start)
+            .is_some_and(|(tag, length)| wanted(tag, length) < self.end - self.start)
+    }
+
+    fn drop_unwanted(&mut self) {
+        let count = self.unwanted.min(self.end - self.start);
+        self.start += count;
+        self.unwanted -= count;
     }
 
     fn header(&self) -> Option<(u8, usize)> {
@@ -122,9 +147,9 @@ impl Buffer {
     /// not fit.
     fn make_room(&mut self) {
         let left = self.end - self.start;
-        let needed = self
-            .header()
-            .map_or(HEADER, |(_, length)| length.min(LONGEST_MESSAGE) + 1);
+        let needed = self.header().map_or(HEADER, |(tag, length)| {
+            wanted(tag, length.min(LONGEST_ROW)) + 1
+        });
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, left);
@@ -137,6 +162,14 @@ impl Buffer {
             self.bytes.reserve_exact(size - self.bytes.len());
             self.bytes.resize(size, 0);
         }
+    }
+}
+
+/// How much of a message is kept.
+fn wanted(tag: u8, length: usize) -> usize {
+    match tag {
+        b'E' | b'N' => length.min(LONGEST_OTHER),
+        _ => length,
     }
 }
 
@@ -171,7 +204,7 @@ mod tests {
             let mut found = Vec::new();
             for piece in wire.chunks(step) {
                 feed(&mut buffer, piece);
-                while let Some(frame) = buffer.next_frame(LONGEST_MESSAGE).unwrap() {
+                while let Some(frame) = buffer.next_frame(LONGEST_ROW).unwrap() {
                     found.push((frame.tag, buffer.body(&frame).to_vec()));
                 }
             }
@@ -194,7 +227,7 @@ mod tests {
             let mut buffer = Buffer::new();
             feed(&mut buffer, &wire[..cut]);
             assert_eq!(
-                buffer.next_frame(LONGEST_MESSAGE).unwrap(),
+                buffer.next_frame(LONGEST_ROW).unwrap(),
                 None,
                 "cut at {cut}"
             );
@@ -215,7 +248,7 @@ mod tests {
         ] {
             let mut buffer = Buffer::new();
             feed(&mut buffer, &[&b"d"[..], &length.to_be_bytes()].concat());
-            let error = buffer.next_frame(LONGEST_MESSAGE).unwrap_err().to_string();
+            let error = buffer.next_frame(LONGEST_ROW).unwrap_err().to_string();
             assert_eq!(
                 error,
                 format!("the field \"length\" at byte 1 of its message \"d\" says {length}")
@@ -230,7 +263,7 @@ mod tests {
             &mut buffer,
             &[&b"d"[..], &(1u32 << 30).to_be_bytes()].concat(),
         );
-        assert_eq!(buffer.next_frame(LONGEST_MESSAGE).unwrap(), None);
+        assert_eq!(buffer.next_frame(LONGEST_ROW).unwrap(), None);
         let mut arrived = HEADER;
         while arrived < 10 << 20 {
             let count = buffer.space().len();
@@ -241,7 +274,52 @@ mod tests {
                 "{} for {arrived}",
                 buffer.bytes.capacity()
             );
-            assert_eq!(buffer.next_frame(LONGEST_MESSAGE).unwrap(), None);
+            assert_eq!(buffer.next_frame(LONGEST_ROW).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn only_rows_may_be_long() {
+        for tag in [b'S', b'A', b'Z', b'C', b'T', b'R', b'c', b'x'] {
+            let mut buffer = Buffer::new();
+            feed(&mut buffer, &message(tag, &[]));
+            feed(
+                &mut buffer,
+                &[&[tag][..], &(LONGEST_OTHER as u32 + 1).to_be_bytes()].concat(),
+            );
+            assert!(buffer.next_frame(LONGEST_ROW).unwrap().is_some());
+            assert!(buffer.next_frame(LONGEST_ROW).is_err(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_cut() {
+        for tag in [b'E', b'N'] {
+            let said: Vec<u8> = (0..5 << 20).map(|i: u32| (i >> 8) as u8).collect();
+            let wire = [
+                message(b'd', b"a"),
+                message(tag, &said),
+                message(b'd', b"b"),
+            ]
+            .concat();
+            for step in [7777, 100_000, 1 << 20, 10 << 20] {
+                let mut buffer = Buffer::new();
+                let mut found = Vec::new();
+                for piece in wire.chunks(step) {
+                    feed(&mut buffer, piece);
+                    while let Some(frame) = buffer.next_frame(LONGEST_ROW).unwrap() {
+                        found.push((frame.tag, frame.cut, buffer.body(&frame).to_vec()));
+                    }
+                }
+                let kept = said[..LONGEST_OTHER - 4].to_vec();
+                assert_eq!(found.len(), 3, "step {step}");
+                assert_eq!(found[0], (b'd', None, b"a".to_vec()));
+                assert!(found[1] == (tag, Some(said.len()), kept), "step {step}");
+                assert_eq!(found[2], (b'd', None, b"b".to_vec()));
+                if step <= 1 << 20 {
+                    assert!(buffer.bytes.capacity() <= 3 << 20);
+                }
+            }
         }
     }
 
@@ -250,10 +328,10 @@ mod tests {
         let mut buffer = Buffer::new();
         let body: Vec<u8> = (0..3_000_000u32).map(|i| i as u8).collect();
         feed(&mut buffer, &message(b'd', b"before"));
-        assert!(buffer.next_frame(LONGEST_MESSAGE).unwrap().is_some());
+        assert!(buffer.next_frame(LONGEST_ROW).unwrap().is_some());
         let wire = message(b'd', &body);
         feed(&mut buffer, &wire);
-        let frame = buffer.next_frame(LONGEST_MESSAGE).unwrap().unwrap();
+        let frame = buffer.next_frame(LONGEST_ROW).unwrap().unwrap();
         assert_eq!(buffer.body(&frame), body);
         assert_eq!(buffer.bytes.capacity(), wire.len());
         buffer.space();
@@ -267,7 +345,7 @@ mod tests {
         let mut count = 0;
         for piece in wire.chunks(77_777) {
             feed(&mut buffer, piece);
-            while buffer.next_frame(LONGEST_MESSAGE).unwrap().is_some() {
+            while buffer.next_frame(LONGEST_ROW).unwrap().is_some() {
                 count += 1;
             }
         }
@@ -280,7 +358,7 @@ mod tests {
         let mut buffer = Buffer::new();
         feed(&mut buffer, &message(b'd', &[3; 1000]).repeat(2000));
         let mut count = 0;
-        while buffer.next_frame(LONGEST_MESSAGE).unwrap().is_some() {
+        while buffer.next_frame(LONGEST_ROW).unwrap().is_some() {
             count += 1;
         }
         assert_eq!(count, 2000);

@@ -1,6 +1,5 @@
-//! The socket of the replication connection, with or without TLS: blocking, but never read before
-//! `poll` says that something is there, so that waiting can end at a deadline or when the user
-//! wants to stop.
+//! The socket of a connection, with or without TLS: blocking, but never read before `poll` says that
+//! something is there, so that waiting can end at a deadline or when the user wants to stop.
 
 use super::buffer::Buffer;
 use crate::connect::{Keepalives, tls::TlsClient};
@@ -47,20 +46,17 @@ struct Tls {
 }
 
 impl Patience<'_> {
+    /// The same, and not longer than this.
+    pub fn no_longer_than(mut self, time: Duration) -> Self {
+        let limit = Instant::now().checked_add(time);
+        self.deadline = self.deadline.into_iter().chain(limit).min();
+        self
+    }
+
     /// Waits until `fd` is ready for `events`.
     pub fn wait(&self, fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> {
         loop {
-            if (self.interrupted)() {
-                return Err(io::Error::other(Interruption));
-            }
-            let mut pause = LOOK_UP;
-            if let Some(deadline) = self.deadline {
-                pause = pause.min(deadline.saturating_duration_since(Instant::now()));
-                if pause.is_zero() {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "timeout expired"));
-                }
-            }
-            let pause = Timespec::try_from(pause).unwrap_or_default();
+            let pause = Timespec::try_from(self.pause()?).unwrap_or_default();
             match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&pause)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
@@ -68,18 +64,29 @@ impl Patience<'_> {
             }
         }
     }
-}
 
-#[derive(Debug)]
-struct Interruption;
+    /// How long to wait before this is asked again. An error: no longer.
+    pub fn pause(&self) -> io::Result<Duration> {
+        self.is_left()?;
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        Ok(left.map_or(LOOK_UP, |left| left.min(LOOK_UP)))
+    }
 
-impl std::fmt::Display for Interruption {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted")
+    /// An error if there is none left.
+    pub fn is_left(&self) -> io::Result<()> {
+        if (self.interrupted)() {
+            return Err(io::Error::other("interrupted"));
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "timeout expired"))
+            }
+            _ => Ok(()),
+        }
     }
 }
-
-impl std::error::Error for Interruption {}
 
 impl Socket {
     /// Connects to the socket `path`.
@@ -135,6 +142,16 @@ impl Socket {
     /// already.
     pub fn wait_readable(&self, patience: Patience<'_>) -> io::Result<()> {
         patience.wait(self.as_fd(), PollFlags::IN)
+    }
+
+    /// Did the server send something, or hang up? Does not wait.
+    pub fn is_readable(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        match poll(&mut fds, Some(&Timespec::default())) {
+            Ok(count) => Ok(count > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// One byte, as the answer to SSLRequest is: no more, for what follows may belong to TLS.
@@ -295,13 +312,6 @@ impl Write for RawSocket<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Is it no failure: the user wants to stop?
-pub fn is_interruption(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|reason| reason.is::<Interruption>())
 }
 
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {

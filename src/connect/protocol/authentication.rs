@@ -2,11 +2,12 @@
 //! channel binding (manual sections 55.2.1 and 55.3).
 
 use super::channel_binding;
-use super::message::Reader;
+use super::reader::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
-use crate::connect::{ChannelBinding, Refusal, authentication, plain};
+use crate::connect::{ChannelBinding, Refusal, plain};
 use crate::error::{Error, Result};
+use crate::text::readable;
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
@@ -132,7 +133,7 @@ fn choose_mechanism(
         )));
     }
     if !offered(SCRAM_SHA_256) {
-        return Err(unsupported(act, &authentication::sasl(mechanisms)));
+        return Err(unsupported(act, &sasl_of(mechanisms)));
     }
     // If we could bind but are told that the server cannot, we say so: then the server notices if
     // somebody in between has lied.
@@ -181,7 +182,7 @@ fn parse_request(body: &[u8]) -> Result<Request> {
         12 => Request::SaslFinal {
             data: reader.rest().to_vec(),
         },
-        kind => return Ok(Request::Unsupported(authentication::name(kind))),
+        kind => return Ok(Request::Unsupported(method(kind))),
     };
     reader.finish()?;
     Ok(request)
@@ -193,7 +194,7 @@ fn parse_mechanisms(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     loop {
         match reader.cstr("mechanism")? {
             [] => return Ok(mechanisms),
-            name => mechanisms.push(String::from_utf8_lossy(name).into_owned()),
+            name => mechanisms.push(readable(name)),
         }
     }
 }
@@ -211,9 +212,24 @@ fn send(
 
 fn unsupported(act: &str, method: &str) -> Error {
     Error::new(format!(
-        "could not {act}: {}",
-        authentication::unsupported(method)
+        "could not {act}: the server asks for {method} authentication, which walcat does not have"
     ))
+}
+
+/// The name of a way of authentication (manual section 55.7) other than those above.
+fn method(kind: u32) -> String {
+    match kind {
+        2 => "Kerberos V5".to_owned(),
+        6 => "SCM credential".to_owned(),
+        7 | 8 => "GSSAPI".to_owned(),
+        9 => "SSPI".to_owned(),
+        kind => format!("unknown (number {kind})"),
+    }
+}
+
+/// The name of SASL with mechanisms that walcat does not have.
+fn sasl_of(mechanisms: &[String]) -> String {
+    format!("SASL ({})", mechanisms.join(", "))
 }
 
 fn out_of_turn(act: &str) -> Error {

@@ -1,13 +1,15 @@
 //! From a connected socket to a session that is ready for commands (manual section 55.2.1).
 
 use super::authentication::{Credentials, authenticate};
-use super::message::Reader;
+use super::query::query;
+use super::reader::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
-use crate::connect::{PINNED, Refusal, Settings};
-use crate::error::Result;
+use crate::connect::{Refusal, Settings};
+use crate::error::{Error, Result};
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
+use std::time::Duration;
 
 /// What the server needs to be told to cancel a command of this session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,42 +20,147 @@ pub struct BackendKey {
     pub secret: i32,
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose<'a> {
+    /// Statements on the catalogs.
+    Sql,
+    /// Replication, with values printed in this time zone.
+    Replication {
+        /// `timezone`
+        timezone: &'a str,
+    },
+}
+
+/// Settings of every session that win over those of the role, the database and `PGOPTIONS`.
+///
+/// The first decide how names and values are printed, so that the same change always prints the
+/// same. The timeouts are those that would break off what has to wait, as a new slot has to wait for
+/// the transactions that run, or what has to idle, as a stream's look-ups do; what may not wait for
+/// long is given up here, by `connect::Settings::limit`. [`settle`] sets two more that not all
+/// servers know.
+///
+/// These are left as they are set, because somebody meant them: `default_transaction_read_only`
+/// protects from writing, which only `pub create` and `pub drop` would (and it is what
+/// `target_session_attrs` asks for); `role` decides with whose privileges the session acts and to
+/// whom a new publication belongs. `row_security` means nothing here: no statement reads a table
+/// that has policies.
+const PINNED: [(&str, &str); 7] = [
+    ("datestyle", "ISO"),
+    ("intervalstyle", "postgres"),
+    ("extra_float_digits", "3"),
+    ("bytea_output", "hex"),
+    ("quote_all_identifiers", "off"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+];
+
+/// How long setting up a session may take.
+const SETTLING: Duration = Duration::from_secs(30);
+
 /// Sends the startup packet, authenticates, and waits until the server is ready.
 pub fn start_session(
     wire: &mut Wire,
     act: &str,
     settings: &Settings,
-    timezone: &str,
+    purpose: Purpose<'_>,
     credentials: &Credentials<'_>,
     patience: Patience<'_>,
 ) -> std::result::Result<BackendKey, Refusal> {
     let mut message = BytesMut::new();
-    frontend::startup_message(parameters(settings, timezone), &mut message)
-        .map_err(|error| io_error(act, &error))?;
+    let parameters = parameters(settings, purpose);
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
+    frontend::startup_message(parameters, &mut message).map_err(|error| io_error(act, &error))?;
     wire.send(&message).map_err(|error| io_error(act, &error))?;
     authenticate(wire, act, credentials, patience)?;
-    Ok(wait_until_ready(wire, act, patience)?)
+    wait_until_ready(wire, act, patience).map_err(|error| explained(error).into())
 }
 
-fn parameters<'a>(
-    settings: &'a Settings,
-    timezone: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let own = [
-        ("user", settings.user.as_str()),
-        ("database", &settings.dbname),
-        ("replication", "database"),
-        ("application_name", &settings.application_name),
-        ("timezone", timezone),
-        ("client_encoding", "UTF8"),
-        // Names in values are qualified.
-        ("search_path", ""),
+/// Sets what depends on the server, whose version is returned.
+pub fn settle(wire: &mut Wire, purpose: Purpose<'_>, patience: Patience<'_>) -> Result<u32> {
+    let act = "set up the session";
+    let patience = patience.no_longer_than(SETTLING);
+    let parameter = |name: &str| wire.parameters.get(name).map(String::as_str);
+    let reported = parameter("server_version").and_then(parse_server_version);
+    let is_sql_ascii = parameter("server_encoding") == Some("SQL_ASCII");
+    let version = match reported {
+        Some(version) => version,
+        None => {
+            let row = query(wire, act, "SHOW server_version_num", patience)?.unwrap_or_default();
+            let number = row.into_iter().next().flatten();
+            number.and_then(|number| number.parse().ok()).unwrap_or(0)
+        }
+    };
+    let mut statements = Vec::new();
+    if version >= 14_00_00 {
+        statements.push("SET idle_session_timeout TO 0");
+    }
+    if version >= 17_00_00 {
+        statements.push("SET transaction_timeout TO 0");
+    }
+    match purpose {
+        // Only now, so that the default is still the role's own: what the user writes in SQL is
+        // read with that.
+        Purpose::Sql => statements.push("SET search_path TO ''"),
+        // Such a database holds any bytes: with UTF8 the server would end the stream at the first
+        // invalid one, every time.
+        Purpose::Replication { .. } if is_sql_ascii => {
+            statements.push("SET client_encoding TO SQL_ASCII");
+        }
+        Purpose::Replication { .. } => {}
+    }
+    if !statements.is_empty() {
+        query(wire, act, &statements.join("; "), patience)?;
+    }
+    Ok(version)
+}
+
+fn parameters(settings: &Settings, purpose: Purpose<'_>) -> Vec<(&'static str, String)> {
+    let mut parameters = vec![
+        ("user", settings.user.clone()),
+        ("database", settings.dbname.clone()),
+        ("application_name", settings.application_name.clone()),
+        ("client_encoding", "UTF8".to_owned()),
     ];
-    let options = settings
-        .options
-        .as_deref()
-        .map(|options| ("options", options));
-    own.into_iter().chain(options).chain(PINNED)
+    parameters.extend(settings.options.clone().map(|options| ("options", options)));
+    parameters.extend(PINNED.map(|(name, value)| (name, value.to_owned())));
+    let statement_timeout = match (purpose, settings.limit) {
+        // What is given up here must not run on there.
+        (Purpose::Sql, Some(limit)) => limit.as_millis().max(1).to_string(),
+        _ => "0".to_owned(),
+    };
+    parameters.push(("statement_timeout", statement_timeout));
+    match purpose {
+        // No query on catalogs is worth compiling, which would take seconds.
+        Purpose::Sql => {
+            parameters.extend([("timezone", "UTC".to_owned()), ("jit", "off".to_owned())]);
+        }
+        // Without search_path names in values are qualified.
+        Purpose::Replication { timezone } => parameters.extend([
+            ("replication", "database".to_owned()),
+            ("timezone", timezone.to_owned()),
+            ("search_path", String::new()),
+        ]),
+    }
+    parameters
+}
+
+/// feature_not_supported: the server cannot convert to the encoding that was asked for.
+fn explained(error: Error) -> Error {
+    let of_encoding = error
+        .server()
+        .is_some_and(|server| server.routine.as_deref() == Some("InitializeClientEncoding"));
+    if error.sqlstate() != "0A000" || !of_encoding {
+        return error;
+    }
+    error
+        .with_detail(
+            "The database is in an encoding that the server cannot convert to UTF-8, as \
+             MULE_INTERNAL is, so its changes cannot be printed.",
+        )
+        .with_remedy("dump it, and restore it into a database with ENCODING 'UTF8'")
 }
 
 fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<BackendKey> {
@@ -79,12 +186,30 @@ fn parse_backend_key(body: &[u8]) -> Result<BackendKey> {
     Ok(key)
 }
 
+/// `15.18 (Debian 15.18-0+deb12u1)` is 150018, `19beta1` 190000.
+fn parse_server_version(text: &str) -> Option<u32> {
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
+    };
+    let (major, rest) = text.split_at(digits(text));
+    let minor = rest
+        .strip_prefix('.')
+        .map(|rest| &rest[..digits(rest)])
+        .unwrap_or("0");
+    major
+        .parse::<u32>()
+        .ok()?
+        .checked_mul(10_000)?
+        .checked_add(minor.parse().ok()?)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::socket::Socket;
     use super::*;
     use crate::connect::{ChannelBinding, Environment, Given, Prompt, Voice};
     use crate::error::{Error, Kind};
-    use crate::walsender::socket::Socket;
     use std::collections::HashMap;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
@@ -137,7 +262,15 @@ mod tests {
             deadline: Some(Instant::now() + deadline),
             interrupted: &|| false,
         };
-        start_session(wire, "connect", &settings(), "UTC", &credentials, patience)
+        let purpose = Purpose::Replication { timezone: "UTC" };
+        start_session(
+            wire,
+            "connect",
+            &settings(),
+            purpose,
+            &credentials,
+            patience,
+        )
     }
 
     /// Starts a session with a server that says this whatever it hears, and then leaves.
@@ -426,5 +559,20 @@ mod tests {
         assert!(wire.parameters.len() <= 1000);
         drop(wire);
         server.join().unwrap();
+    }
+
+    #[test]
+    fn knows_the_version() {
+        for (text, number) in [
+            ("15.18 (Debian 15.18-0+deb12u1)", Some(15_00_18)),
+            ("19beta1", Some(19_00_00)),
+            ("18.4", Some(18_00_04)),
+            ("", None),
+            ("x", None),
+            ("99999999999", None),
+            ("4294967295.1", None),
+        ] {
+            assert_eq!(parse_server_version(text), number, "{text}");
+        }
     }
 }
