@@ -92,11 +92,6 @@ impl Stop {
         done
     }
 
-    /// Ctrl-C came in as a key.
-    pub fn interrupt(&self) {
-        self.0.take(SIGINT);
-    }
-
     /// Was a clean stop asked for?
     pub fn requested(&self) -> bool {
         self.0.stop.load(Ordering::SeqCst)

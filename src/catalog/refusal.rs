@@ -48,6 +48,10 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
         "55000" if says("wal_level") => "ALTER SYSTEM SET wal_level = logical, then restart the \
                                          server"
             .to_owned(),
+        // read_only_sql_transaction; a standby says "during recovery", which nothing mends.
+        "25006" if says("read-only transaction") => {
+            "PGOPTIONS='-c default_transaction_read_only=off', if the role is to write".to_owned()
+        }
         // undefined_table
         "42P01" => "its name with the schema, as app.users; upper case and odd names in double \
                     quotes, as '\"Users\"'"

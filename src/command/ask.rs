@@ -4,6 +4,8 @@ use crate::stop::Stop;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 /// Asks for what is typed unseen. A signal ends the process meanwhile, with the terminal as it was.
 pub fn ask(stop: &Stop, question: &str) -> io::Result<String> {
@@ -11,7 +13,8 @@ pub fn ask(stop: &Stop, question: &str) -> io::Result<String> {
     stop.at_once(tidy, || {
         let answer = rpassword::prompt_password(question);
         if matches!(&answer, Err(reason) if reason.kind() == io::ErrorKind::Interrupted) {
-            stop.interrupt();
+            // It was Ctrl-C, and the signal that was raised for it is about to end the process.
+            thread::sleep(Duration::from_secs(5));
         }
         answer
     })

@@ -4,6 +4,8 @@ use crate::support::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A database with a table, a publication and a slot named like it.
 fn shop(name: &str) -> Database<'static> {
@@ -38,8 +40,15 @@ fn left_of_pipe(db: &Database<'_>, right: &str) -> Running {
     spawn(&mut shell)
 }
 
+/// Children are not to inherit that the tests may run under nohup: of the signals that are caught,
+/// a child has the default again.
+fn hear_hang_ups() {
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default()).unwrap();
+}
+
 #[test]
 fn a_signal_ends_an_idle_stream_cleanly() {
+    hear_hang_ups();
     for (name, signal) in [
         ("interrupt", Signal::INT),
         ("terminate", Signal::TERM),
@@ -92,7 +101,66 @@ fn nohup_outlives_the_terminal() {
 }
 
 #[test]
+fn a_hang_up_ends_the_pause_between_connections() {
+    hear_hang_ups();
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "hang_up_in_pause");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, name text); CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    let running = spawn(&mut stream(&db, &[]));
+    db.wait_for("SELECT active FROM pg_replication_slots");
+    server.stop(Stop::Immediate);
+    // The pauses grow: by the fourth there is no other way to end within the first second of one.
+    wait_until("a long pause", || {
+        let tries = running.stderr().matches("trying again in").count();
+        (tries >= 3).then_some(())
+    });
+    running.signal(Signal::HUP);
+    running.wait().succeeded();
+}
+
+#[test]
+fn a_hang_up_asks_for_a_new_file_from_the_first_moment_on() {
+    hear_hang_ups();
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "hang_up_at_start");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY, name text); CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    let silent = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&silent);
+    let (pass, passed) = std::sync::mpsc::channel();
+    let passed = std::sync::Mutex::new(passed);
+    // The first connection is held up.
+    let slow = Meddler::before(server.port(), move |heard| {
+        if heard.tag == b'Z' && !told.swap(true, Ordering::SeqCst) {
+            passed.lock().unwrap().recv().unwrap();
+        }
+        Act::Pass
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("changes");
+    let mut command = stream(&db, &["--file", file.to_str().unwrap()]);
+    command
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", slow.port().to_string())
+        .env("PGSSLMODE", "disable");
+    let running = spawn(&mut command);
+    wait_until("the first connection", || {
+        silent.load(Ordering::SeqCst).then_some(())
+    });
+    running.signal(Signal::HUP);
+    pass.send(()).unwrap();
+    db.sql("INSERT INTO t VALUES (1)");
+    wait_until("a line", || {
+        let lines = std::fs::read_to_string(&file).unwrap_or_default();
+        lines.contains("\"id\":1").then_some(())
+    });
+    running.interrupt().succeeded();
+}
+
+#[test]
 fn a_hang_up_ends_what_the_shell_sends_to_a_file() {
+    hear_hang_ups();
     let db = shop("a_hang_up_ends_what_the_shell_sends_to_a_file");
     let file = tempfile::NamedTempFile::new().unwrap();
     db.sql("INSERT INTO t VALUES (1)");

@@ -100,16 +100,15 @@ pub fn settle(wire: &mut Wire, purpose: Purpose<'_>, patience: Patience<'_>) -> 
     if version >= 17_00_00 {
         statements.push("SET transaction_timeout TO 0");
     }
-    match purpose {
+    if is_sql_ascii {
+        // Such a database holds any bytes: with UTF8 the server would refuse to send the first
+        // invalid ones, every time.
+        statements.push("SET client_encoding TO SQL_ASCII");
+    }
+    if let Purpose::Sql = purpose {
         // Only now, so that the default is still the role's own: what the user writes in SQL is
         // read with that.
-        Purpose::Sql => statements.push("SET search_path TO ''"),
-        // Such a database holds any bytes: with UTF8 the server would end the stream at the first
-        // invalid one, every time.
-        Purpose::Replication { .. } if is_sql_ascii => {
-            statements.push("SET client_encoding TO SQL_ASCII");
-        }
-        Purpose::Replication { .. } => {}
+        statements.push("SET search_path TO ''");
     }
     if !statements.is_empty() {
         query(wire, act, &statements.join("; "), patience)?;

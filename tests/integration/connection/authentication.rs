@@ -212,11 +212,59 @@ fn nobody_is_asked_where_a_password_is_known_or_unwanted() {
     );
 }
 
+#[test]
+fn a_signal_at_the_prompt_leaves_the_terminal_as_it_was() {
+    // What Ctrl-C sends, and signals from elsewhere. As a child of the shell that would mend the
+    // terminal by itself if it were interactive, which it is not.
+    for (command, status) in [("stream -S s", 0), ("slot create s", 0), ("slot list", 130)] {
+        let finished = after_the_prompt(command, "\u{3}");
+        assert_prompted_and_mended(&finished, status, command);
+    }
+    for (command, status) in [("stream -S s", 0), ("slot list", 143)] {
+        let script = format!(
+            "{command} & child=$!; while stty -a | grep -q ' echo '; do sleep 0.05; done; \
+             kill -TERM $child; wait $child"
+        );
+        let finished = after_the_prompt(&script, "");
+        assert_prompted_and_mended(&finished, status, command);
+    }
+}
+
+/// Runs a command that asks for the password, types this, and then prints the exit status and how
+/// the terminal is.
+fn after_the_prompt(command: &str, typed: &str) -> Finished {
+    let command = format!("{command}; echo \"status $?\"; stty -a");
+    on_a_terminal_by(
+        |program| format!("{program} -W -d \"$CONNINFO\" {command}"),
+        &fixture().conninfo("scram", ""),
+        typed,
+    )
+}
+
+fn assert_prompted_and_mended(finished: &Finished, status: i32, what: &str) {
+    let text = finished.text();
+    for part in [
+        "Password for user",
+        &format!("status {status}\r\n"),
+        "\nisig icanon iexten echo ",
+    ] {
+        assert!(text.contains(part), "{what}: no {part:?} in {text}");
+    }
+}
+
 /// Runs the program on a terminal of its own and types a line as soon as nothing that is typed is
 /// shown; an empty one is not typed.
 fn on_a_terminal(arguments: &str, conninfo: &str, typed: &str) -> Finished {
-    let program = env!("CARGO_BIN_EXE_walcat");
-    let command_line = format!("tty; exec {program} -d \"$CONNINFO\" {arguments}");
+    on_a_terminal_by(
+        |program| format!("exec {program} -d \"$CONNINFO\" {arguments}"),
+        conninfo,
+        typed,
+    )
+}
+
+/// The same for a script that runs the program.
+fn on_a_terminal_by(script: impl Fn(&str) -> String, conninfo: &str, typed: &str) -> Finished {
+    let command_line = format!("tty; {}", script(env!("CARGO_BIN_EXE_walcat")));
     let mut script = Command::new("script");
     script
         .args([

@@ -2,6 +2,9 @@
 
 use crate::support::*;
 use serde_json::json;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 
 fn stream(db: &Database<'_>, more: &[&str]) -> Finished {
     db.run(&[&["stream", "-S", db.name(), "--until-now"], more].concat())
@@ -91,6 +94,154 @@ fn bytes_of_sql_ascii_are_kept() {
             }),
         ]
     );
+}
+
+/// Runs statements whose text may be any bytes.
+fn psql(server: &Server, database: &[u8], statements: &[u8]) {
+    let output = Command::new(server.client_program("psql"))
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+        .arg(server.socket_directory())
+        .args(["-p", &server.port().to_string(), "-d"])
+        .arg(OsStr::from_bytes(database))
+        .arg("-c")
+        .arg(OsStr::from_bytes(statements))
+        .env("PGCLIENTENCODING", "SQL_ASCII")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+}
+
+#[test]
+fn names_of_sql_ascii_are_readable_everywhere() {
+    let server = Server::start(Options::default());
+    let options = "ENCODING 'SQL_ASCII' LOCALE 'C'";
+    let db = Database::create_with(&server, "ascii_names", options);
+    db.create_slot("pgoutput");
+    psql(
+        &server,
+        b"ascii_names",
+        b"CREATE TABLE \"t\xe4\\\" (id int PRIMARY KEY, \"c\xff\" text); CREATE TABLE \"b\xc3\" (x int);
+          CREATE TYPE \"y\xfc\" AS (\"n\xfc\" int); CREATE TABLE plain (id int PRIMARY KEY, p \"y\xfc\");
+          CREATE PUBLICATION \"p\xe4\\\" FOR TABLE \"t\xe4\\\", \"b\xc3\"; CREATE PUBLICATION p FOR ALL TABLES",
+    );
+    let list = db.run(&["pub", "list", "--format", "json"]);
+    assert_eq!(list.succeeded().stderr, "");
+    let list: serde_json::Value = serde_json::from_str(list.text()).unwrap();
+    let named = |name: &str| {
+        let publications = list.as_array().unwrap();
+        publications.iter().find(|one| one["name"] == name).unwrap()
+    };
+    let tables: Vec<_> = named("p\\xE4\\\\")["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| &table["table"])
+        .collect();
+    assert_eq!(tables, ["b\\xC3", "t\\xE4\\\\"]);
+    assert_eq!(named("p")["all_tables"], true);
+    let table = db.run(&["pub", "list"]);
+    assert!(
+        table.succeeded().text().contains("p\\xE4\\\\"),
+        "{}",
+        table.text()
+    );
+
+    // Each publication has its own tables, however its name is shown.
+    let check = db.run(&["check", "--slot", db.name()]);
+    for line in [
+        "ok    publication \"p\\xE4\\\\\" has 2 tables",
+        "ok    publication \"p\" has 3 tables",
+        "warn  publication \"p\\xE4\\\\\": UPDATE and DELETE fail on table public.\"b\\xC3\"",
+    ] {
+        assert!(
+            check.text().contains(line),
+            "no {line:?} in {}",
+            check.text()
+        );
+    }
+
+    psql(
+        &server,
+        b"ascii_names",
+        b"INSERT INTO \"t\xe4\\\" VALUES (1, 'x'); INSERT INTO plain VALUES (2, '(3)');
+          DO $$ BEGIN PERFORM pg_logical_emit_message(true, E'm\\xe4', 'x'); END $$",
+    );
+    let more = ["--publication", "p", "--peek", "--include", "types"];
+    let run = stream(&db, &more);
+    assert_eq!(run.succeeded().stderr, "");
+    let events = run.json();
+    assert_eq!(events[0]["table"], "t\\xE4\\\\");
+    assert_eq!(events[0]["after"], json!({"id": 1, "c\\xFF": "x"}));
+    assert_eq!(events[1]["after"], json!({"id": 2, "p": {"n\\xFC": 3}}));
+    // What is shown can be chosen.
+    let run = stream(
+        &db,
+        &[&more[..], &["--table", "public.t\\xE4\\\\"]].concat(),
+    );
+    assert_eq!(run.succeeded().json().len(), 1);
+    let run = stream(&db, &["--publication", "nothing"]);
+    let said = "The publications of the database are: p, p\\xE4\\\\.";
+    assert!(run.exited(1).stderr.contains(said), "{}", run.stderr);
+}
+
+#[test]
+fn names_of_databases_are_readable() {
+    let server = Server::start(Options::default());
+    psql(
+        &server,
+        b"postgres",
+        b"CREATE DATABASE first TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
+    );
+    psql(
+        &server,
+        b"first",
+        b"CREATE DATABASE \"d\xe4\" TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'",
+    );
+    psql(
+        &server,
+        b"d\xe4",
+        b"SELECT pg_create_logical_replication_slot('s', 'pgoutput')",
+    );
+    for database in ["postgres", "first"] {
+        let db = Database::create_on(&server, &format!("other_{database}"));
+        let list = run(db
+            .walcat(&["slot", "list", "--format", "json"])
+            .env("PGDATABASE", database));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(list.succeeded().text()).unwrap()[0]["database"],
+            "d\\xE4"
+        );
+        let list = run(db.walcat(&["slot", "list"]).env("PGDATABASE", database));
+        assert!(
+            list.succeeded().text().contains("d\\xE4"),
+            "{}",
+            list.text()
+        );
+        let other = run(db
+            .walcat(&["stream", "-S", "s"])
+            .env("PGDATABASE", database));
+        let said = "it belongs to database \"d\\xE4\"";
+        assert!(other.exited(1).stderr.contains(said), "{}", other.stderr);
+    }
+}
+
+#[test]
+fn an_encoding_that_cannot_be_converted_is_told() {
+    let server = Server::start(Options::default());
+    let create = "CREATE DATABASE mule TEMPLATE template0 ENCODING 'MULE_INTERNAL' LOCALE 'C'";
+    server.client("postgres").batch_execute(create).unwrap();
+    let db = Database::create_on(&server, "other");
+    for arguments in [&["pub", "list"][..], &["stream", "-S", "s"], &["check"]] {
+        let run = run(db.walcat(arguments).env("PGDATABASE", "mule"));
+        let stderr = &run.exited(1).stderr;
+        assert!(stderr.contains("MULE_INTERNAL"), "{stderr}");
+        assert!(stderr.contains("cannot convert to UTF-8"), "{stderr}");
+        assert!(
+            stderr.contains("\ntry: dump it, and restore it"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]
