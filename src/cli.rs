@@ -4,6 +4,7 @@
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod secret;
 mod stream;
 mod values;
 
@@ -42,6 +43,11 @@ impl Cli {
     /// Reads the command line of this process. If it is wrong, or asks for help, says so and exits.
     pub fn from_command_line() -> Cli {
         let matches = command().try_get_matches().unwrap_or_else(|error| {
+            let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+            if error.use_stderr() && secret::is_shown(&arguments, &error.render().to_string()) {
+                eprintln!("walcat: error: {}", secret::INSTEAD);
+                std::process::exit(error.exit_code());
+            }
             if error.use_stderr() {
                 eprint!("walcat: ");
             }

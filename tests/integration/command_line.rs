@@ -140,6 +140,22 @@ fn mistakes_are_named_and_end_with_2() {
 }
 
 #[test]
+fn a_password_on_the_command_line_is_not_repeated() {
+    for arguments in [
+        "--password=s3cret slot list",
+        "-W s3cret slot list",
+        "-Ws3cret slot list",
+        "slot list -W s3cret",
+    ] {
+        let run = run(&mut walcat(arguments));
+        let stderr = &run.exited(2).stderr;
+        let said = "walcat: error: could not read the command line: -W, --password takes no value";
+        assert!(stderr.starts_with(said), "{stderr}");
+        assert!(!stderr.contains("s3cret"), "{stderr}");
+    }
+}
+
+#[test]
 fn completions_are_printed() {
     for (shell, file) in [
         ("bash", "walcat.bash"),
