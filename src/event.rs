@@ -214,9 +214,12 @@ pub enum End {
 /// A table as the stream announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// A small number that stands for the table as long as the decoder lives, whatever its shape:
-    /// renderers keep what they prepare for a table in a `Vec` at this index.
+    /// A number that stands for the table as long as the decoder lives, whatever its shape; each new
+    /// table has the next.
     pub index: usize,
+    /// A small number that stands for the table until it has not been used for long: then another
+    /// may have it. What is prepared for a table is kept there, in a [`PerRelation`].
+    pub slot: usize,
     /// `pg_class.oid`; 0 if the plugin does not tell (wal2json).
     pub oid: u32,
     /// The schema's name.
@@ -229,28 +232,31 @@ pub struct Relation {
     pub columns: Vec<Column>,
 }
 
-/// Something that is kept for each table, at [`Relation::index`].
+/// Something that is kept for each table that is in use. It is gone when another table has its
+/// [`Relation::slot`].
 #[derive(Debug)]
-pub struct PerRelation<T>(Vec<Option<T>>);
+pub struct PerRelation<T>(Vec<Option<(usize, T)>>);
 
 impl<T> PerRelation<T> {
     /// What is kept for this table, if anything is.
     pub fn get(&self, relation: &Relation) -> Option<&T> {
-        self.0.get(relation.index)?.as_ref()
+        let (index, value) = self.0.get(relation.slot)?.as_ref()?;
+        (*index == relation.index).then_some(value)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, relation: &Relation) -> Option<&mut T> {
-        self.0.get_mut(relation.index)?.as_mut()
+        let (index, value) = self.0.get_mut(relation.slot)?.as_mut()?;
+        (*index == relation.index).then_some(value)
     }
 
     /// Keeps `value` for this table, in place of what was kept.
     pub fn set(&mut self, relation: &Relation, value: T) {
-        while self.0.len() <= relation.index {
+        while self.0.len() <= relation.slot {
             self.0.push(None);
         }
-        if let Some(place) = self.0.get_mut(relation.index) {
-            *place = Some(value);
+        if let Some(place) = self.0.get_mut(relation.slot) {
+            *place = Some((relation.index, value));
         }
     }
 }

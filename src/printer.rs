@@ -94,8 +94,8 @@ struct Rendered<'a, R: ?Sized> {
 }
 
 impl<R: Records + ?Sized> Chosen for Rendered<'_, R> {
-    fn prepare(&mut self, relation: &Relation) {
-        self.render.prepare(relation);
+    fn prepare(&mut self, relation: &Relation, anew: bool) {
+        self.render.prepare(relation, anew);
     }
 
     fn event(&mut self, event: &Event<'_>) {

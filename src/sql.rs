@@ -2,6 +2,8 @@
 //! escapes.
 
 use crate::text::is_harmful;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// The words that PostgreSQL takes as names only in double quotes: those that `pg_get_keywords()`
 /// says are reserved, also where only functions and types may have them (categories R and T).
@@ -13,6 +15,9 @@ const RESERVED: &str = "\
     leading left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps \
     placing primary references returning right select session_user similar some symmetric system_user table \
     tablesample then to trailing true union unique user using variadic verbose when where window with";
+
+static RESERVED_SET: LazyLock<HashSet<&[u8]>> =
+    LazyLock::new(|| RESERVED.split(' ').map(str::as_bytes).collect());
 
 /// A name, quoted where SQL needs it: `users`, `"Users"`, `"order"`, `U&"a\000ab"`.
 pub fn identifier(name: &str) -> String {
@@ -193,7 +198,7 @@ fn is_plain_identifier(name: &[u8]) -> bool {
         .first()
         .is_some_and(|first| first.is_ascii_lowercase() || *first == b'_');
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
-    starts && name.iter().all(plain) && RESERVED.split(' ').all(|word| word.as_bytes() != name)
+    starts && name.iter().all(plain) && !RESERVED_SET.contains(name)
 }
 
 fn write_char(c: char, out: &mut Vec<u8>) {

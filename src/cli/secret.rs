@@ -16,13 +16,14 @@ pub(super) fn is_shown(arguments: &[OsString], message: &str) -> bool {
         .iter()
         .map(|argument| argument.to_string_lossy())
         .collect();
+    let shows = |value: &str| message.contains(&format!("'{value}'"));
     let next = arguments.iter().skip(1).map(Some).chain([None]);
     arguments.iter().zip(next).any(|(argument, next)| {
         if let Some(value) = argument.strip_prefix("--password=") {
-            return message.contains(value);
+            return shows(value);
         }
         if *argument == "--password" || is_flags(argument) {
-            return next.is_some_and(|next| is_value(next) && message.contains(&**next));
+            return next.is_some_and(|next| is_value(next) && shows(next));
         }
         // Something else behind -W: the message may show any part of it.
         argument.starts_with('-') && !argument.starts_with("--") && argument.contains('W')

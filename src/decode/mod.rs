@@ -6,6 +6,7 @@
 pub mod capture;
 mod pgoutput;
 mod reader;
+mod store;
 #[cfg(test)]
 mod testing;
 mod transaction;

@@ -23,6 +23,7 @@ pub fn relation(table: &str, columns: &[(&str, u32, bool)]) -> Relation {
     };
     Relation {
         index: 0,
+        slot: 0,
         oid: 16385,
         schema: "public".to_owned(),
         table: table.to_owned(),

@@ -112,12 +112,10 @@ struct TransactionFields {
 }
 
 impl Render for Json {
-    fn prepare(&mut self, relation: &Relation) {
-        // A table is announced again when a type may have changed while its number stayed the same.
-        let again = self.tables.get(relation).is_some();
+    fn prepare(&mut self, relation: &Relation, anew: bool) {
         let names = [Include::Types, Include::Columns, Include::Relations];
         let names = names.iter().any(|names| self.includes.contains(*names));
-        self.values.resolve(&relation.columns, again, names);
+        self.values.resolve(&relation.columns, anew, names);
         let table = Table::new(relation, self.includes, &self.values);
         self.tables.set(relation, table);
     }

@@ -19,8 +19,9 @@ use std::fmt;
 /// Writes events in one format.
 pub trait Render {
     /// Makes what the rows of this table and shape have in common: called before the first of them,
-    /// and again when its shape, or a type of it, may have changed.
-    fn prepare(&mut self, relation: &Relation);
+    /// again where the table was not used for long, and when its shape, or a type of it, may have
+    /// changed (`anew`).
+    fn prepare(&mut self, relation: &Relation, anew: bool);
 
     /// Appends the record of `event`: one line, with its end.
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);

@@ -42,7 +42,7 @@ impl Test {
                 event.transaction.is_none() || self.prepared.get(relation).is_none()
             });
             if let Some(relation) = announced {
-                self.render.prepare(relation);
+                self.render.prepare(relation, false);
                 self.prepared.set(relation, ());
             }
             if !matches!(event.body, Body::Relation { .. }) || event.transaction.is_some() {

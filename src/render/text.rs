@@ -90,7 +90,7 @@ struct Paint {
 }
 
 impl Render for Text {
-    fn prepare(&mut self, relation: &Relation) {
+    fn prepare(&mut self, relation: &Relation, _: bool) {
         if self.names_types {
             let oids = relation.columns.iter().map(|column| column.type_oid);
             self.types

@@ -18,8 +18,9 @@ use std::collections::{BTreeSet, HashSet};
 
 /// Takes what is shown.
 pub trait Chosen {
-    /// A table or its shape is new: called before the first event of its rows.
-    fn prepare(&mut self, relation: &Relation);
+    /// Called before the first event of a table's rows, again where it was not used for long, and
+    /// when its shape, or a type of it, may have changed (`anew`).
+    fn prepare(&mut self, relation: &Relation, anew: bool);
 
     /// The next event that is shown.
     fn event(&mut self, event: &Event<'_>);
@@ -41,7 +42,11 @@ pub struct Frames {
 pub struct Selection {
     filter: Filter,
     frames: Frames,
-    tables: PerRelation<Table>,
+    tables: PerRelation<Operations>,
+    /// How many tables were announced.
+    announced: usize,
+    /// The tables whose `relation` must still be shown, by their indexes.
+    pending: HashSet<usize>,
     frame: Frame,
     /// The transaction that `frame` tells of, if its end is known.
     frame_end: Option<Lsn>,
@@ -82,14 +87,6 @@ enum Begin {
     Block,
 }
 
-/// What is known of a table.
-#[derive(Clone, Copy, Debug)]
-struct Table {
-    operations: Operations,
-    /// Must its `relation` still be shown?
-    relation_pending: bool,
-}
-
 impl Selection {
     /// Shows what `filter` lets through, with `frames` around it.
     pub fn new(filter: Filter, frames: Frames) -> Selection {
@@ -97,6 +94,8 @@ impl Selection {
             filter,
             frames,
             tables: PerRelation::default(),
+            announced: 0,
+            pending: HashSet::new(),
             frame: Frame::Outside,
             frame_end: None,
             held: Held::default(),
@@ -177,15 +176,15 @@ impl Selection {
         operation: Operation,
         chosen: &mut impl Chosen,
     ) -> bool {
-        let table = match self.tables.get(relation) {
-            Some(table) => *table,
-            None => self.announce(relation, true, chosen),
+        let operations = match self.tables.get(relation) {
+            Some(operations) => *operations,
+            None => self.prepare(relation, false, chosen),
         };
-        if !table.operations.contains(operation) {
+        if !operations.contains(operation) {
             return false;
         }
         self.open(event, chosen);
-        if table.relation_pending {
+        if !self.pending.is_empty() && self.pending.remove(&relation.index) {
             self.show_relation(event, relation, chosen);
         }
         chosen.event(event);
@@ -201,25 +200,25 @@ impl Selection {
         true
     }
 
-    fn announce(&mut self, relation: &Relation, changed: bool, chosen: &mut impl Chosen) -> Table {
+    fn announce(&mut self, relation: &Relation, changed: bool, chosen: &mut impl Chosen) {
+        let anew = relation.index < self.announced;
+        self.announced = self.announced.max(relation.index + 1);
+        let operations = self.prepare(relation, anew, chosen);
+        if changed && self.frames.relations && !operations.has_no_table_operation() {
+            self.pending.insert(relation.index);
+        }
+    }
+
+    fn prepare(&mut self, relation: &Relation, anew: bool, chosen: &mut impl Chosen) -> Operations {
         let operations = self.filter.operations_of(&relation.schema, &relation.table);
         if !operations.has_no_table_operation() {
-            chosen.prepare(relation);
+            chosen.prepare(relation, anew);
         }
-        let known = self.tables.get(relation);
-        let pending = known.is_some_and(|table| table.relation_pending);
-        let table = Table {
-            operations,
-            relation_pending: pending || changed && self.frames.relations,
-        };
-        self.tables.set(relation, table);
-        table
+        self.tables.set(relation, operations);
+        operations
     }
 
     fn show_relation(&mut self, change: &Event<'_>, relation: &Relation, chosen: &mut impl Chosen) {
-        if let Some(table) = self.tables.get_mut(relation) {
-            table.relation_pending = false;
-        }
         let body = Body::Relation {
             relation,
             changed: true,

@@ -25,7 +25,7 @@ struct Test {
 struct Shown(Vec<String>);
 
 impl Chosen for Shown {
-    fn prepare(&mut self, _: &Relation) {}
+    fn prepare(&mut self, _: &Relation, _: bool) {}
 
     fn event(&mut self, event: &Event<'_>) {
         let detail = match event.body {
@@ -77,6 +77,7 @@ fn an_empty_transaction_shows_nothing() {
     let users = relation("users", &[("id", INT4, true)]);
     let hidden = Relation {
         index: 1,
+        slot: 1,
         ..relation("hidden", &[("id", INT4, true)])
     };
     let (first, second) = (committed(1, 0x100), committed(2, 0x200));
@@ -184,6 +185,7 @@ fn a_table_is_announced_before_its_first_change_that_is_shown() {
     let users = relation("users", &[("id", INT4, true)]);
     let other = Relation {
         index: 1,
+        slot: 1,
         ..relation("other", &[("id", INT4, true)])
     };
     let again = Event {
@@ -280,6 +282,7 @@ fn the_first_block_is_the_first_that_is_shown() {
     let users = relation("users", &[("id", INT4, true)]);
     let other = Relation {
         index: 1,
+        slot: 1,
         ..relation("other", &[("id", INT4, true)])
     };
     let transaction = open(1);
@@ -480,6 +483,7 @@ fn messages_and_what_cannot_be_decoded() {
 fn a_row_of_a_table_that_was_never_announced_is_shown_all_the_same() {
     let users = Relation {
         index: 5,
+        slot: 5,
         ..relation("users", &[("id", INT4, true)])
     };
     let transaction = committed(1, 0x100);

@@ -148,3 +148,127 @@ fn colours_only_where_they_are_asked_for() {
     assert!(colored(&["--color", "always"]));
     assert!(!colored(&["--color", "never"]) && !colored(&[]));
 }
+
+/// How many tables there are, with ten columns each.
+const TABLES: u32 = 20_000;
+
+/// The beginning of the names of the columns of a table: half of the tables have the same.
+fn column(table: u32, round: u32) -> String {
+    match table % 2 {
+        0 => "column".to_owned(),
+        // Some change their shape.
+        1 if table % 10 == 1 => format!("column_{table}_{round}"),
+        _ => format!("column_{table}"),
+    }
+}
+
+/// Rows of many tables, one after the other, in three rounds.
+fn rows_of_pgoutput() -> Vec<u8> {
+    let mut capture = Vec::new();
+    for round in 0..3u32 {
+        let lsn = u64::from(round) << 12;
+        capture.extend(
+            [
+                &b"B"[..],
+                &lsn.to_be_bytes(),
+                &[0; 8],
+                &round.to_be_bytes(),
+                b"\n",
+            ]
+            .concat(),
+        );
+        for table in 0..TABLES {
+            if round == 0 || table % 10 == 1 {
+                capture.push(b'R');
+                capture.extend(table.to_be_bytes());
+                capture.extend(format!("public\0t{table}\0d\0\x0a").bytes());
+                for number in 0..10 {
+                    capture.push(u8::from(number == 0));
+                    capture.extend(format!("{}_{number}\0", column(table, round)).bytes());
+                    capture.extend([23u32.to_be_bytes(), u32::MAX.to_be_bytes()].concat());
+                }
+                capture.push(b'\n');
+            }
+            capture.push(b'I');
+            capture.extend(table.to_be_bytes());
+            capture.extend(b"N\0\x0a");
+            for _ in 0..10 {
+                capture.extend(b"t\0\0\0\x017");
+            }
+            capture.push(b'\n');
+        }
+        capture.extend(
+            [
+                &b"C\0"[..],
+                &lsn.to_be_bytes(),
+                &lsn.to_be_bytes(),
+                &[0; 8],
+                b"\n",
+            ]
+            .concat(),
+        );
+    }
+    capture
+}
+
+/// The same as wal2json has them.
+fn rows_of_wal2json() -> Vec<u8> {
+    let mut capture = String::new();
+    for round in 0..3 {
+        capture += &format!("{{\"action\":\"B\",\"xid\":{round},\"lsn\":\"0/{round}00\"}}\n");
+        for table in 0..TABLES {
+            let columns: Vec<String> = (0..10)
+                .map(|number| {
+                    let name = format!("{}_{number}", column(table, round));
+                    format!(
+                        "{{\"name\":\"{name}\",\"type\":\"integer\",\"typeoid\":23,\"value\":7}}"
+                    )
+                })
+                .collect();
+            capture += &format!(
+                "{{\"action\":\"I\",\"schema\":\"public\",\"table\":\"t{table}\",\"columns\":[{}]}}\n",
+                columns.join(",")
+            );
+        }
+        capture += &format!("{{\"action\":\"C\",\"xid\":{round},\"lsn\":\"0/{round}00\"}}\n");
+    }
+    capture.into_bytes()
+}
+
+#[test]
+fn thousands_of_tables_cost_little_memory_and_nothing_is_mixed_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("capture");
+    for (plugin, capture) in [
+        ("pgoutput", rows_of_pgoutput()),
+        ("wal2json", rows_of_wal2json()),
+    ] {
+        std::fs::write(&path, capture).unwrap();
+        let path = path.to_str().unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "ulimit -d 25000 && exec \"$@\"", "sh"])
+            .arg(env!("CARGO_BIN_EXE_walcat"))
+            .args(["decode", "-q", "--include", "relations", path]);
+        let finished = run(&mut command);
+        let mut events = finished.succeeded().json().into_iter();
+        for round in 0..3 {
+            for table in 0..TABLES {
+                let mut event = events.next().unwrap();
+                if round == 0 || table % 10 == 1 {
+                    assert_eq!(event["op"], "relation", "{plugin} {round} {table}");
+                    assert_eq!(event["table"], format!("t{table}"));
+                    assert_eq!(
+                        event["columns"][9]["name"],
+                        format!("{}_9", column(table, round))
+                    );
+                    event = events.next().unwrap();
+                }
+                assert_eq!(event["op"], "insert", "{plugin} {round} {table}");
+                assert_eq!(event["table"], format!("t{table}"));
+                assert_eq!(event["after"][format!("{}_9", column(table, round))], 7);
+            }
+        }
+        assert!(events.next().is_none());
+    }
+}

@@ -300,6 +300,7 @@ fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     let replica_identity = Some(replica_identity);
     Ok(Message::Relation(Relation {
         index: 0,
+        slot: 0,
         oid,
         schema,
         table,

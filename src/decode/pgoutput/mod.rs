@@ -125,7 +125,9 @@ impl Pgoutput {
             Message::Boundary(boundary) => self.boundary(&context, &boundary, sink),
             Message::Relation(relation) => {
                 self.expect_transaction(&context)?;
-                let (relation, changed) = self.relations.announce(relation);
+                let Some((relation, changed)) = self.relations.announce(relation) else {
+                    return Ok(ControlFlow::Continue(()));
+                };
                 Ok(sink(
                     &self
                         .transactions

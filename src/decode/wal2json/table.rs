@@ -7,6 +7,7 @@
 
 use super::object::{Field, Object, Piece};
 use super::type_name;
+use crate::decode::store::{Known as Table, Store};
 use crate::event::{Column, Relation, Span};
 use std::collections::HashMap;
 
@@ -38,21 +39,13 @@ impl RelationCatalog for NoCatalog {
 /// The tables seen so far.
 pub(super) struct Tables {
     catalog: Box<dyn RelationCatalog>,
-    tables: Vec<Table>,
+    tables: Store,
     /// By schema, zero byte, name.
     by_name: HashMap<String, usize>,
     /// The last one looked up: rows of a table come in runs.
     last: usize,
     /// Reused for look-ups.
     name: String,
-}
-
-struct Table {
-    relation: Relation,
-    /// For each column.
-    toastable: Vec<bool>,
-    /// In this session?
-    announced: bool,
 }
 
 /// A message about a table.
@@ -96,7 +89,7 @@ impl Tables {
     pub fn new(catalog: Box<dyn RelationCatalog>) -> Tables {
         Tables {
             catalog,
-            tables: Vec::new(),
+            tables: Store::default(),
             by_name: HashMap::new(),
             last: 0,
             name: String::new(),
@@ -105,27 +98,25 @@ impl Tables {
 
     /// A new session begins: all tables are to be announced again.
     pub fn reset(&mut self) {
-        for table in &mut self.tables {
-            table.announced = false;
-        }
+        self.tables.reset();
     }
 
     /// The table of the message, of the shape that the message shows, and the values for its
     /// columns in `rows`. `None` if the columns contradict each other.
     pub fn find(&mut self, message: TableMessage<'_>, rows: &mut Rows) -> Option<Found<'_>> {
         let known = self.index(message);
-        let fits = |tables: &[Table], index: usize, rows: &mut Rows| {
+        let fits = |tables: &mut Store, index: usize, rows: &mut Rows| {
             tables
                 .get(index)
                 .is_some_and(|table| table.place(message, rows))
         };
         let mut announce = None;
         let index = match known {
-            Some(index) if fits(&self.tables, index, rows) => index,
+            Some(index) if fits(&mut self.tables, index, rows) => index,
             _ => {
                 let shape = self.shape(message, known);
                 let index = self.learn(message, known, shape);
-                if !fits(&self.tables, index, rows) {
+                if !fits(&mut self.tables, index, rows) {
                     return None;
                 }
                 announce = Some(true);
@@ -133,13 +124,11 @@ impl Tables {
             }
         };
         self.last = index;
-        let table = self.tables.get_mut(index)?;
-        if !table.announced {
-            table.announced = true;
+        if !self.tables.announce(index) {
             announce = announce.or(Some(false));
         }
         Some(Found {
-            relation: &table.relation,
+            relation: &self.tables.get(index)?.relation,
             announce,
         })
     }
@@ -192,25 +181,21 @@ impl Tables {
         let (schema, table) = (message.schema.to_owned(), message.table.to_owned());
         let relation = Relation {
             index,
+            slot: 0,
             oid: 0,
             schema,
             table,
             replica_identity: None,
             columns,
         };
-        let learned = Table {
+        if known.is_none() {
+            self.by_name
+                .insert(format!("{}\0{}", message.schema, message.table), index);
+        }
+        self.tables.put(Table {
             relation,
             toastable,
-            announced: false,
-        };
-        match self.tables.get_mut(index) {
-            Some(table) => *table = learned,
-            None => {
-                self.by_name
-                    .insert(format!("{}\0{}", message.schema, message.table), index);
-                self.tables.push(learned);
-            }
-        }
+        });
         index
     }
 }
