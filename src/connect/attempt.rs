@@ -281,8 +281,18 @@ fn hba_remedy(settings: &Settings, endpoint: &Endpoint) -> String {
         Endpoint::Unix(_) => ("local", ""),
         Endpoint::Tcp(_) => ("host", " YOUR-ADDRESS/32"),
     };
-    let (dbname, user) = (&settings.dbname, &settings.user);
+    let (dbname, user) = (hba_word(&settings.dbname), hba_word(&settings.user));
     format!("a line in the server's pg_hba.conf, as: {kind} {dbname} {user}{from} scram-sha-256")
+}
+
+/// A name as pg_hba.conf has it.
+fn hba_word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    let keyword = ["all", "sameuser", "samerole", "samegroup", "replication"].contains(&name);
+    if !name.is_empty() && name.chars().all(plain) && !keyword {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Why the server is not of the kind that is wanted; `None` if it is.

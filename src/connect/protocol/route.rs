@@ -60,7 +60,7 @@ impl Route {
 
 fn connect(endpoint: &Endpoint, patience: Patience<'_>) -> io::Result<Socket> {
     match endpoint {
-        Endpoint::Unix(path) => Socket::connect_unix(path),
+        Endpoint::Unix(path) => Socket::connect_unix(path, patience),
         Endpoint::Tcp(address) => Socket::connect_tcp(*address, patience),
     }
 }

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long one write may take before the peer counts as gone: what is sent is small, so only a
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a waiting program looks whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
+/// How long to wait before a socket file is tried again at which too many wait.
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 /// Encrypted bytes taken from the kernel at once.
 const CIPHERTEXT: usize = 64 * 1024;
 
@@ -90,10 +93,10 @@ impl Patience<'_> {
 
 impl Socket {
     /// Connects to the socket `path`.
-    pub fn connect_unix(path: &Path) -> io::Result<Socket> {
+    pub fn connect_unix(path: &Path, patience: Patience<'_>) -> io::Result<Socket> {
         let address = SocketAddrUnix::new(path)?;
         let fd = new_socket(AddressFamily::UNIX)?;
-        rustix::io::retry_on_intr(|| rustix::net::connect(&fd, &address))?;
+        connect_within(&fd, &address, patience)?;
         Socket::new(fd)
     }
 
@@ -326,13 +329,18 @@ fn connect_within(
     patience: Patience<'_>,
 ) -> io::Result<()> {
     rustix::io::ioctl_fionbio(fd, true)?;
-    match rustix::net::connect(fd, address) {
-        Ok(()) => {}
-        Err(Errno::INPROGRESS | Errno::INTR) => {
-            patience.wait(fd.as_fd(), PollFlags::OUT)?;
-            sockopt::socket_error(fd)??;
+    loop {
+        match rustix::net::connect(fd, address) {
+            Ok(()) => break,
+            Err(Errno::INPROGRESS | Errno::INTR) => {
+                patience.wait(fd.as_fd(), PollFlags::OUT)?;
+                sockopt::socket_error(fd)??;
+                break;
+            }
+            // As many wait at the socket file as may; nothing tells when there is room again.
+            Err(Errno::AGAIN) => thread::sleep(patience.pause()?.min(CONNECT_PAUSE)),
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
     }
     rustix::io::ioctl_fionbio(fd, false)?;
     Ok(())
@@ -343,4 +351,33 @@ fn closed() -> io::Error {
         io::ErrorKind::UnexpectedEof,
         "server closed the connection unexpectedly",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_file_at_which_too_many_wait_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let address = SocketAddrUnix::new(&path).unwrap();
+        let listener = new_socket(AddressFamily::UNIX).unwrap();
+        rustix::net::bind(&listener, &address).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let within = |milliseconds| Patience {
+            deadline: Some(Instant::now() + Duration::from_millis(milliseconds)),
+            interrupted: &|| false,
+        };
+        let waiting: Vec<_> = (0..10)
+            .map_while(|_| Socket::connect_unix(&path, within(50)).ok())
+            .collect();
+        assert!((1..10).contains(&waiting.len()));
+        let reason = Socket::connect_unix(&path, within(50)).err().unwrap();
+        assert_eq!(reason.kind(), io::ErrorKind::TimedOut);
+        // Once there is room it goes on.
+        let room = thread::spawn(move || rustix::net::accept(&listener).unwrap());
+        assert!(Socket::connect_unix(&path, within(60_000)).is_ok());
+        room.join().unwrap();
+    }
 }
