@@ -24,6 +24,7 @@ fn hasty<'s>(server: &'s Server, name: &str) -> Database<'s> {
 fn as_hasty(db: &Database<'_>, arguments: &[&str]) -> Command {
     let mut command = db.walcat(arguments);
     command.env("PGUSER", "hasty");
+    command.env("PGOPTIONS", "-c statement_timeout=1s -c lock_timeout=1s");
     command
 }
 

@@ -1,10 +1,10 @@
 //! Proving who we are: trust, password in clear text or as MD5, SCRAM-SHA-256 with and without
 //! channel binding (manual sections 55.2.1 and 55.3).
 
-use super::channel_binding;
 use super::reader::Reader;
 use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
+use crate::connect::tls::tls_server_end_point;
 use crate::connect::{ChannelBinding, Refusal, plain};
 use crate::error::{Error, Result};
 use crate::text::readable;
@@ -115,7 +115,7 @@ fn choose_mechanism(
     let can_bind = wire.socket().is_encrypted() && wanted != ChannelBinding::Disable;
     if can_bind && offered(SCRAM_SHA_256_PLUS) {
         let certificate = wire.socket().server_certificate();
-        if let Some(hash) = certificate.and_then(channel_binding::tls_server_end_point) {
+        if let Some(hash) = certificate.and_then(tls_server_end_point) {
             return Ok((
                 SCRAM_SHA_256_PLUS,
                 sasl::ChannelBinding::tls_server_end_point(hash),

@@ -4,7 +4,6 @@
 
 mod authentication;
 mod buffer;
-mod channel_binding;
 mod open;
 mod query;
 mod reader;

@@ -2,11 +2,13 @@
 //! is verified under which `sslmode`, and what to tell the user when it fails.
 
 mod certificate;
+mod channel_binding;
 mod failure;
 mod files;
 mod offer;
 mod verifier;
 
+pub use channel_binding::tls_server_end_point;
 pub use failure::reason;
 pub use offer::{NoOffer, is_offered};
 
