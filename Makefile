@@ -17,7 +17,7 @@ demo:
 test:
 	scripts/test $(PG)
 
-# Every supported version: binaries that the machine does not have come from npm into a cache folder.
+# Every supported version: servers that the machine does not have come from Debian or npm into a cache folder.
 test-all:
 	scripts/test all
 

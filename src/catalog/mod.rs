@@ -6,6 +6,7 @@
 
 mod json;
 mod on_demand;
+pub mod output_plugins;
 pub mod publications;
 pub mod refusal;
 pub mod relations;

@@ -20,6 +20,9 @@ pub struct Publication {
     pub owner: String,
     /// All tables, also those yet to come?
     pub all_tables: bool,
+    /// All sequences? Logical decoding sends nothing of them (19).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_sequences: Option<bool>,
     /// The tables that were named; for one of all tables (19) those that it leaves out.
     pub tables: Vec<PublishedTable>,
     /// The schemas all of whose tables it publishes (15).
@@ -79,7 +82,7 @@ pub enum Contents<'a> {
 }
 
 /// All publications of the database, by name.
-pub fn list(client: &mut Client, version: Version) -> Result<Vec<Publication>> {
+pub fn list(client: &mut Client, version: &Version) -> Result<Vec<Publication>> {
     let rows = client
         .query(&query(version), &[])
         .map_err(failed("list publications"))?;
@@ -93,6 +96,13 @@ pub fn names(client: &mut Client) -> Result<Vec<String>> {
         .query(query, &[])
         .map_err(failed("list publications"))?;
     rows.iter().map(|row| column(row, 0)).collect()
+}
+
+impl Publication {
+    /// Can a table be added to it? Not to one of all tables or of all sequences.
+    pub fn takes_tables(&self) -> bool {
+        !self.all_tables && self.all_sequences != Some(true)
+    }
 }
 
 /// A publication that is there.
@@ -139,7 +149,7 @@ pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, Stri
 }
 
 /// Is there anything in these publications, or may there come to be?
-pub fn have_contents(client: &mut Client, names: &[String], version: Version) -> Result<bool> {
+pub fn have_contents(client: &mut Client, names: &[String], version: &Version) -> Result<bool> {
     let schemas = match version.major() {
         15.. => {
             "OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace AS n WHERE n.pnpubid = \
@@ -378,7 +388,7 @@ fn not_there(there: &[String], message: String) -> Error {
 }
 
 /// Selects publications as JSON texts. Row filters, column lists and schemas came with 15.
-fn query(version: Version) -> String {
+fn query(version: &Version) -> String {
     let (columns, filter, schemas) = if version.major() >= 15 {
         (
             "(SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
@@ -394,6 +404,7 @@ fn query(version: Version) -> String {
     format!(
         "SELECT pg_catalog.jsonb_build_object(
              'name', p.pubname, 'owner', pg_catalog.pg_get_userbyid(p.pubowner), 'all_tables', p.puballtables,
+             'all_sequences', pg_catalog.to_jsonb(p) -> 'puballsequences',
              'tables', COALESCE((
                  SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                             'schema', n.nspname, 'table', c.relname, 'columns', {columns}, 'filter', {filter},

@@ -21,12 +21,6 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
     Some(match sqlstate {
         // insufficient_privilege
         "42501" => return privilege(said, &identifier(user)),
-        // A plugin that output_plugin_libraries does not list; the server's HINT says the rest.
-        _ if says("may not be used as an output plugin") => {
-            "add the plugin to output_plugin_libraries, then SELECT pg_reload_conf(); or use \
-             pgoutput"
-                .to_owned()
-        }
         // undefined_file: the plugin's library
         "58P01" if says("could not access file") => "install the plugin on the server, or use \
                                                      pgoutput"

@@ -12,7 +12,7 @@ use tokio_postgres::types::PgLsn;
 /// The server and the session, as they were when asked.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// `server_version_num`
+    /// Its version.
     pub version: Version,
     /// Is it a standby?
     pub in_recovery: bool,
@@ -28,9 +28,14 @@ pub struct Server {
     pub position: Lsn,
 }
 
-/// `server_version_num`, as 150018 for 15.18.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32);
+/// A server's version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// `server_version_num`, as 150018 for 15.18.
+    number: u32,
+    /// `server_version` without what a packager adds: `15.18`, `19rc1`.
+    name: String,
+}
 
 /// The SQL of the WAL position that counts: a standby has replayed it, a primary written it.
 pub(super) const POSITION: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
@@ -42,7 +47,8 @@ impl Server {
         let query = format!(
             "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.pg_is_in_recovery(),
                     pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('server_encoding'),
-                    pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, {POSITION}"
+                    pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, {POSITION},
+                    pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1)"
         );
         let row = client
             .query_one(&query, &[])
@@ -50,7 +56,10 @@ impl Server {
         let version: i32 = column(&row, 0)?;
         let position: Option<PgLsn> = column(&row, 6)?;
         Ok(Server {
-            version: Version(version.unsigned_abs()),
+            version: Version {
+                number: version.unsigned_abs(),
+                name: column(&row, 7)?,
+            },
             in_recovery: column(&row, 1)?,
             wal_level: column(&row, 2)?,
             encoding: column(&row, 3)?,
@@ -93,15 +102,15 @@ impl Server {
 
 impl Version {
     /// The major version, as 15.
-    pub fn major(self) -> u32 {
-        self.0 / 10_000
+    pub fn major(&self) -> u32 {
+        self.number / 10_000
     }
 }
 
-/// `15.18`
+/// `15.18`, `19rc1`
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major(), self.0 % 10_000)
+        f.write_str(&self.name)
     }
 }
 

@@ -2,12 +2,14 @@
 //! and drop them.
 
 use super::server::{POSITION, Server};
-use super::{column, decoded, enumerate, failed, refusal, sessions};
+use super::{column, decoded, enumerate, failed, output_plugins, refusal, sessions};
 use crate::connect::Client;
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::shell;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::PgLsn;
 
@@ -85,6 +87,9 @@ pub struct Slot {
         skip_serializing_if = "Option::is_none"
     )]
     pub inactive_since: Option<Option<String>>,
+    /// What newer versions tell of it besides.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 /// What a slot is for.
@@ -261,7 +266,8 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
             // The server reports an error before it takes back what it had begun; when it answers
             // again, that is done.
             let _ = client.batch_execute("");
-            failed(format!("create slot \"{}\"", slot.name))(error)
+            let error = failed(format!("create slot \"{}\"", slot.name))(error);
+            output_plugins::explain(client, slot.plugin, error)
         })?;
     position(&row)
 }
@@ -299,7 +305,8 @@ fn held(client: &mut Client, pid: i32, act: &str) -> Error {
 /// Selects slots as JSON texts.
 fn query(condition: &str) -> String {
     format!(
-        "SELECT (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
+        "SELECT (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.-) 'datoid'::pg_catalog.text
+             OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(
              'xmin', s.xmin::pg_catalog.text::pg_catalog.int8,
              'catalog_xmin', s.catalog_xmin::pg_catalog.text::pg_catalog.int8,
              'lag_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(

@@ -59,6 +59,7 @@ mod hostile;
 mod imports;
 mod look_ups;
 mod manners;
+mod output_plugins;
 mod privileges;
 mod protocol;
 mod publication;

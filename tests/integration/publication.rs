@@ -25,6 +25,9 @@ fn with_generated(db: &Database<'_>, mut publication: Value) -> Value {
     if major(db) >= 18 {
         publication["generated_columns"] = "none".into();
     }
+    if major(db) >= 19 {
+        publication["all_sequences"] = false.into();
+    }
     publication
 }
 
@@ -64,6 +67,108 @@ fn publication_of_all_tables() {
         )
         .replace("yes \n", "yes\n")
     );
+}
+
+/// What came with PostgreSQL 19; older servers do not know the words.
+#[test]
+fn publication_of_all_sequences_or_all_tables_but_some() {
+    let db = Database::create("publication_of_all_sequences");
+    db.sql(
+        "CREATE TABLE seen (id int PRIMARY KEY); CREATE TABLE unseen (id int PRIMARY KEY);
+         CREATE TABLE root (id int PRIMARY KEY) PARTITION BY RANGE (id);
+         CREATE TABLE part PARTITION OF root FOR VALUES FROM (0) TO (9)",
+    );
+    let created = db.client().batch_execute(
+        "CREATE PUBLICATION sequences FOR ALL SEQUENCES;
+         CREATE PUBLICATION most FOR ALL TABLES EXCEPT (TABLE unseen, root), ALL SEQUENCES",
+    );
+    if major(&db) < 19 {
+        let refusal = created.expect_err("words of the future");
+        assert_eq!(refusal.code().map(|code| code.code()), Some("42601"));
+        return;
+    }
+    created.unwrap();
+    let left_out = |table: &str| json!({"schema": "public", "table": table, "except": true});
+    for (name, all_tables, tables) in [
+        ("sequences", false, vec![]),
+        ("most", true, vec![left_out("root"), left_out("unseen")]),
+    ] {
+        let expected = json!({
+            "name": name, "owner": "postgres", "all_tables": all_tables, "all_sequences": true, "tables": tables,
+            "schemas": [], "publish": ["insert", "update", "delete", "truncate"], "via_root": false,
+            "generated_columns": "none"
+        });
+        assert_eq!(listed(&db, name), expected);
+    }
+    let list = db.run(&["pub", "list"]);
+    let shown: Vec<String> = list
+        .text()
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        shown[1..],
+        [
+            "most postgres all tables insert, update, delete, truncate no none",
+            "except public.root",
+            "except public.unseen",
+            "all sequences",
+            "sequences postgres all sequences insert, update, delete, truncate no none",
+        ]
+    );
+    let check = db.run(&["check", "--publication", "most,sequences"]);
+    for line in [
+        "ok    publication \"most\" has 1 table",
+        "warn  publication \"sequences\" has no tables; try: walcat pub list",
+    ] {
+        assert!(
+            check.text().lines().any(|there| there == line),
+            "{}",
+            check.text()
+        );
+    }
+    let again = db.run(&["pub", "create", "most", "--all-tables", "--if-not-exists"]);
+    assert_eq!(
+        again.succeeded().stderr,
+        "walcat: publication \"most\" is already there, of all tables, except public.root, \
+         except public.unseen, all sequences\n\
+         walcat: warning: publication \"most\" is other than asked for: \
+         of all tables, except public.root, except public.unseen, all sequences\n"
+    );
+    // What is advised is what the server takes: no table can be added to either.
+    let warned = |arguments: &[&str]| {
+        let run = db.run(&[&["stream", "--until-now", "--publication"], arguments].concat());
+        run.succeeded().stderr.clone()
+    };
+    assert_eq!(
+        warned(&["sequences"]),
+        "walcat: warning: nothing is shown: publication \"sequences\" has no table\n\
+         try: another publication: walcat pub create NAME --all-tables\n"
+    );
+    assert_eq!(warned(&["most"]), "");
+    assert_eq!(
+        warned(&["most", "--table", "unseen"]),
+        "walcat: warning: --table unseen shows nothing: publication \"most\" has no table public.unseen\n\
+         try: another publication\n"
+    );
+    db.create_slot("pgoutput");
+    db.sql(
+        "INSERT INTO seen VALUES (1); INSERT INTO unseen VALUES (2); INSERT INTO root VALUES (3)",
+    );
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "most",
+        "--until-now",
+    ]);
+    let tables: Vec<Value> = run
+        .json()
+        .iter()
+        .map(|event| event["table"].clone())
+        .collect();
+    assert_eq!(tables, ["seen"]);
 }
 
 #[test]

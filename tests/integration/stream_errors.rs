@@ -202,6 +202,11 @@ fn wal_level_must_be_logical() {
     let db = Database::create_on(&server, "d");
     db.sql("CREATE PUBLICATION p FOR ALL TABLES");
     let run = db.run(&["stream", "--publication", "p", "--until-now"]);
+    if server.version() >= 190_000 {
+        // The first logical slot sees to it.
+        run.succeeded();
+        return;
+    }
     fails(
         &run,
         1,
@@ -547,7 +552,7 @@ fn publications_may_have_any_name() {
 fn verbose_says_what_is_streamed_from_where() {
     let db = with_table("verbose_says_what_is_streamed");
     db.create_slot("pgoutput");
-    let confirmed = db.value(&format!(
+    let confirmed = db.lsn(&format!(
         "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = '{}'",
         db.name()
     ));

@@ -2,6 +2,7 @@
 //! there, the plugin.
 
 use super::findings::Findings;
+use crate::catalog::output_plugins::{self, Allowed};
 use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
 use crate::connect::{Client, Settings};
@@ -181,34 +182,24 @@ fn check_limits(findings: &mut Findings, session: &mut Client) -> Result<()> {
 /// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that
 /// are listed.
 pub fn check_plugin(findings: &mut Findings, session: &mut Client, plugin: &str) -> Result<()> {
-    let listed = match server::setting(session, "output_plugin_libraries") {
-        Ok(Some(list)) => list,
-        // The server does not know the setting, and takes any plugin.
-        Ok(None) => return check_library(findings, session, plugin),
-        // insufficient_privilege
-        Err(error) if error.sqlstate() == "42501" => {
-            findings.warn(
-                format!(
-                    "output_plugin_libraries is not for this role to see, so it may lack {plugin}"
-                ),
-                "as a superuser: SHOW output_plugin_libraries",
-            );
-            return Ok(());
+    let allowed = output_plugins::allowed(session)?;
+    match &allowed {
+        Allowed::All => return check_library(findings, session, plugin),
+        Allowed::Only(names) if names.iter().any(|name| name == plugin) => {
+            findings.ok(format!("output_plugin_libraries lists {plugin}"));
         }
-        Err(error) => return Err(error),
-    };
-    if listed
-        .split(',')
-        .any(|name| name.trim().trim_matches('"') == plugin)
-    {
-        findings.ok(format!("output_plugin_libraries lists {plugin}"));
-    } else {
-        let remedy =
-            format!("add {plugin} to output_plugin_libraries, then SELECT pg_reload_conf()");
-        findings.fail(
-            format!("output_plugin_libraries is \"{listed}\", without {plugin}"),
-            remedy,
-        );
+        Allowed::Only(_) => findings.fail(
+            format!("output_plugin_libraries does not list {plugin}"),
+            allowed.remedy(plugin),
+        ),
+        // Listed unless somebody took it off.
+        Allowed::Hidden if plugin == "pgoutput" => {
+            findings.ok("output plugin pgoutput is part of the server");
+        }
+        Allowed::Hidden => findings.warn(
+            format!("output_plugin_libraries is not for this role to see, so it may lack {plugin}"),
+            "as a superuser: SHOW output_plugin_libraries",
+        ),
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
             Ok(())
         }
         None if args.if_not_exists => {
-            let list = publications::list(&mut session, server.version)?;
+            let list = publications::list(&mut session, &server.version)?;
             match list
                 .iter()
                 .find(|publication| publication.name == args.name)
@@ -73,7 +73,8 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
 fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str], talk: &Talk) {
     let name = &args.name;
     let contents = enumerate(&contents(there));
-    if there.all_tables {
+    let of_all_tables = there.all_tables && there.tables.is_empty();
+    if of_all_tables {
         talk.info(&format!("publication \"{name}\" is already there"));
     } else {
         talk.info(&format!(
@@ -82,7 +83,7 @@ fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str
     }
     let mut differences = Vec::new();
     let schemas: BTreeSet<&String> = args.schema.iter().collect();
-    if there.all_tables != args.all_tables
+    if of_all_tables != args.all_tables
         || !there.schemas.iter().collect::<BTreeSet<_>>().eq(&schemas)
     {
         differences.push(format!("of {contents}"));

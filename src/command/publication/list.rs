@@ -21,7 +21,7 @@ const HEADINGS: [&str; 6] = [
 pub fn run(args: &PublicationListArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
-    let publications = publications::list(&mut session, server.version)?;
+    let publications = publications::list(&mut session, &server.version)?;
     answer::print(&match args.format {
         ListFormat::Table => answer::table(
             &HEADINGS,
@@ -46,9 +46,11 @@ fn rows(publication: &Publication) -> Vec<Vec<String>> {
     std::iter::once(first).chain(others).collect()
 }
 
-/// All tables, or each schema and table.
+/// All tables, those that it leaves out, all sequences; or each schema and table.
 pub fn contents(publication: &Publication) -> Vec<String> {
     let all = publication.all_tables.then(|| "all tables".to_owned());
+    let sequences = publication.all_sequences == Some(true);
+    let sequences = sequences.then(|| "all sequences".to_owned());
     let schemas = publication
         .schemas
         .iter()
@@ -56,6 +58,7 @@ pub fn contents(publication: &Publication) -> Vec<String> {
     all.into_iter()
         .chain(schemas)
         .chain(publication.tables.iter().map(table))
+        .chain(sequences)
         .collect()
 }
 

@@ -2,7 +2,7 @@
 //! may be yet to come.
 
 use crate::catalog::enumerate;
-use crate::catalog::publications;
+use crate::catalog::publications::{self, Publication};
 use crate::catalog::server::Version;
 use crate::catalog::tables::{self, Table};
 use crate::command::Talk;
@@ -17,7 +17,7 @@ pub fn warn(
     client: &mut Client,
     names: &[String],
     patterns: &[String],
-    version: Version,
+    version: &Version,
     talk: &Talk,
 ) -> Result<()> {
     if patterns.is_empty() {
@@ -32,14 +32,9 @@ pub fn warn(
     if missing.is_empty() && published.iter().any(shows) {
         return Ok(());
     }
-    let list = publications::list(client, version)?;
-    let extensible = list
-        .into_iter()
-        .find(|one| names.contains(&one.name) && !one.all_tables);
-    let extensible = extensible.map(|one| sql::identifier(&one.name));
     let there = Situation {
         names,
-        extensible,
+        extensible: extensible(client, names, version)?,
         published,
         tables: tables::all(client)?,
     };
@@ -61,27 +56,38 @@ pub fn warn(
 fn warn_of_empty(
     client: &mut Client,
     names: &[String],
-    version: Version,
+    version: &Version,
     talk: &Talk,
 ) -> Result<()> {
-    let Some(first) = names.first() else {
+    if names.is_empty() || publications::have_contents(client, names, version)? {
         return Ok(());
-    };
-    if !publications::have_contents(client, names, version)? {
-        let remedy = format!("ALTER PUBLICATION {} ADD TABLE ...", sql::identifier(first));
-        talk.warning_with_remedy(
-            &format!("nothing is shown: {} no table", have(names)),
-            &remedy,
-        );
     }
+    let remedy = match extensible(client, names, version)? {
+        Some(publication) => format!("ALTER PUBLICATION {publication} ADD TABLE ..."),
+        None => "another publication: walcat pub create NAME --all-tables".to_owned(),
+    };
+    talk.warning_with_remedy(
+        &format!("nothing is shown: {} no table", have(names)),
+        &remedy,
+    );
     Ok(())
+}
+
+/// The first of these publications to which a table can be added, as SQL.
+fn extensible(client: &mut Client, names: &[String], version: &Version) -> Result<Option<String>> {
+    let list = publications::list(client, version)?;
+    let fits = |one: &&Publication| names.contains(&one.name) && one.takes_tables();
+    Ok(list
+        .iter()
+        .find(fits)
+        .map(|one| sql::identifier(&one.name)))
 }
 
 /// What there is instead.
 struct Situation<'a> {
     /// The publications.
     names: &'a [String],
-    /// The first that is not for all tables, as SQL.
+    /// The first to which a table can be added, as SQL.
     extensible: Option<String>,
     published: Vec<(String, String)>,
     tables: Vec<Table>,

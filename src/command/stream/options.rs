@@ -44,7 +44,7 @@ pub fn compose(
     args: &StreamArgs,
     plugin: &Plugin,
     publications: &[String],
-    version: Version,
+    version: &Version,
 ) -> Result<Options> {
     let own: Options = args
         .option
@@ -87,7 +87,7 @@ fn parse(option: &str) -> Result<(String, Option<String>)> {
 }
 
 /// Manual section 55.5.1.
-fn pgoutput(args: &StreamArgs, publications: &[String], version: Version) -> Result<Options> {
+fn pgoutput(args: &StreamArgs, publications: &[String], version: &Version) -> Result<Options> {
     let require = |major: u32, what: &str| match version.major() >= major {
         true => Ok(()),
         false => Err(Error::new(format!(

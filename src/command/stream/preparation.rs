@@ -7,7 +7,7 @@ use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::catalog::table_spec::TableSpec;
-use crate::catalog::{enumerate, tables};
+use crate::catalog::{enumerate, output_plugins, tables};
 use crate::cli::StreamArgs;
 use crate::command::{Talk, slot};
 use crate::connect::{self, Client, Settings};
@@ -194,7 +194,7 @@ impl<'a> Preparation<'a> {
             client,
             &self.publications,
             &args.print.table,
-            self.server.version,
+            &self.server.version,
             &self.talk,
         )
     }
@@ -245,7 +245,7 @@ impl<'a> Preparation<'a> {
                 .clone()
                 .unwrap_or_else(|| format!("walcat_{}", std::process::id())),
             temporary: args.slot.is_none(),
-            options: options::compose(args, &plugin, &self.publications, self.server.version)?,
+            options: options::compose(args, &plugin, &self.publications, &self.server.version)?,
             plugin,
             start: args.startpos.unwrap_or(Lsn::INVALID),
             peek: args.peek,
@@ -281,7 +281,7 @@ impl<'a> Preparation<'a> {
         if error.server().is_none() {
             return error;
         }
-        let act = self.act();
+        let (act, plugin) = (self.act(), self.plugin_name());
         let Ok(client) = session(&mut self.session, self.settings) else {
             return error;
         };
@@ -305,6 +305,7 @@ impl<'a> Preparation<'a> {
                     ));
             }
         }
+        let error = output_plugins::explain(client, &plugin, error);
         slots::explain(client, &self.server, &plan.slot, &act, error)
     }
 

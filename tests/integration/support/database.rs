@@ -108,9 +108,18 @@ impl<'s> Database<'s> {
         ));
     }
 
+    /// The single position that a query returns, as walcat prints it: PostgreSQL 19 fills its lower
+    /// half up with zeros.
+    pub fn lsn(&self, query: &str) -> String {
+        let padded = self.value(query);
+        let (high, low) = padded.split_once('/').expect("a position");
+        let low = low.trim_start_matches('0');
+        format!("{high}/{}", if low.is_empty() { "0" } else { low })
+    }
+
     /// The current end of the WAL, as `X/Y`.
     pub fn wal_position(&self) -> String {
-        self.value("SELECT pg_current_wal_lsn()")
+        self.lsn("SELECT pg_current_wal_lsn()")
     }
 
     /// The program, connected to this database by `PG*` variables, with nothing else in its

@@ -55,6 +55,11 @@ pub fn literals(type_name: &str, server_version: u32) -> Vec<String> {
             "123456789012345678901234567890.123456789012345678901234567890",
             r#"[[[[{"a": [[]]}]]]]"#,
         ],
+        // With input functions from 19 on.
+        "pg_ndistinct" if server_version >= 19 => &[r#"[{"attributes": [1, 2], "ndistinct": 11}]"#],
+        "pg_dependencies" if server_version >= 19 => {
+            &[r#"[{"attributes": [1], "dependency": 2, "degree": 0.25}]"#]
+        }
         "jsonpath" => &["$", r#"strict $."a b"[*] ? (@ > 1 && @.x == "\"")"#],
         "xml" => &["", "<a b=\"c\">d &amp; \u{e4}</a>", "text\n<b/>"],
         "point" => &["(1,2)", "(1e-300,NaN)", "(Infinity,-Infinity)", "(-0,0.1)"],
