@@ -42,6 +42,13 @@ pub enum Body<'a> {
         relation: &'a Relation,
         changed: bool,
     },
+    /// A type that is not built in is announced, before a table that has it. The name of a domain is
+    /// that of the type it is over; the schema is empty for `pg_catalog`.
+    Type {
+        oid: u32,
+        schema: &'a [u8],
+        name: &'a [u8],
+    },
     /// A new row.
     Insert {
         relation: &'a Relation,
@@ -164,6 +171,7 @@ impl<'a> Body<'a> {
             Body::Begin => "begin",
             Body::Commit { .. } => "commit",
             Body::Relation { .. } => "relation",
+            Body::Type { .. } => "type",
             Body::Insert { .. } => "insert",
             Body::Update { .. } => "update",
             Body::Delete { .. } => "delete",
@@ -436,7 +444,7 @@ impl Event<'_> {
             Some(End::Open) | None => None,
         };
         let (lsn, place) = match self.body {
-            Body::Relation { .. } => return None,
+            Body::Relation { .. } | Body::Type { .. } => return None,
             Body::Begin | Body::BeginPrepare { .. } => (end?, Place::Begin),
             Body::Commit { .. } | Body::Prepare { .. } => (end?, Place::End),
             Body::StreamCommit { .. } | Body::StreamPrepare { .. } => (end?, Place::End),

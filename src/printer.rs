@@ -3,7 +3,7 @@
 
 use crate::event::{Body, Event, EventId, Relation};
 use crate::record::Records;
-use crate::render::{Format, Include, Render, Settings};
+use crate::render::{Format, Include, Render, Settings, announce_type};
 use crate::select::{Chosen, Filter, Frames, Selection};
 use crate::value::Types;
 
@@ -65,6 +65,9 @@ impl Printer {
                 .push(format!("could not decode the change{place}: {reason}"));
         }
         let render = &mut *self.render;
+        if let Body::Type { oid, schema, name } = event.body {
+            announce_type(render.types(), oid, schema, name);
+        }
         self.selection.take(event, &mut Rendered { render, out })
     }
 

@@ -2,8 +2,8 @@
 //! output plugins (15.19, 16.15, 17.11, 18.6 and later).
 
 use super::server;
-use crate::error::{Error, Result};
 use crate::connect::Client;
+use crate::error::{Error, Result};
 use crate::sql;
 
 /// The setting's name.

@@ -8,8 +8,8 @@ use tokio_postgres::Row;
 
 /// The types asked for and all that they consist of. `kind` is what `json_categorize_type`
 /// (PostgreSQL's `json.c`, since version 17 `jsonfuncs.c`) goes by: domains count as what they are
-/// over, only true arrays as arrays; and hstore is the type whose cast to json is the function that
-/// makes objects of it.
+/// over, only true arrays as arrays; a cast to json counts if it is no type of the system's; and
+/// hstore is the type whose cast is the function that makes objects of it.
 const LOOK_UP: &str = "
     WITH RECURSIVE reachable (oid) AS (
         SELECT pg_catalog.unnest($1::pg_catalog.oid[])
@@ -43,6 +43,11 @@ const LOOK_UP: &str = "
                 WHERE to_json.castsource = type.oid AND to_json.casttarget = 'pg_catalog.json'::pg_catalog.regtype
                   AND function.prosrc = 'hstore_to_json'
             ) THEN 'hstore'
+            WHEN type.oid >= 16384 AND EXISTS (
+                SELECT FROM pg_catalog.pg_cast AS to_json
+                WHERE to_json.castsource = type.oid AND to_json.casttarget = 'pg_catalog.json'::pg_catalog.regtype
+                  AND to_json.castmethod = 'f'
+            ) THEN 'cast'
             ELSE 'scalar'
         END AS kind,
         type.typbasetype,
@@ -107,6 +112,7 @@ fn entry(row: &Row) -> Result<TypeEntry> {
             }
         }
         "hstore" => Shape::Hstore,
+        "cast" => Shape::Cast,
         _ => Shape::Scalar,
     };
     Ok(TypeEntry {

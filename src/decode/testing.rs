@@ -77,6 +77,9 @@ fn describe_body(body: &Body<'_>) -> String {
                 relation.index, relation.oid
             )
         }
+        Body::Type { oid, schema, name } => {
+            format!("type {oid} {}.{}", text(schema), text(name))
+        }
         Body::Insert { relation, new } => format!("insert {} {}", name(relation), row(new)),
         Body::Update {
             relation,

@@ -44,11 +44,11 @@ mod lines;
 mod member;
 
 use super::piece::Piece;
-use super::{Definition, Include, Includes, Render, Settings, Values, type_name};
+use super::{Definition, Include, Includes, Render, Settings, Values, type_name, unnamed_types};
 use crate::event::{
     Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Transaction, Tuple,
 };
-use crate::value::{Kind, Types, Writer, write_string};
+use crate::value::{Kind, Purpose, Types, Writer, write_string};
 use member::{
     open_with, write_bytes, write_flag, write_lsn, write_names, write_number, write_time,
 };
@@ -112,10 +112,14 @@ struct TransactionFields {
 }
 
 impl Render for Json {
+    fn types(&mut self) -> &mut Types {
+        &mut self.values.types
+    }
+
     fn prepare(&mut self, relation: &Relation, anew: bool) {
         let names = [Include::Types, Include::Columns, Include::Relations];
         let names = names.iter().any(|names| self.includes.contains(*names));
-        self.values.resolve(&relation.columns, anew, names);
+        self.values.resolve(relation, anew, names);
         let table = Table::new(relation, self.includes, &self.values);
         self.tables.set(relation, table);
     }
@@ -331,11 +335,20 @@ impl Table {
 }
 
 impl ValueWriter {
-    fn resolve(&mut self, columns: &[Column], again: bool, names: bool) {
-        if self.form == Values::Json || names {
-            let oids = columns.iter().map(|column| column.type_oid);
-            self.types
-                .resolve(oids, again, &mut |warning| self.warnings.push(warning));
+    fn resolve(&mut self, relation: &Relation, again: bool, names: bool) {
+        for column in &relation.columns {
+            if !column.type_name.is_empty() {
+                self.types
+                    .announce(column.type_oid, column.type_name.clone(), None);
+            }
+        }
+        let mut warn = |warning| self.warnings.push(warning);
+        if self.form == Values::Json {
+            let oids = relation.columns.iter().map(|column| column.type_oid);
+            self.types.resolve(oids, Purpose::Values, again, &mut warn);
+        } else if names {
+            let oids = unnamed_types(relation);
+            self.types.resolve(oids, Purpose::Names, again, &mut warn);
         }
     }
 

@@ -13,11 +13,15 @@ mod text;
 
 use crate::event::{Column, Event, Relation};
 use crate::record::ReadLines;
+use crate::sql;
 use crate::value::Types;
 use std::fmt;
 
 /// Writes events in one format.
 pub trait Render {
+    /// What it knows of types.
+    fn types(&mut self) -> &mut Types;
+
     /// Makes what the rows of this table and shape have in common: called before the first of them,
     /// again where the table was not used for long, and when its shape, or a type of it, may have
     /// changed (`anew`).
@@ -242,6 +246,31 @@ impl FromIterator<Include> for Includes {
         let bit = |set, include| set | 1 << include as u16;
         Includes(includes.into_iter().fold(0, bit))
     }
+}
+
+/// The types of the columns for which the plugin wrote no name.
+fn unnamed_types(relation: &Relation) -> impl Iterator<Item = u32> {
+    let unnamed = |column: &&Column| column.type_name.is_empty();
+    relation
+        .columns
+        .iter()
+        .filter(unnamed)
+        .map(|column| column.type_oid)
+}
+
+/// Takes in what the stream says of a type.
+pub fn announce_type(types: &mut Types, oid: u32, schema: &[u8], name: &[u8]) {
+    let (mut qualified, mut builtin) = (Vec::new(), None);
+    match schema {
+        b"" | b"pg_catalog" => builtin = str::from_utf8(name).ok(),
+        schema => {
+            sql::write_identifier(schema, &mut qualified);
+            qualified.push(b'.');
+        }
+    }
+    sql::write_identifier(name, &mut qualified);
+    let qualified = String::from_utf8_lossy(&qualified).into_owned();
+    types.announce(oid, qualified, builtin);
 }
 
 /// The name of a column's type as `format_type` prints it; its number if the name is not known.

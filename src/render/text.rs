@@ -30,7 +30,7 @@ use super::{Definition, Include, Render, Settings};
 use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
 use crate::sql::{write_identifier, write_literal, write_sql};
-use crate::value::Types;
+use crate::value::{Purpose, Types};
 use colored::Color;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -90,11 +90,17 @@ struct Paint {
 }
 
 impl Render for Text {
+    fn types(&mut self) -> &mut Types {
+        &mut self.types
+    }
+
     fn prepare(&mut self, relation: &Relation, _: bool) {
         if self.names_types {
             let oids = relation.columns.iter().map(|column| column.type_oid);
             self.types
-                .resolve(oids, false, &mut |warning| self.warnings.push(warning));
+                .resolve(oids, Purpose::Names, false, &mut |warning| {
+                    self.warnings.push(warning)
+                });
         }
         let table = Table::new(relation, &self.paint);
         self.tables.set(relation, table);

@@ -122,6 +122,7 @@ impl Selection {
                 self.announce(relation, changed, chosen);
                 return false;
             }
+            Body::Type { .. } => return false,
             _ => {
                 self.bound(event, chosen);
                 return false;

@@ -15,11 +15,29 @@ const MAX_DEPTH: usize = 64;
 pub struct Types {
     catalog: Box<dyn TypeCatalog>,
     kinds: HashMap<u32, Kind>,
-    /// Names of the types that the catalog knew, for warnings.
+    /// Names of the types that the catalog knew.
     names: HashMap<u32, String>,
+    /// What the stream said of types, for where the catalog does not know them.
+    announced: HashMap<u32, Announced>,
     /// How many values have not fitted since the type was last found changed.
     misfits: HashMap<u32, u64>,
     warned: HashSet<u32>,
+}
+
+/// A type as the stream announces it.
+struct Announced {
+    name: String,
+    /// Only known of a domain over a built-in type, which is announced by that type's name.
+    kind: Option<Kind>,
+}
+
+/// What types are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To write their values.
+    Values,
+    /// Only to name them.
+    Names,
 }
 
 /// Where types are looked up.
@@ -45,6 +63,8 @@ pub struct TypeEntry {
 pub enum Shape {
     /// Base types without a rule of their own, enums, ranges.
     Scalar,
+    /// A type that only its own cast to `json` turns into JSON, which is a function of the server.
+    Cast,
     /// The type `hstore`.
     Hstore,
     /// A true array of `element`s with `delimiter` (the element's `typdelim`) between them.
@@ -72,17 +92,33 @@ impl Types {
             catalog,
             kinds: HashMap::new(),
             names: HashMap::new(),
+            announced: HashMap::new(),
             misfits: HashMap::new(),
             warned: HashSet::new(),
         }
     }
 
-    /// Makes sure that the kinds of these types are known, asking the catalog once for all that are
-    /// not; `again` asks anew for all that are not built in, as they may have changed. A type that
-    /// cannot be had is text; `warn` is told once for each.
+    /// The stream says what a type that is not built in is called; of a domain it says what that is
+    /// over. `builtin` is the type's `pg_type.typname` if it is one of the system's.
+    pub fn announce(&mut self, oid: u32, name: String, builtin: Option<&str>) {
+        let builtin = builtin.and_then(builtin_type);
+        let announced = match builtin {
+            Some(builtin) => Announced {
+                name: format_builtin(builtin.name(), -1),
+                kind: Kind::of_builtin(builtin.oid()),
+            },
+            None => Announced { name, kind: None },
+        };
+        self.announced.insert(oid, announced);
+    }
+
+    /// Makes sure that these types are known, asking the catalog once for all that are not; `again`
+    /// asks anew for all that are not built in, as they may have changed. The values of a type that
+    /// cannot be had are text; `warn` is told once for each.
     pub fn resolve(
         &mut self,
         oids: impl Iterator<Item = u32>,
+        purpose: Purpose,
         again: bool,
         warn: &mut dyn FnMut(String),
     ) {
@@ -97,22 +133,31 @@ impl Types {
         wanted.sort_unstable();
         wanted.dedup();
         if !wanted.is_empty() {
-            self.look_up(&wanted, warn);
+            self.look_up(&wanted, purpose, warn);
         }
     }
 
     /// The kind of a type that was resolved; else text.
     pub fn kind(&self, oid: u32) -> &Kind {
-        self.kinds.get(&oid).unwrap_or(&Kind::Text)
+        let announced = || self.announced.get(&oid)?.kind.as_ref();
+        self.kinds
+            .get(&oid)
+            .or_else(announced)
+            .unwrap_or(&Kind::Text)
     }
 
     /// The type's name as `format_type` prints it, with its modifier (`atttypmod`) where it is
-    /// built in. `None` if the catalog did not know it.
+    /// built in; else as the stream announced it. `None` if nothing knows it.
     pub fn name(&self, oid: u32, modifier: i32) -> Option<String> {
         match Type::from_oid(oid) {
             Some(builtin) => Some(format_builtin(builtin.name(), modifier)),
-            None => self.names.get(&oid).cloned(),
+            None => self.known_name(oid).map(str::to_owned),
         }
+    }
+
+    fn known_name(&self, oid: u32) -> Option<&str> {
+        let announced = || Some(&self.announced.get(&oid)?.name);
+        self.names.get(&oid).or_else(announced).map(String::as_str)
     }
 
     /// What to do about a value of the type that was a misfit for `kind`: another kind to try,
@@ -129,18 +174,23 @@ impl Types {
             let misfits = self.misfits.entry(oid).or_insert(0);
             *misfits += 1;
             if misfits.is_power_of_two() {
-                self.look_up(&[oid], warn);
+                self.look_up(&[oid], Purpose::Values, warn);
             }
         }
         if self.kind(oid) != kind {
             self.misfits.remove(&oid);
             return Some(self.kind(oid).clone());
         }
-        self.warn_once(&[oid], warn, "a value does not have the form of its type");
+        self.warn_once(
+            &[oid],
+            Purpose::Values,
+            warn,
+            "a value does not have the form of its type",
+        );
         None
     }
 
-    fn look_up(&mut self, oids: &[u32], warn: &mut dyn FnMut(String)) {
+    fn look_up(&mut self, oids: &[u32], purpose: Purpose, warn: &mut dyn FnMut(String)) {
         let entries: HashMap<u32, TypeEntry> = match self.catalog.look_up(oids) {
             Ok(entries) => entries
                 .into_iter()
@@ -149,12 +199,8 @@ impl Types {
             // Whoever asks will ask again when the server is back.
             Err(error) if error.kind() == error::Kind::Transient => return,
             Err(error) => {
-                let unknown: Vec<u32> = oids
-                    .iter()
-                    .copied()
-                    .filter(|oid| !self.kinds.contains_key(oid))
-                    .collect();
-                return self.warn_once(&unknown, warn, &error.to_string());
+                let unknown = self.unknown(oids, purpose);
+                return self.warn_once(&unknown, purpose, warn, &error.to_string());
             }
         };
         for (oid, entry) in &entries {
@@ -165,40 +211,82 @@ impl Types {
             built: HashMap::new(),
             open: HashSet::new(),
         };
-        let mut gone = Vec::new();
+        // A type may have been dropped meanwhile: its last values still have the kind that was
+        // known.
+        let missing: Vec<u32> = oids
+            .iter()
+            .copied()
+            .filter(|oid| !entries.contains_key(oid))
+            .collect();
+        let gone = self.unknown(&missing, purpose);
         for oid in oids {
             if entries.contains_key(oid) {
                 self.kinds.insert(*oid, kinds.build(*oid).0);
-            } else if !self.kinds.contains_key(oid) {
-                // A type may have been dropped meanwhile: its last values still have the kind that
-                // was known.
-                self.kinds.insert(*oid, Kind::Text);
-                gone.push(*oid);
+            } else {
+                let kind = self.kind(*oid).clone();
+                self.kinds.insert(*oid, kind);
             }
         }
-        self.warn_once(&gone, warn, "the catalog does not have it");
-    }
-
-    fn warn_once(&mut self, oids: &[u32], warn: &mut dyn FnMut(String), reason: &str) {
-        let new: Vec<String> = oids
-            .iter()
-            .filter(|oid| self.warned.insert(**oid))
-            .map(|oid| {
-                self.names
-                    .get(oid)
-                    .cloned()
-                    .unwrap_or_else(|| oid.to_string())
-            })
-            .collect();
-        match new.as_slice() {
-            [] => {}
-            [one] => warn(format!("values of type {one} are shown as text: {reason}")),
-            several => warn(format!(
-                "values of types {} are shown as text: {reason}",
-                several.join(", ")
-            )),
+        self.warn_once(&gone, purpose, warn, "no longer in the catalog");
+        if purpose == Purpose::Values {
+            let mut cast: Vec<u32> = entries
+                .values()
+                .filter(|entry| entry.shape == Shape::Cast)
+                .map(|entry| entry.oid)
+                .collect();
+            cast.sort_unstable();
+            let reason = "only the server can run the cast to json";
+            self.warn_once(&cast, purpose, warn, reason);
         }
     }
+
+    /// Those of whose values, or names, nothing is known yet.
+    fn unknown(&self, oids: &[u32], purpose: Purpose) -> Vec<u32> {
+        let announced = |oid: &u32| self.announced.get(oid).is_some_and(|of| of.kind.is_some());
+        let known = |oid: &u32| match purpose {
+            Purpose::Values => self.kinds.contains_key(oid) || announced(oid),
+            Purpose::Names => self.known_name(*oid).is_some(),
+        };
+        oids.iter().copied().filter(|oid| !known(oid)).collect()
+    }
+
+    fn warn_once(
+        &mut self,
+        oids: &[u32],
+        purpose: Purpose,
+        warn: &mut dyn FnMut(String),
+        reason: &str,
+    ) {
+        let mut names = Vec::new();
+        for oid in oids {
+            let name = self
+                .known_name(*oid)
+                .map_or_else(|| oid.to_string(), str::to_owned);
+            if self.warned.insert(*oid) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let what = match (purpose, names.as_slice()) {
+            (_, []) => return,
+            (Purpose::Values, [one]) => format!("values of type {one} are shown as text"),
+            (Purpose::Values, several) => {
+                format!("values of types {} are shown as text", several.join(", "))
+            }
+            (Purpose::Names, [one]) => format!("the name of type {one} is not known"),
+            (Purpose::Names, several) => {
+                format!("the names of types {} are not known", several.join(", "))
+            }
+        };
+        warn(format!("{what}: {reason}"));
+    }
+}
+
+/// The built-in type with this `pg_type.typname`.
+fn builtin_type(name: &str) -> Option<Type> {
+    const FIRST_UNPINNED: u32 = 12_000;
+    (1..FIRST_UNPINNED)
+        .filter_map(Type::from_oid)
+        .find(|candidate| candidate.name() == name)
 }
 
 /// Makes kinds of the types that a look-up brought.
@@ -222,7 +310,7 @@ impl Kinds<'_> {
             return (Kind::Text, 0);
         }
         let (kind, depth) = match self.entries.get(&oid).map(|entry| &entry.shape) {
-            None | Some(Shape::Scalar) => (Kind::Text, 0),
+            None | Some(Shape::Scalar | Shape::Cast) => (Kind::Text, 0),
             Some(Shape::Hstore) => (Kind::Hstore, 0),
             Some(Shape::Domain { base }) => self.build(*base),
             Some(Shape::Array { element, delimiter }) => {
@@ -311,9 +399,12 @@ mod tests {
 
     fn resolve(types: &mut Types, oids: &[u32], again: bool) -> Vec<String> {
         let mut warnings = Vec::new();
-        types.resolve(oids.iter().copied(), again, &mut |warning| {
-            warnings.push(warning)
-        });
+        types.resolve(
+            oids.iter().copied(),
+            Purpose::Values,
+            again,
+            &mut |warning| warnings.push(warning),
+        );
         warnings
     }
 
@@ -375,7 +466,7 @@ mod tests {
         fake.define(20002, Shape::Domain { base: 16 });
         assert_eq!(
             resolve(&mut types, &[20001, 20002, 20003], false),
-            ["values of type 20003 are shown as text: the catalog does not have it"]
+            ["values of type 20003 are shown as text: no longer in the catalog"]
         );
         assert_eq!(
             (types.kind(20001), types.kind(20002)),
@@ -384,6 +475,79 @@ mod tests {
         fake.0.borrow_mut().broken = true;
         assert!(resolve(&mut types, &[20001], true).is_empty());
         assert_eq!(types.kind(20001), &Kind::Number);
+    }
+
+    #[test]
+    fn what_the_stream_announces_stands_in_for_the_catalog() {
+        let (fake, mut types) = setup();
+        for (oid, name) in [(20001, "public.pair"), (20004, "public.\"Pair\"")] {
+            types.announce(oid, name.to_owned(), None);
+        }
+        for (oid, builtin) in [(20002, "int4"), (20003, "_jsonb"), (20005, "nosuch")] {
+            types.announce(oid, format!("pg_catalog.{builtin}"), Some(builtin));
+        }
+        assert_eq!(
+            resolve(&mut types, &[20001, 20002, 20003, 20004, 20005], false),
+            [
+                "values of types public.pair, public.\"Pair\", pg_catalog.nosuch are shown as text: no \
+                 longer in the catalog"
+            ]
+        );
+        assert_eq!(types.kind(20001), &Kind::Text);
+        assert_eq!(types.kind(20002), &Kind::Number);
+        assert_eq!(types.kind(20003), &Kind::array(Kind::Json, b','));
+        let names: Vec<Option<String>> = (20001..20007).map(|oid| types.name(oid, -1)).collect();
+        let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
+        assert_eq!(
+            names,
+            [
+                Some("public.pair"),
+                Some("integer"),
+                Some("jsonb[]"),
+                Some("public.\"Pair\""),
+                Some("pg_catalog.nosuch"),
+                None
+            ]
+        );
+        // What the catalog knows, it knows better.
+        fake.define(20002, Shape::Domain { base: 16 });
+        assert!(resolve(&mut types, &[20002], true).is_empty());
+        assert_eq!(types.kind(20002), &Kind::Bool);
+        assert_eq!(types.name(20002, -1).as_deref(), Some("public.t20002"));
+    }
+
+    #[test]
+    fn names_are_missed_only_where_nothing_tells_them() {
+        let (fake, mut types) = setup();
+        fake.0.borrow_mut().broken = true;
+        types.announce(20001, "public.pair".to_owned(), None);
+        let mut warnings = Vec::new();
+        let oids = [20001, 20002, 20003, 23].into_iter();
+        types.resolve(oids, Purpose::Names, false, &mut |warning| {
+            warnings.push(warning)
+        });
+        assert_eq!(
+            warnings,
+            ["the names of types 20002, 20003 are not known: could not connect: no"]
+        );
+    }
+
+    #[test]
+    fn a_cast_to_json_is_told_where_values_are_wanted() {
+        let (fake, mut types) = setup();
+        fake.define(20001, Shape::Cast);
+        fake.define(20002, composite(&[("a", 20001)]));
+        let mut names = |warning| panic!("{warning}");
+        types.resolve([20002].into_iter(), Purpose::Names, false, &mut names);
+        assert_eq!(
+            resolve(&mut types, &[20002], true),
+            [
+                "values of type public.t20001 are shown as text: only the server can run the cast to \
+                 json"
+            ]
+        );
+        assert!(resolve(&mut types, &[20002], true).is_empty());
+        assert_eq!(types.kind(20002), &Kind::composite([("a", Kind::Text)]));
     }
 
     #[test]

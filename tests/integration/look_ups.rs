@@ -69,8 +69,12 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
             stderr.contains("too many connections for role \"streamer\""),
             "{plugin}: {stderr}"
         );
-        let mood = db.value("SELECT 'mood[]'::regtype::oid");
-        assert_eq!(stderr.matches(&mood).count(), 1, "{plugin}: {stderr}");
+        // As the plugin writes it.
+        let mood = match *plugin {
+            "pgoutput" => "values of type public._mood are",
+            _ => "values of type public.mood[] are",
+        };
+        assert_eq!(stderr.matches(mood).count(), 1, "{plugin}: {stderr}");
         db.sql("DROP TABLE m");
     }
 }

@@ -77,10 +77,7 @@ fn warn_of_empty(
 fn extensible(client: &mut Client, names: &[String], version: &Version) -> Result<Option<String>> {
     let list = publications::list(client, version)?;
     let fits = |one: &&Publication| names.contains(&one.name) && one.takes_tables();
-    Ok(list
-        .iter()
-        .find(fits)
-        .map(|one| sql::identifier(&one.name)))
+    Ok(list.iter().find(fits).map(|one| sql::identifier(&one.name)))
 }
 
 /// What there is instead.

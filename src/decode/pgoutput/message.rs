@@ -31,8 +31,14 @@ pub(in crate::decode) enum Message<'a> {
     Change(Change<'a>),
     Boundary(Boundary<'a>),
     Relation(Relation),
-    Origin { name: &'a [u8] },
-    Type,
+    Origin {
+        name: &'a [u8],
+    },
+    Type {
+        oid: u32,
+        schema: &'a [u8],
+        name: &'a [u8],
+    },
 }
 
 /// A change, or a logical decoding message. The values of rows go to the [`Rows`] that the caller
@@ -311,10 +317,11 @@ fn relation<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
 
 // Y  xid?:4 type:4 schema:text name:text
 fn type_<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
-    reader.u32("type")?;
-    reader.string("schema")?;
-    reader.string("name")?;
-    Ok(Message::Type)
+    Ok(Message::Type {
+        oid: reader.u32("type")?,
+        schema: reader.string("schema")?,
+        name: reader.string("name")?,
+    })
 }
 
 // I  xid?:4 relation:4 'N' new:row

@@ -139,7 +139,10 @@ impl Pgoutput {
                 self.transactions.set_origin(readable(name));
                 Ok(ControlFlow::Continue(()))
             }
-            Message::Type => Ok(ControlFlow::Continue(())),
+            Message::Type { oid, schema, name } => {
+                let body = Body::Type { oid, schema, name };
+                Ok(sink(&self.transactions.event(lsn, body)))
+            }
         }
     }
 

@@ -315,19 +315,29 @@ fn boundaries() -> Vec<Case> {
     ]
 }
 
-fn silent() -> Vec<Case> {
+fn types() -> Vec<Case> {
     vec![
-        in_transaction(wire(b'O').u64(0x20).text("elsewhere"), ""),
-        in_transaction(wire(b'Y').u32(16_400).text("public").text("mood"), ""),
+        in_transaction(
+            wire(b'Y').u32(16_400).text("public").text("mood"),
+            "- 742 commit 0/300 at 77 - type 16400 public.mood",
+        ),
         in_block(
             wire(b'Y').u32(9).u32(16_400).text("public").text("mood"),
-            "",
+            "- 9 open - type 16400 public.mood",
         ),
     ]
 }
 
+fn silent() -> Vec<Case> {
+    vec![in_transaction(wire(b'O').u64(0x20).text("elsewhere"), "")]
+}
+
 fn cases() -> impl Iterator<Item = Case> {
-    changes().into_iter().chain(boundaries()).chain(silent())
+    changes()
+        .into_iter()
+        .chain(boundaries())
+        .chain(types())
+        .chain(silent())
 }
 
 fn prepared(case: &Case) -> Decoder {
@@ -578,6 +588,7 @@ fn changes_are_numbered_within_their_transaction() {
             Some(1),
             Some(2),
             Some(3),
+            None,
             None,
             Some(4),
             None,
