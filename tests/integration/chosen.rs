@@ -131,6 +131,47 @@ fn publications_without_tables_are_warned_of() {
 }
 
 #[test]
+fn an_exclusion_alone_warns_of_nothing() {
+    let db = Database::create("an_exclusion_alone_warns");
+    db.sql(
+        "CREATE SCHEMA truth; CREATE TABLE truth.log (id int PRIMARY KEY);
+         CREATE PUBLICATION everything FOR ALL TABLES; CREATE PUBLICATION one FOR TABLE truth.log;
+         CREATE PUBLICATION nothing",
+    );
+    for publication in ["everything", "one"] {
+        for excluded in [
+            "!truth.*",
+            "!truth.log",
+            "!truth.log:insert",
+            "!*",
+            "!nosuch",
+        ] {
+            let arguments = ["--publication", publication, "--table", excluded];
+            assert_eq!(said(&db, &arguments), "", "{arguments:?}");
+        }
+    }
+    // What else is wrong is told all the same.
+    assert_eq!(
+        said(&db, &["--publication", "nothing", "--table", "!truth.*"]),
+        "walcat: warning: nothing is shown: publication \"nothing\" has no table\ntry: ALTER \
+         PUBLICATION nothing ADD TABLE ...\n"
+    );
+    // A table may be yet to come.
+    let mut running = spawn(&mut db.walcat(&[
+        "stream",
+        "--publication",
+        "everything",
+        "--table",
+        "!truth.*",
+        "-v",
+    ]));
+    running.wait_for_stderr("streaming from slot");
+    db.sql("INSERT INTO truth.log VALUES (1); CREATE TABLE later (id int); INSERT INTO later VALUES (2)");
+    assert_eq!(running.json()["table"], "later");
+    running.interrupt().succeeded();
+}
+
+#[test]
 fn partitions_are_chosen_by_the_name_they_are_shown_with() {
     let db = Database::create("partitions_are_chosen_by_the_name");
     db.sql(

@@ -20,7 +20,8 @@ pub fn warn(
     version: &Version,
     talk: &Talk,
 ) -> Result<()> {
-    if patterns.is_empty() {
+    // Where all is chosen but what is excluded, anything may be yet to come.
+    if patterns.iter().all(|pattern| pattern.starts_with('!')) {
         return warn_of_empty(client, names, version, talk);
     }
     let published = publications::tables(client, names)?;
