@@ -2,21 +2,30 @@
 //! [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
 
 use super::on_demand::{LookUps, OnDemand};
-use super::{column, failed};
-use crate::decode::{CatalogColumn, RelationCatalog};
+use super::{Value, column, failed};
+use crate::decode::{CatalogColumn, RelationCatalog, Written};
 use crate::error::{Kind, Result};
 use crate::event::Column;
+use std::error::Error;
 use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, Type};
 
-/// The columns as wal2json would send them, with the modifier in the type's name.
+/// The columns as wal2json would send them, with the modifier in the type's name; and which
+/// transaction wrote the entry of each, which looks as ADD COLUMN left it or was altered since.
 const LOOK_UP: &str = "
     SELECT
         attribute.attname,
         attribute.atttypid,
         pg_catalog.format_type(attribute.atttypid, attribute.atttypmod),
         coalesce(attribute.attnum = ANY (index.indkey), false),
-        attribute.attlen = -1 AND attribute.attstorage <> 'p'
+        attribute.attlen = -1 AND attribute.attstorage <> 'p',
+        attribute.xmin,
+        pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid,
+        attribute.attstorage = type.typstorage AND COALESCE(attribute.attstattarget, -1) = -1
+            AND attribute.attoptions IS NULL AND attribute.attacl IS NULL
+            AND (attribute.atthasmissing OR NOT (attribute.attnotnull OR attribute.atthasdef))
     FROM pg_catalog.pg_attribute AS attribute
+    JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
     JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
     LEFT JOIN pg_catalog.pg_index AS index ON index.indrelid = class.oid AND index.indisprimary
@@ -76,6 +85,12 @@ fn catalog_column(row: &Row) -> Result<CatalogColumn> {
         column(row, 3)?,
     );
     let toastable = column(row, 4)?;
+    let (Xid(by), Xid(next)) = (column(row, 5)?, column(row, 6)?);
+    let written = Some(Written {
+        by,
+        next,
+        as_added: column(row, 7)?,
+    });
     Ok(CatalogColumn {
         column: Column {
             name,
@@ -85,7 +100,27 @@ fn catalog_column(row: &Row) -> Result<CatalogColumn> {
             key,
         },
         toastable,
+        written,
     })
+}
+
+/// A transaction's number: `xid`.
+struct Xid(u32);
+
+impl FromSql<'_> for Xid {
+    fn from_sql(_: &Type, raw: &[u8]) -> std::result::Result<Xid, Box<dyn Error + Sync + Send>> {
+        Ok(Xid(u32::from_be_bytes(raw.try_into()?)))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        *of == Type::XID
+    }
+}
+
+impl Value for Xid {
+    fn of(row: &Row, index: usize) -> std::result::Result<Xid, tokio_postgres::Error> {
+        row.try_get(index)
+    }
 }
 
 #[cfg(test)]

@@ -169,8 +169,10 @@ fn a_kill_repeats_and_loses_nothing() {
 }
 
 #[test]
-fn a_file_may_end_with_a_message_that_wal2json_could_not_write() {
-    let db = shop("a_file_may_end_with_a_message_wal2json_could_not");
+fn a_file_may_end_with_what_wal2json_could_not_write() {
+    let db = shop("a_file_may_end_with_what_wal2json_could_not");
+    // Until 2.6 the plugin takes a name of a type that begins with a quote for all in quotes.
+    db.sql(r#"CREATE SCHEMA "Odd"; CREATE TYPE "Odd"."Type" AS ENUM ('x'); CREATE TABLE odd (v "Odd"."Type")"#);
     db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
     db.create_slot("wal2json");
     // What follows takes the message to the disk, and shows nothing itself.
@@ -184,21 +186,31 @@ fn a_file_may_end_with_a_message_that_wal2json_could_not_write() {
         db.name(),
         "--peek",
         "--until-now",
+        "--messages",
         "--file",
         path.to_str().unwrap(),
     ];
-    for _ in 0..2 {
-        db.run(&arguments).succeeded();
-        let found = events(&path);
-        assert_eq!(
-            (found.len(), &found[0]["op"]),
-            (1, &"undecodable".into()),
-            "{found:?}"
-        );
-    }
+    let ops = || {
+        // Once more changes nothing.
+        for _ in 0..2 {
+            db.run(&arguments).succeeded();
+        }
+        let events = events(&path);
+        events
+            .iter()
+            .map(|event| event["op"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ops(), ["message"]);
+    assert_eq!(events(&path)[0]["content_base64"], "/0E=");
+    db.sql("INSERT INTO odd VALUES ('x')");
+    let found = ops();
+    assert!(
+        found == ["message", "undecodable"] || found == ["message", "insert"],
+        "{found:?}"
+    );
     db.sql("INSERT INTO t VALUES (1)");
-    db.run(&arguments).succeeded();
-    assert_eq!(events(&path)[1]["after"]["id"], 1);
+    assert_eq!(ops(), [&found[..], &["insert".to_owned()]].concat());
 }
 
 #[test]

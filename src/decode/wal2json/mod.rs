@@ -5,6 +5,7 @@
 //! pgoutput's as possible. A message that cannot be read becomes [`Body::Undecodable`], because
 //! wal2json has bugs that make invalid JSON and the stream has to go on.
 
+mod bytes;
 mod object;
 mod table;
 #[cfg(test)]
@@ -12,13 +13,15 @@ mod tests;
 mod type_name;
 mod unescape;
 
-pub use table::{CatalogColumn, NoCatalog, RelationCatalog};
+pub use table::{CatalogColumn, NoCatalog, RelationCatalog, Written};
 
 use super::Sink;
 use super::transaction::{Place, Transactions};
 use crate::event::{Body, Cell, End, Event, Relation, Span, Transaction, Tuple};
 use crate::lsn::Lsn;
-use object::{Object, Piece};
+use crate::text::readable;
+use object::{Encoding, Object, Piece};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use table::{Found, Lacks, Rows, TableMessage, Tables};
 
@@ -29,6 +32,10 @@ pub(super) struct Wal2json {
     /// The transaction of a change that stands outside of any: the plugin was told not to send
     /// begin and commit.
     lone: Transaction,
+    /// The last transaction so far, in the order in which they began.
+    seen: Option<u32>,
+    /// The message at hand as text, if it is not UTF-8.
+    text: String,
     object: Object,
     rows: Rows,
 }
@@ -40,6 +47,8 @@ impl Wal2json {
             tables: Tables::new(relations),
             transactions: Transactions::default(),
             lone: Transaction::default(),
+            seen: None,
+            text: String::new(),
             object: Object::default(),
             rows: Rows::default(),
         }
@@ -58,23 +67,30 @@ impl Wal2json {
         bytes: &[u8],
         sink: &mut Sink<'_>,
     ) -> ControlFlow<()> {
-        match self.try_decode(lsn, bytes, sink) {
-            Ok(flow) => flow,
-            Err(reason) => self.undecodable(lsn, bytes, &reason, sink),
-        }
+        let decoded = match simdutf8::basic::from_utf8(bytes) {
+            Ok(message) => self.try_decode(lsn, message, Encoding::Utf8, sink),
+            Err(_) => {
+                let mut text = std::mem::take(&mut self.text);
+                text.clear();
+                bytes::replace(bytes, &mut text);
+                let decoded = self.try_decode(lsn, &text, Encoding::Replaced, sink);
+                self.text = text;
+                decoded
+            }
+        };
+        decoded.unwrap_or_else(|reason| self.undecodable(lsn, bytes, &reason, sink))
     }
 
     /// On an error nothing has reached the sink.
     fn try_decode(
         &mut self,
         lsn: Option<Lsn>,
-        bytes: &[u8],
+        message: &str,
+        encoding: Encoding,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
-        let message =
-            simdutf8::basic::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         self.object
-            .read(message)
+            .read(message, encoding)
             .map_err(|error| error.to_string())?;
         match self.object.action {
             Some(b'I') => self.change(lsn, message, Lacks::Nothing, sink),
@@ -90,6 +106,7 @@ impl Wal2json {
 
     fn begin(&mut self, lsn: Option<Lsn>, sink: &mut Sink<'_>) -> ControlFlow<()> {
         let transaction = transaction(&self.object);
+        self.seen = last_of(self.seen, transaction.xid);
         self.transactions
             .begin(Place::Committed, transaction.xid, transaction.end);
         if let Some(origin) = transaction.origin {
@@ -124,12 +141,10 @@ impl Wal2json {
     ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;
         let name = |piece: Option<Piece>| {
-            str::from_utf8(piece.map_or(b"", |piece| object.text(message, piece)))
+            let name = piece.map_or(&b""[..], |piece| object.text(message, piece));
+            str::from_utf8(name).map_or_else(|_| readable(name).into(), Cow::Borrowed)
         };
-        let (schema, table) = (
-            name(object.schema).unwrap_or_default(),
-            name(object.table).unwrap_or_default(),
-        );
+        let (schema, table) = (name(object.schema), name(object.table));
         if object.table.is_none() {
             return Err("it names no table".to_owned());
         }
@@ -139,9 +154,10 @@ impl Wal2json {
                 TableMessage {
                     object,
                     message,
-                    schema,
-                    table,
+                    schema: &schema,
+                    table: &table,
                     lacks,
+                    seen: last_of(self.seen, object.xid),
                 },
                 &mut self.rows,
             )
@@ -238,6 +254,14 @@ impl Wal2json {
             true => sink(&self.transactions.change(lsn, None, body)),
             false => sink(&self.transactions.event(lsn, body)),
         }
+    }
+}
+
+/// That of two transactions that began last. Their numbers go round.
+fn last_of(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.wrapping_sub(other).cast_signed() > 0 => Some(one),
+        (one, other) => other.or(one),
     }
 }
 

@@ -4,6 +4,7 @@
 //! if it had to be unescaped, in the scratch buffer. Values become the text that the server's
 //! output functions gave before wal2json turned it into JSON.
 
+use super::bytes;
 use super::unescape::unescape;
 use crate::event::Span;
 use crate::lsn::Lsn;
@@ -32,6 +33,17 @@ pub(super) struct Object {
     pub primary_key: List,
     scratch: Vec<u8>,
     last_time: LastTime,
+    encoding: Encoding,
+}
+
+/// How the text of a message was made of its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// They are UTF-8.
+    #[default]
+    Utf8,
+    /// By [`bytes::replace`].
+    Replaced,
 }
 
 /// The time that was parsed last: all messages of a transaction have the same.
@@ -71,8 +83,9 @@ pub(super) enum Piece {
 
 impl Object {
     /// Reads a message. What was read before is forgotten.
-    pub fn read(&mut self, message: &str) -> Result<(), serde_json::Error> {
+    pub fn read(&mut self, message: &str, encoding: Encoding) -> Result<(), serde_json::Error> {
         self.clear();
+        self.encoding = encoding;
         let mut deserializer = serde_json::Deserializer::from_str(message);
         ObjectSeed {
             object: self,
@@ -115,13 +128,24 @@ impl Object {
     /// The content of a JSON string.
     fn piece<E: Error>(&mut self, message: &str, raw: &RawValue) -> Result<Piece, E> {
         let inner = string_content(raw)?;
-        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        let as_it_is = self.encoding == Encoding::Utf8;
+        if as_it_is && memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             let start = (inner.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
             return Ok(Piece::Message(start, start + inner.len()));
         }
         let start = self.scratch.len();
-        unescape(inner, &mut self.scratch).map_err(E::custom)?;
+        self.unescape(inner)?;
         Ok(Piece::Scratch(start, self.scratch.len()))
+    }
+
+    /// Appends the bytes that the content of a JSON string stands for to the scratch buffer.
+    fn unescape<E: Error>(&mut self, inner: &str) -> Result<(), E> {
+        let start = self.scratch.len();
+        unescape(inner, &mut self.scratch).map_err(E::custom)?;
+        if self.encoding == Encoding::Replaced {
+            bytes::restore(&mut self.scratch, start);
+        }
+        Ok(())
     }
 
     /// The server's text of a value; `binary` if its type is bytea, whose `\x` wal2json cuts off.
@@ -136,7 +160,7 @@ impl Object {
                 if binary && !inner.starts_with('\\') {
                     self.scratch.extend_from_slice(b"\\x");
                 }
-                unescape(inner, &mut self.scratch).map_err(E::custom)?;
+                self.unescape(inner)?;
             }
             text if text.starts_with(['{', '[']) => {
                 return Err(E::custom("a value is an object or an array"));

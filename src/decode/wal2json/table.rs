@@ -9,6 +9,7 @@ use super::object::{Field, Object, Piece};
 use super::type_name;
 use crate::decode::store::{Known as Table, Store};
 use crate::event::{Column, Relation, Span};
+use crate::text::readable;
 use std::collections::HashMap;
 
 /// Tells the columns that tables have now. Asked only for tables whose shape the stream does not
@@ -25,6 +26,28 @@ pub struct CatalogColumn {
     pub column: Column,
     /// Could its values be TOASTed?
     pub toastable: bool,
+    /// When the catalog's entry for it was written, where that is known.
+    pub written: Option<Written>,
+}
+
+/// When an entry of the catalog was written: by a transaction that added the column or altered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// That transaction.
+    pub by: u32,
+    /// The first transaction that had not begun when the catalog was asked.
+    pub next: u32,
+    /// Is the entry as ADD COLUMN makes it?
+    pub as_added: bool,
+}
+
+impl Written {
+    /// Did the transaction begin later than this one, to which the stream had come? Numbers of
+    /// transactions go round, so those of ages ago look like those to come.
+    pub(super) fn is_after(self, seen: u32) -> bool {
+        let (by, next) = (self.by.wrapping_sub(seen), self.next.wrapping_sub(seen));
+        0 < by && by < next && next <= i32::MAX.cast_unsigned()
+    }
 }
 
 /// The catalog of `walcat decode`, which has no server to ask.
@@ -57,6 +80,8 @@ pub(super) struct TableMessage<'a> {
     pub table: &'a str,
     /// Which columns of the table it may lack.
     pub lacks: Lacks,
+    /// The last transaction that the stream has come to.
+    pub seen: Option<u32>,
 }
 
 /// Which columns of its table a message may lack.
@@ -150,13 +175,19 @@ impl Tables {
             return sent;
         }
         let catalog = self.catalog.columns(message.schema, message.table);
+        let known = known.and_then(|index| self.tables.get(index));
+        let was_there = |column: &CatalogColumn| {
+            let same = |sent: &CatalogColumn| sent.column.name == column.column.name;
+            sent.iter().any(same) || known.is_some_and(|table| table.has(column))
+        };
+        let catalog = catalog.map(|columns| at_that_time(columns, was_there, message));
         if let Some(shape) = catalog
             .as_ref()
             .and_then(|catalog| completed(&sent, catalog, message.lacks))
         {
             return shape;
         }
-        match known.and_then(|index| self.tables.get(index)) {
+        match known {
             Some(table) if message.lacks == Lacks::Toasted => {
                 table.reshaped(sent, catalog.as_deref())
             }
@@ -290,6 +321,7 @@ impl Table {
                 shape.push(CatalogColumn {
                     column: column.clone(),
                     toastable: *toastable,
+                    written: None,
                 });
             }
         }
@@ -332,7 +364,7 @@ impl TableMessage<'_> {
     }
 
     fn column(&self, field: &Field) -> CatalogColumn {
-        let owned = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let owned = readable;
         let type_name = field
             .type_name
             .map_or_else(String::new, |name| owned(self.text(name)));
@@ -351,14 +383,15 @@ impl TableMessage<'_> {
         CatalogColumn {
             toastable: may_be_toasted(&column),
             column,
+            written: None,
         }
     }
 
     fn is_column(&self, field: &Field, column: &Column) -> bool {
-        self.text(field.name) == column.name.as_bytes()
+        let type_name = field.type_name.map_or(&b""[..], |name| self.text(name));
+        is_name(self.text(field.name), &column.name)
             && (field.type_oid == column.type_oid || field.type_oid == 0)
-            && field.type_name.map_or(&b""[..], |name| self.text(name))
-                == column.type_name.as_bytes()
+            && is_name(type_name, &column.type_name)
     }
 
     /// Is a column part of the primary key? `None` if the message leaves that open.
@@ -366,7 +399,7 @@ impl TableMessage<'_> {
         let contain = |fields: &[Field]| {
             fields
                 .iter()
-                .any(|field| self.text(field.name) == name.as_bytes())
+                .any(|field| is_name(self.text(field.name), name))
         };
         let Object {
             primary_key,
@@ -387,6 +420,43 @@ impl TableMessage<'_> {
     fn text(&self, piece: Piece) -> &[u8] {
         self.object.text(self.message, piece)
     }
+}
+
+/// Does the message call something by the name that is kept of it?
+fn is_name(text: &[u8], kept: &str) -> bool {
+    text == kept.as_bytes() || (str::from_utf8(text).is_err() && readable(text) == kept)
+}
+
+/// Leaves out of the catalog's `columns` those that were added after the change, as far as that can
+/// be told. They are the last ones, behind all of which the stream tells that they were there: from
+/// one on that the row would have had to bring, or whose entry was written by a transaction that
+/// began after all that the stream has come to. If all entries were, it is another table now.
+fn at_that_time(
+    mut columns: Vec<CatalogColumn>,
+    was_there: impl Fn(&CatalogColumn) -> bool,
+    message: TableMessage<'_>,
+) -> Vec<CatalogColumn> {
+    let last = columns.iter().rposition(was_there);
+    let behind = last.map_or(0, |last| last + 1);
+    if message.lacks == Lacks::Toasted && behind > 0 {
+        let rest = columns.iter().skip(behind);
+        let until = rest.take_while(|known| known.toastable).count();
+        columns.truncate(behind + until);
+    }
+    let is_later = |known: &CatalogColumn| {
+        let later = |(written, seen): (Written, u32)| written.is_after(seen);
+        known.written.zip(message.seen).is_some_and(later)
+    };
+    if columns.iter().all(is_later) {
+        return columns;
+    }
+    let is_added = |known: &CatalogColumn| {
+        is_later(known) && known.written.is_some_and(|written| written.as_added)
+    };
+    while columns.len() > behind && columns.last().is_some_and(is_added) {
+        columns.pop();
+    }
+    columns
 }
 
 /// The catalog's columns, as far as the row can have had them: those that were `sent`, and those
@@ -410,7 +480,7 @@ fn completed(
             };
             shape.push(CatalogColumn {
                 column,
-                toastable: known.toastable,
+                ..known.clone()
             });
         } else if lacks == Lacks::Anything || known.toastable {
             shape.push(known.clone());

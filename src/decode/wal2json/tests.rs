@@ -1,6 +1,6 @@
 //! Messages as wal2json writes them, and as it should not.
 
-use super::{CatalogColumn, NoCatalog, RelationCatalog};
+use super::{CatalogColumn, NoCatalog, RelationCatalog, Written};
 use crate::decode::Decoder;
 use crate::decode::testing::events;
 use crate::event::Column;
@@ -483,6 +483,7 @@ impl RelationCatalog for OneTable {
                 key: name == "id",
             },
             toastable,
+            written: None,
         };
         ((schema, table) == ("public", "t")).then(|| {
             vec![
@@ -493,6 +494,84 @@ impl RelationCatalog for OneTable {
             ]
         })
     }
+}
+
+/// `public.t (id integer, bio text)` and a column whose entry in the catalog was written like this.
+struct WrittenBy(&'static str, u32, Written);
+
+impl RelationCatalog for WrittenBy {
+    fn columns(&mut self, _: &str, _: &str) -> Option<Vec<CatalogColumn>> {
+        let WrittenBy(name, first, last) = *self;
+        let column = |name: &str, type_oid, type_name: &str, by, as_added| CatalogColumn {
+            column: Column {
+                name: name.into(),
+                type_oid,
+                type_name: type_name.into(),
+                type_modifier: -1,
+                key: name == "id",
+            },
+            toastable: type_oid == 25,
+            written: Some(Written {
+                by,
+                as_added,
+                ..last
+            }),
+        };
+        Some(vec![
+            column("id", 23, "integer", first, false),
+            column("bio", 25, "text", first, true),
+            column(name, 25, "text", last.by, last.as_added),
+        ])
+    }
+}
+
+#[test]
+fn columns_added_after_an_update_are_not_unchanged() {
+    let shape = |first, by, next, as_added| {
+        let last = Written { by, next, as_added };
+        let catalog = Box::new(WrittenBy("new", first, last));
+        let update = change('U', &columns(&[id("1")]), &id("1"), ID);
+        last_of(&mut Decoder::wal2json(catalog), &[update])[1].clone()
+    };
+    const OLD: &str = "0 update public.t ('1', unchanged)";
+    const NEW: &str = "0 update public.t ('1', unchanged, unchanged)";
+    // The update is in transaction 742.
+    for (first, by, next, as_added, expected) in [
+        (700, 743, 745, true, OLD),
+        (742, 743, 745, true, OLD),
+        (700, 742, 745, true, NEW),
+        (700, 741, 745, true, NEW),
+        // Perhaps altered.
+        (700, 743, 745, false, NEW),
+        // Another table.
+        (743, 743, 745, true, NEW),
+        // From before the numbers went round.
+        (700, 745, 745, true, NEW),
+        (700, 742_000, 745, true, NEW),
+        (700, 742 - (1 << 9), 745, true, NEW),
+    ] {
+        assert_eq!(
+            shape(first, by, next, as_added),
+            expected,
+            "{first} {by} {next} {as_added}"
+        );
+    }
+}
+
+#[test]
+fn numbers_of_transactions_go_round() {
+    let written = |by, next| Written {
+        by,
+        next,
+        as_added: true,
+    };
+    assert!(written(5, 7).is_after(u32::MAX - 3));
+    assert!(!written(u32::MAX - 3, 7).is_after(5));
+    assert!(!written(u32::MAX - 4, 7).is_after(u32::MAX - 3));
+    assert_eq!(super::last_of(Some(3), Some(u32::MAX)), Some(3));
+    assert_eq!(super::last_of(Some(u32::MAX), Some(3)), Some(3));
+    assert_eq!(super::last_of(None, Some(3)), Some(3));
+    assert_eq!(super::last_of(Some(3), None), Some(3));
 }
 
 #[test]
@@ -520,7 +599,7 @@ fn the_catalog_tells_what_a_first_row_lacks() {
         ask(&[change('T', "", "", "")]),
         [shape, "0 truncate public.t None None"]
     );
-    // The row is older than the column n.
+    // The row is older than the column n, which it would have to bring, and what came after that.
     let older = change(
         'U',
         &columns(&[id("1"), text("name", "null")]),
@@ -530,8 +609,8 @@ fn the_catalog_tells_what_a_first_row_lacks() {
     assert_eq!(
         ask(&[older]),
         [
-            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1, bio 25:text:-1)",
-            "0 update public.t ('1', null, unchanged)"
+            "- relation changed #0 public.t 0 (id* 23:integer:-1, name 25:text:-1)",
+            "0 update public.t ('1', null)"
         ]
     );
     // A column that the catalog does not know.
@@ -619,19 +698,56 @@ fn what_cannot_be_read_is_passed_on_and_counted() {
             events[0]
         );
     }
-    let bytes = change('I', &text("a", "\"?\""), "", "").into_bytes();
-    let bytes: Vec<u8> = bytes
-        .into_iter()
-        .map(|byte| if byte == b'?' { 0xE9 } else { byte })
-        .collect();
-    let events = events(&mut decoder, Some(Lsn(0x250)), &bytes).unwrap();
-    assert!(
-        events[0].starts_with(&format!("0/250 {WITHIN} 14 undecodable it is not UTF-8: ")),
-        "{events:?}"
-    );
     assert_eq!(
         decode(&mut decoder, &change('I', &id("1"), "", ID)).len(),
         1
+    );
+}
+
+/// Latin-1 in names, values, the prefix and content of a message, as in a SQL_ASCII database.
+#[test]
+fn bytes_that_are_no_utf8_spoil_nothing_else() {
+    let latin = |message: String| -> Vec<u8> {
+        let latin = message.chars().map(|c| u8::try_from(u32::from(c)).unwrap());
+        latin.collect()
+    };
+    let mut decoder = decoder();
+    decode(&mut decoder, BEGIN);
+    let row = columns(&[
+        id("7"),
+        text("n\u{e4}me", "\"\u{e9}\\\"\\n\u{de}\u{80}\\\\\""),
+        text("plain", "\"x\""),
+    ]);
+    let insert = change('I', &row, "", ID).replace("\"t\"", "\"t\u{fc}\"");
+    let read = |decoder: &mut Decoder, message: String| {
+        events(decoder, Some(Lsn(0x250)), &latin(message)).unwrap()
+    };
+    let row = r"('7', '\xe9\x22\n\xde\x80\\', 'x')".replace(r"\x22", "\\\"");
+    assert_eq!(
+        read(&mut decoder, insert.clone()),
+        [
+            format!(
+                r"0/210 {WITHIN} - relation changed #0 public.t\xFC 0 (id* 23:integer:-1, n\xE4me 25:text:-1, plain 25:text:-1)"
+            ),
+            format!(r"0/210 {WITHIN} 0 insert public.t\xFC {row}")
+        ]
+    );
+    // The table stays the same one.
+    assert_eq!(
+        read(&mut decoder, insert),
+        [format!(r"0/210 {WITHIN} 1 insert public.t\xFC {row}")]
+    );
+    let message =
+        r#"{"action":"M","xid":742,"lsn":"0/220","transactional":true,"prefix":"é","content":"ü"}"#;
+    assert_eq!(
+        read(&mut decoder, message.to_owned()),
+        [format!(r"0/220 {WITHIN} 2 message true \xe9 \xfc")]
+    );
+    let spoilt = read(&mut decoder, r#"{"action":"I","xid":742,"é}"#.to_owned());
+    assert!(spoilt[0].contains(" 3 undecodable "), "{spoilt:?}");
+    assert!(
+        spoilt[0].ends_with(r#"{"action":"I","xid":742,"\xe9}"#.replace('"', "\\\"").as_str()),
+        "{spoilt:?}"
     );
 }
 

@@ -59,9 +59,15 @@ fn euc_jp_becomes_utf8() {
 
 #[test]
 fn bytes_of_sql_ascii_are_kept() {
+    for plugin in plugins() {
+        bytes_are_kept(plugin);
+    }
+}
+
+fn bytes_are_kept(plugin: &str) {
     let db = Database::create_with(
         server(),
-        "value_sql_ascii",
+        &format!("value_sql_ascii_{plugin}"),
         "ENCODING 'SQL_ASCII' LOCALE 'C'",
     );
     db.sql(
@@ -70,13 +76,17 @@ fn bytes_of_sql_ascii_are_kept() {
           CREATE FUNCTION raw(bytea) RETURNS text LANGUAGE sql AS $$ SELECT convert_from($1, 'SQL_ASCII') $$;
           CREATE PUBLICATION p FOR ALL TABLES",
     );
-    db.create_slot("pgoutput");
+    db.create_slot(plugin);
     db.sql(
         r#"INSERT INTO t VALUES
            (1, 'Grüße', '{"ä b"}', '(1,ö)', '["ü"]'),
            (2, raw('\x61e462'), ARRAY['a', raw('\xff'), raw('\x22e4')], row(2, raw('\x20e4')), raw('\x5b22e4225d')::json)"#,
     );
-    let run = stream(&db, &["--publication", "p"]);
+    let publication: &[&str] = match plugin {
+        "pgoutput" => &["--publication", "p"],
+        _ => &[],
+    };
+    let run = stream(&db, publication);
     run.succeeded();
     assert_eq!(run.stderr, "");
     let rows: Vec<_> = run
