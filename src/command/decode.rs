@@ -5,6 +5,7 @@ use super::{Talk, is_colored, print_settings};
 use crate::cli::{DecodeArgs, TalkOptions};
 use crate::decode::capture::{Capture, CaptureError, Step};
 use crate::error::{Error, Result};
+use crate::event::Body;
 use crate::printer::Printer;
 use crate::value::{NoCatalog, Types};
 use std::fs::File;
@@ -100,8 +101,13 @@ fn print_all<W: Write>(
     talk: Talk,
 ) -> std::result::Result<(), Ended> {
     let mut capture = Capture::new(input);
+    let (mut decoded, mut undecodable) = (false, 0_u64);
     loop {
         let step = capture.decode(|event| {
+            match event.body {
+                Body::Undecodable { .. } => undecodable += 1,
+                _ => decoded = true,
+            }
             printer.print(event, &mut lines.waiting);
         });
         // Only the first rows of a type and what cannot be decoded have warnings.
@@ -116,9 +122,26 @@ fn print_all<W: Write>(
                 lines.write()?;
                 capture.read()?;
             }
+            Step::End if undecodable > 0 && !decoded => {
+                lines.write()?;
+                return Err(Ended::Error(nothing_decoded(undecodable)));
+            }
             Step::End => return lines.write(),
         }
     }
+}
+
+fn nothing_decoded(messages: u64) -> Error {
+    let which = match messages {
+        1 => "its only message is not".to_owned(),
+        several => format!("none of its {several} messages is"),
+    };
+    Error::new(format!(
+        "could not decode the capture: {which} of pgoutput or of wal2json with format-version 2"
+    ))
+    .with_remedy(
+        "a capture by walcat stream --format raw, or by pg_recvlogical -o format-version=2",
+    )
 }
 
 impl From<CaptureError> for Ended {

@@ -71,4 +71,5 @@ mod standby;
 mod stream;
 mod stream_errors;
 mod values;
+mod wal2json;
 mod walsender;

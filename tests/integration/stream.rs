@@ -267,7 +267,8 @@ fn raw_is_what_pg_recvlogical_writes() {
         let (ours, theirs) = (home.join("ours"), home.join("theirs"));
         let options: &[&str] = match *plugin {
             "pgoutput" => &["-o", "proto_version=1", "-o", "publication_names=p"],
-            _ => &["-o", "format-version=2"],
+            // Any other gets options for what decode needs.
+            _ => &["-o", "format-version=1"],
         };
         let file = ours.to_str().unwrap();
         let ours_options = if *plugin == "pgoutput" {

@@ -384,7 +384,18 @@ impl Stream<'_> {
         if first && self.delivery.is_done_at(start) {
             return Ok(Ended::AtPosition);
         }
-        connection.start_replication(&self.plan.slot, start, &self.plan.options)?;
+        while let Err(error) =
+            connection.start_replication(&self.plan.slot, start, &self.plan.options)
+        {
+            if !options::withdraw(self.args, &mut self.plan.options, &error) {
+                return Err(error);
+            }
+            // With an error a session loses its temporary slots.
+            if self.plan.temporary {
+                self.preparation
+                    .create_temporary(&mut connection, &self.plan, &self.stop)?;
+            }
+        }
         *streamed = true;
         let again = if first { "" } else { " again" };
         let text = match start {

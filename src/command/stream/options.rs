@@ -51,10 +51,8 @@ pub fn compose(
         .iter()
         .map(|option| parse(option))
         .collect::<Result<_>>()?;
-    let raw = args.print.format.is_raw();
     let mut options = match plugin {
         Plugin::Pgoutput => pgoutput(args, publications, version)?,
-        Plugin::Wal2json if raw => Vec::new(),
         Plugin::Wal2json => wal2json(args, &own)?,
         Plugin::Other(_) => Vec::new(),
     };
@@ -150,8 +148,28 @@ fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// What the decoder of format version 2 needs.
-const WAL2JSON: [(&str, &str); 7] = [
+/// With it wal2json 2.6 and later sends NaN and infinities as they are; earlier versions do not know
+/// it, and refuse it.
+const SPECIAL_NUMBERS: &str = "numeric-data-types-as-string";
+
+/// Takes the option back that the plugin has refused, unless it is the user's. Returns `false` if
+/// it refused something else.
+pub fn withdraw(args: &StreamArgs, options: &mut Options, refusal: &Error) -> bool {
+    // invalid_parameter_value
+    let refused = refusal.sqlstate() == "22023"
+        && refusal
+            .server()
+            .is_some_and(|server| server.message.contains(SPECIAL_NUMBERS));
+    let own = args.option.iter().filter_map(|option| parse(option).ok());
+    let before = options.len();
+    if refused && !own.into_iter().any(|(name, _)| name == SPECIAL_NUMBERS) {
+        options.retain(|(name, _)| name != SPECIAL_NUMBERS);
+    }
+    options.len() < before
+}
+
+/// What the decoder of format version 2 needs, or makes use of.
+const WAL2JSON: [(&str, &str); 8] = [
     ("format-version", "2"),
     ("include-xids", "true"),
     ("include-timestamp", "true"),
@@ -159,6 +177,7 @@ const WAL2JSON: [(&str, &str); 7] = [
     ("include-types", "true"),
     ("include-type-oids", "true"),
     ("include-pk", "true"),
+    (SPECIAL_NUMBERS, "true"),
 ];
 
 fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
@@ -177,7 +196,20 @@ fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
             "could not use --origin: wal2json sends changes of every origin",
         ));
     }
-    let mut needed: Vec<(&str, &str)> = WAL2JSON.to_vec();
+    if args.print.format.is_raw() {
+        // What decode needs, unless another format is asked for.
+        let other = |(name, value): &(String, Option<String>)| {
+            name == "format-version" && value.as_deref() != Some("2")
+        };
+        return Ok(match own.iter().any(other) {
+            true => Vec::new(),
+            false => with_values(&WAL2JSON),
+        });
+    }
+    let mut needed: Vec<(&str, &str)> = WAL2JSON
+        .into_iter()
+        .filter(|(name, _)| *name != SPECIAL_NUMBERS)
+        .collect();
     needed.extend([("include-schemas", "true"), ("include-transaction", "true")]);
     for (name, value) in own {
         let value = value.as_deref().unwrap_or(if name == "format-version" {
@@ -201,16 +233,18 @@ fn wal2json(args: &StreamArgs, own: &Options) -> Result<Options> {
             .with_remedy("--format raw, which prints what the plugin sends"));
         }
     }
-    let origin = args
-        .print
-        .include
-        .contains(&Include::Origin)
-        .then_some(("include-origin", "true"));
-    Ok(WAL2JSON
-        .into_iter()
-        .chain(origin)
-        .map(|(name, value)| (name.to_owned(), Some(value.to_owned())))
-        .collect())
+    let mut options = with_values(&WAL2JSON);
+    if args.print.include.contains(&Include::Origin) {
+        options.extend(with_values(&[("include-origin", "true")]));
+    }
+    Ok(options)
+}
+
+fn with_values(options: &[(&str, &str)]) -> Options {
+    options
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
+        .collect()
 }
 
 /// As `parse_bool` reads it.
