@@ -15,7 +15,7 @@
 //!
 //! | `op` | its own keys |
 //! |---|---|
-//! | `insert` | `after` |
+//! | `insert` | `after`, `unchanged` |
 //! | `update` | `before`, `after`, `unchanged` |
 //! | `delete` | `before` |
 //! | `truncate` | `cascade`, `restart_identity` |
@@ -175,18 +175,13 @@ impl Json {
         out.extend_from_slice(&table.name);
         self.transaction.write_place(event, out);
         match event.body {
-            Body::Insert { new, .. } => {
-                out.extend_from_slice(b",\"after\":");
-                table.write_row(&new, &mut self.values, out);
-            }
+            Body::Insert { new, .. } => table.write_new(&new, &mut self.values, out),
             Body::Update { old, new, .. } => {
                 if let Some(old) = old {
                     out.extend_from_slice(b",\"before\":");
                     table.write_row(&old, &mut self.values, out);
                 }
-                out.extend_from_slice(b",\"after\":");
-                table.write_row(&new, &mut self.values, out);
-                table.write_unchanged(&new, out);
+                table.write_new(&new, &mut self.values, out);
             }
             Body::Delete { old, .. } => {
                 out.extend_from_slice(b",\"before\":");
@@ -288,12 +283,24 @@ impl Table {
         }
     }
 
-    /// Appends the row as an object, without the values that were not sent.
-    fn write_row(&mut self, row: &Tuple<'_>, values: &mut ValueWriter, out: &mut Vec<u8>) {
+    /// Appends the new row as `after`, and the names of the columns that it lacks because they are
+    /// unchanged. A row filter makes inserts of updates, so they may lack some too.
+    fn write_new(&mut self, new: &Tuple<'_>, values: &mut ValueWriter, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"after\":");
+        if !self.write_row(new, values, out) {
+            self.write_unchanged(new, out);
+        }
+    }
+
+    /// Appends the row as an object, without the values that were not sent. Returns `false` if some
+    /// are unchanged.
+    fn write_row(&mut self, row: &Tuple<'_>, values: &mut ValueWriter, out: &mut Vec<u8>) -> bool {
         let start = out.len();
+        let mut complete = true;
         for (column, cell) in self.columns.iter_mut().zip(row.cells()) {
             match cell {
-                Cell::Absent | Cell::Unchanged => (),
+                Cell::Absent => (),
+                Cell::Unchanged => complete = false,
                 Cell::Null => {
                     column.key.append_to(out);
                     out.extend_from_slice(b"null");
@@ -306,22 +313,14 @@ impl Table {
         }
         open_with(b'{', start, out);
         out.push(b'}');
+        complete
     }
 
     fn write_unchanged(&self, new: &Tuple<'_>, out: &mut Vec<u8>) {
-        let unchanged = || {
-            self.columns
-                .iter()
-                .zip(new.cells())
-                .filter(|(_, cell)| *cell == Cell::Unchanged)
-        };
-        if unchanged().next().is_some() {
-            write_prepared_names(
-                ",\"unchanged\":",
-                unchanged().map(|(column, _)| column),
-                out,
-            );
-        }
+        let cells = self.columns.iter().zip(new.cells());
+        let unchanged = cells.filter(|(_, cell)| *cell == Cell::Unchanged);
+        let columns = unchanged.map(|(column, _)| column);
+        write_prepared_names(",\"unchanged\":", columns, out);
     }
 
     fn write_changed(&self, old: &Tuple<'_>, new: &Tuple<'_>, out: &mut Vec<u8>) {
@@ -599,6 +598,19 @@ mod tests {
              \"commit_lsn\":\"0/16B37A0\",\"commit_time\":\"2026-11-20T09:23:34.946212+00:00\",\"seq\":0,\
              \"after\":{\"id\":1,\"name\":\"Ada\",\"bio\":null}}\n"
         );
+    }
+
+    #[test]
+    fn an_insert_that_was_an_update_names_what_it_lacks() {
+        let (users, transaction) = (users(), open(7));
+        let new = cells_of(&[Sent::Text(b"1"), Sent::Unchanged, Sent::Unchanged]);
+        let body = Body::Insert {
+            relation: &users,
+            new,
+        };
+        let line = Test::json(&[]).feed(&[announce(&users), event(&transaction, 0, body)]);
+        let expected = ",\"after\":{\"id\":1},\"unchanged\":[\"name\",\"bio\"]}\n";
+        assert!(line.ends_with(expected), "{line}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod interruptions;
 mod origins;
 mod publications;
 mod random;
+mod raw;
 mod scenarios;
 
 use crate::support::*;
