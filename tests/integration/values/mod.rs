@@ -9,6 +9,7 @@ mod json;
 mod literals;
 mod shapes;
 mod types;
+mod workload;
 
 use crate::support::*;
 use crate::wal2json::sends_special_numbers;
