@@ -3,7 +3,7 @@
 
 use super::on_demand::{LookUps, OnDemand};
 use super::{Value, column, failed};
-use crate::decode::{CatalogColumn, RelationCatalog, Written};
+use crate::decode::{CatalogColumn, CatalogTable, RelationCatalog, Written};
 use crate::error::{Kind, Result};
 use crate::event::Column;
 use std::error::Error;
@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 /// The columns as wal2json would send them, with the modifier in the type's name; and which
-/// transaction wrote the entry of each, which looks as ADD COLUMN left it or was altered since.
+/// transaction wrote the entry of each, which looks as ADD COLUMN left it or was altered since: newer
+/// minor releases add an option of their own, `pg_attver`.
 const LOOK_UP: &str = "
     SELECT
         attribute.attname,
@@ -22,8 +23,11 @@ const LOOK_UP: &str = "
         attribute.xmin,
         pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid,
         attribute.attstorage = type.typstorage AND COALESCE(attribute.attstattarget, -1) = -1
-            AND attribute.attoptions IS NULL AND attribute.attacl IS NULL
-            AND (attribute.atthasmissing OR NOT (attribute.attnotnull OR attribute.atthasdef))
+            AND attribute.attacl IS NULL
+            AND NOT EXISTS (SELECT FROM pg_catalog.unnest(attribute.attoptions) AS option
+                            WHERE NOT pg_catalog.starts_with(option, 'pg_attver='))
+            AND (attribute.atthasmissing OR NOT (attribute.attnotnull OR attribute.atthasdef)),
+        class.relreplident = 'f'
     FROM pg_catalog.pg_attribute AS attribute
     JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
     JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
@@ -50,21 +54,27 @@ impl SqlRelations {
         }
     }
 
-    fn look_up(&mut self, schema: &str, table: &str) -> Result<Vec<CatalogColumn>> {
+    /// `None` if there is no such table, or one without columns.
+    fn look_up(&mut self, schema: &str, table: &str) -> Result<Option<CatalogTable>> {
         let rows = self.connection.ask(|client| {
             client
                 .query(LOOK_UP, &[&schema, &table])
                 .map_err(failed("look up the columns of a table"))
         })?;
-        rows.iter().map(catalog_column).collect()
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(CatalogTable {
+            columns: rows.iter().map(catalog_column).collect::<Result<_>>()?,
+            identity_full: column(first, 8)?,
+        }))
     }
 }
 
 impl RelationCatalog for SqlRelations {
-    fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>> {
+    fn table(&mut self, schema: &str, table: &str) -> Option<CatalogTable> {
         match self.look_up(schema, table) {
-            Ok(columns) if columns.is_empty() => None,
-            Ok(columns) => Some(columns),
+            Ok(found) => found,
             Err(error) => {
                 if error.kind() != Kind::Transient && !std::mem::replace(&mut self.warned, true) {
                     (self.warn)(&format!(
@@ -142,8 +152,8 @@ mod tests {
         let mut relations = SqlRelations::new(&look_ups, move |text| {
             heard.borrow_mut().push(text.to_owned())
         });
-        assert_eq!(relations.columns("public", "a"), None);
-        assert_eq!(relations.columns("public", "b"), None);
+        assert_eq!(relations.table("public", "a"), None);
+        assert_eq!(relations.table("public", "b"), None);
         assert_eq!(
             *warnings.borrow(),
             ["could not connect: nobody there; values that an update left alone may go unnamed"]

@@ -13,7 +13,7 @@ mod transaction;
 mod wal2json;
 
 pub use reader::DecodeError;
-pub use wal2json::{CatalogColumn, NoCatalog, RelationCatalog, Written};
+pub use wal2json::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written};
 
 use crate::event::{Event, Span};
 use crate::lsn::Lsn;

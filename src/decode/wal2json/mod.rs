@@ -13,7 +13,7 @@ mod tests;
 mod type_name;
 mod unescape;
 
-pub use table::{CatalogColumn, NoCatalog, RelationCatalog, Written};
+pub use table::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written};
 
 use super::Sink;
 use super::transaction::{Place, Transactions};
@@ -324,10 +324,11 @@ fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Bo
 
 /// Where the server has no old row, because the replica identity did not change, wal2json repeats
 /// the identity from the new row. pgoutput sends nothing then. Under FULL, where all columns are
-/// there, the old row is always a real one.
+/// there, the old row is always a real one. The relation may still have columns that were dropped
+/// since.
 fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) -> bool {
     let all = object.identity.fields.len() == relation.columns.len();
-    let full = all && !relation.columns.iter().all(|column| column.key);
+    let full = all && !relation.columns.iter().all(|column| column.key) || object.has_whole_old();
     let (old, new) = (
         Tuple::new(object.values(), old),
         Tuple::new(object.values(), new),

@@ -109,6 +109,14 @@ impl Object {
         &self.scratch
     }
 
+    /// Returns `true` if the old row of an update holds all that the new one does, and more than the
+    /// primary key: as far as one row tells, all columns.
+    pub fn has_whole_old(&self) -> bool {
+        let count = |list: &List| list.fields.len();
+        let more_than_key = count(&self.identity) > count(&self.primary_key);
+        self.primary_key.present && more_than_key && count(&self.identity) >= count(&self.columns)
+    }
+
     fn clear(&mut self) {
         for list in [&mut self.columns, &mut self.identity, &mut self.primary_key] {
             list.present = false;

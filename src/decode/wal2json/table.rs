@@ -15,8 +15,17 @@ use std::collections::HashMap;
 /// Tells the columns that tables have now. Asked only for tables whose shape the stream does not
 /// tell.
 pub trait RelationCatalog {
-    /// The columns of the table in their order; `None` if that cannot be found out.
-    fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>>;
+    /// What there is to know of the table; `None` if that cannot be found out.
+    fn table(&mut self, schema: &str, table: &str) -> Option<CatalogTable>;
+}
+
+/// A table as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogTable {
+    /// Its columns, in their order.
+    pub columns: Vec<CatalogColumn>,
+    /// Are its old rows sent as a whole (REPLICA IDENTITY FULL)?
+    pub identity_full: bool,
 }
 
 /// A column as the catalog has it.
@@ -28,6 +37,13 @@ pub struct CatalogColumn {
     pub toastable: bool,
     /// When the catalog's entry for it was written, where that is known.
     pub written: Option<Written>,
+}
+
+impl CatalogColumn {
+    /// Was its entry written by a transaction that began after this one? `None` if that is unknown.
+    fn is_since(&self, seen: Option<u32>) -> Option<bool> {
+        Some(self.written?.is_after(seen?))
+    }
 }
 
 /// When an entry of the catalog was written: by a transaction that added the column or altered it.
@@ -54,7 +70,7 @@ impl Written {
 pub struct NoCatalog;
 
 impl RelationCatalog for NoCatalog {
-    fn columns(&mut self, _schema: &str, _table: &str) -> Option<Vec<CatalogColumn>> {
+    fn table(&mut self, _schema: &str, _table: &str) -> Option<CatalogTable> {
         None
     }
 }
@@ -174,22 +190,30 @@ impl Tables {
         if message.lacks == Lacks::Nothing {
             return sent;
         }
-        let catalog = self.catalog.columns(message.schema, message.table);
+        let catalog = self.catalog.table(message.schema, message.table);
+        let is_full =
+            |catalog: &CatalogTable| catalog.identity_full && message.object.has_whole_old();
+        if message.lacks == Lacks::Toasted && catalog.as_ref().is_some_and(is_full) {
+            return sent;
+        }
         let known = known.and_then(|index| self.tables.get(index));
         let was_there = |column: &CatalogColumn| {
             let same = |sent: &CatalogColumn| sent.column.name == column.column.name;
             sent.iter().any(same) || known.is_some_and(|table| table.has(column))
         };
-        let catalog = catalog.map(|columns| at_that_time(columns, was_there, message));
+        let catalog = catalog.map(|table| at_that_time(table.columns, was_there, message));
         if let Some(shape) = catalog
             .as_ref()
             .and_then(|catalog| completed(&sent, catalog, message.lacks))
         {
             return shape;
         }
-        match known {
-            Some(table) if message.lacks == Lacks::Toasted => {
+        match (known, catalog) {
+            (Some(table), catalog) if message.lacks == Lacks::Toasted => {
                 table.reshaped(sent, catalog.as_deref())
+            }
+            (None, Some(catalog)) if message.lacks == Lacks::Toasted => {
+                merged(sent, &catalog, message.seen)
             }
             _ => sent,
         }
@@ -443,10 +467,7 @@ fn at_that_time(
         let until = rest.take_while(|known| known.toastable).count();
         columns.truncate(behind + until);
     }
-    let is_later = |known: &CatalogColumn| {
-        let later = |(written, seen): (Written, u32)| written.is_after(seen);
-        known.written.zip(message.seen).is_some_and(later)
-    };
+    let is_later = |known: &CatalogColumn| known.is_since(message.seen) == Some(true);
     if columns.iter().all(is_later) {
         return columns;
     }
@@ -487,6 +508,29 @@ fn completed(
         }
     }
     sent.next().is_none().then_some(shape)
+}
+
+/// The columns that were `sent`, and among them those that the row may lack and that were there: the
+/// catalog's entry is older. For a table that was altered so much that nothing more can be told.
+fn merged(
+    sent: Vec<CatalogColumn>,
+    catalog: &[CatalogColumn],
+    seen: Option<u32>,
+) -> Vec<CatalogColumn> {
+    let mut shape = Vec::new();
+    let mut sent = sent.as_slice();
+    for known in catalog {
+        let name = &known.column.name;
+        if let Some(at) = sent.iter().position(|sent| sent.column.name == *name) {
+            let (until, rest) = sent.split_at(at + 1);
+            shape.extend_from_slice(until);
+            sent = rest;
+        } else if known.toastable && known.is_since(seen) == Some(false) {
+            shape.push(known.clone());
+        }
+    }
+    shape.extend_from_slice(sent);
+    shape
 }
 
 /// The same name and type; where the plugin was told not to send the number of the type, by its

@@ -1,6 +1,6 @@
 //! Messages as wal2json writes them, and as it should not.
 
-use super::{CatalogColumn, NoCatalog, RelationCatalog, Written};
+use super::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written};
 use crate::decode::Decoder;
 use crate::decode::testing::events;
 use crate::event::Column;
@@ -472,7 +472,7 @@ fn tables_are_told_apart_and_keep_their_index() {
 struct OneTable(std::rc::Rc<std::cell::Cell<usize>>);
 
 impl RelationCatalog for OneTable {
-    fn columns(&mut self, schema: &str, table: &str) -> Option<Vec<CatalogColumn>> {
+    fn table(&mut self, schema: &str, table: &str) -> Option<CatalogTable> {
         self.0.set(self.0.get() + 1);
         let column = |name: &str, type_oid, type_name: &str, toastable| CatalogColumn {
             column: Column {
@@ -485,13 +485,15 @@ impl RelationCatalog for OneTable {
             toastable,
             written: None,
         };
-        ((schema, table) == ("public", "t")).then(|| {
-            vec![
-                column("id", 23, "integer", false),
-                column("name", 25, "text", true),
-                column("n", 23, "integer", false),
-                column("bio", 25, "text", true),
-            ]
+        let columns = vec![
+            column("id", 23, "integer", false),
+            column("name", 25, "text", true),
+            column("n", 23, "integer", false),
+            column("bio", 25, "text", true),
+        ];
+        ((schema, table) == ("public", "t")).then_some(CatalogTable {
+            columns,
+            identity_full: true,
         })
     }
 }
@@ -500,7 +502,7 @@ impl RelationCatalog for OneTable {
 struct WrittenBy(&'static str, u32, Written);
 
 impl RelationCatalog for WrittenBy {
-    fn columns(&mut self, _: &str, _: &str) -> Option<Vec<CatalogColumn>> {
+    fn table(&mut self, _: &str, _: &str) -> Option<CatalogTable> {
         let WrittenBy(name, first, last) = *self;
         let column = |name: &str, type_oid, type_name: &str, by, as_added| CatalogColumn {
             column: Column {
@@ -517,11 +519,15 @@ impl RelationCatalog for WrittenBy {
                 ..last
             }),
         };
-        Some(vec![
+        let columns = vec![
             column("id", 23, "integer", first, false),
             column("bio", 25, "text", first, true),
             column(name, 25, "text", last.by, last.as_added),
-        ])
+        ];
+        Some(CatalogTable {
+            columns,
+            identity_full: false,
+        })
     }
 }
 
@@ -556,6 +562,44 @@ fn columns_added_after_an_update_are_not_unchanged() {
             "{first} {by} {next} {as_added}"
         );
     }
+}
+
+#[test]
+fn what_was_there_is_told_of_a_table_that_was_altered_since() {
+    let shape = |by| {
+        let last = Written {
+            by,
+            next: 745,
+            as_added: true,
+        };
+        let catalog = Box::new(WrittenBy("renamed", 700, last));
+        let update = change(
+            'U',
+            &columns(&[id("1"), text("called", "null")]),
+            &id("1"),
+            ID,
+        );
+        last_of(&mut Decoder::wal2json(catalog), &[update])[1].clone()
+    };
+    // The last column was called so when the row was written, and the one before is unchanged.
+    assert_eq!(shape(743), "0 update public.t ('1', unchanged, null)");
+    // An entry that old was there too.
+    assert_eq!(
+        shape(700),
+        "0 update public.t ('1', unchanged, unchanged, null)"
+    );
+}
+
+#[test]
+fn the_old_row_is_known_although_a_column_was_dropped() {
+    let whole = [id("1"), text("gone", "null"), text("name", r#""x""#)];
+    let insert = change('I', &columns(&whole), "", "").replace("}]}", r#"}],"pk":[]}"#);
+    let rest = columns(&[id("1"), text("name", r#""x""#)]);
+    let update = change('U', &rest, &rest, "").replace("}]}", r#"}],"pk":[]}"#);
+    assert_eq!(
+        last(&[insert, update]),
+        ["1 update public.t ('1', absent, 'x') -> ('1', unchanged, 'x')"]
+    );
 }
 
 #[test]
@@ -613,6 +657,16 @@ fn the_catalog_tells_what_a_first_row_lacks() {
             "0 update public.t ('1', null)"
         ]
     );
+    // The old row holds all columns there were.
+    let whole = columns(&[id("1"), n.clone()]);
+    let full = change('U', &whole, &whole, "").replace("}]}", r#"}],"pk":[]}"#);
+    assert_eq!(
+        ask(&[full]),
+        [
+            "- relation changed #0 public.t 0 (id 23:integer:-1, n 23:integer:-1)",
+            "0 update public.t ('1', '5') -> ('1', '5')"
+        ]
+    );
     // A column that the catalog does not know.
     let other = change(
         'U',
@@ -624,7 +678,7 @@ fn the_catalog_tells_what_a_first_row_lacks() {
         ask(&[other])[0],
         "- relation changed #0 public.t 0 (id* 23:integer:-1, gone 25:text:-1)"
     );
-    assert_eq!(asked.replace(0), 5);
+    assert_eq!(asked.replace(0), 6);
     // Whole rows need no catalog, and it is asked only once.
     let ask = |messages: &[String]| {
         last_of(
