@@ -2,7 +2,7 @@
 //! order, also twice.
 
 /// A JSON text, cut into what it consists of. Two texts mean the same if these are the same.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// `{ } [ ] , :`
     Mark(char),
@@ -95,4 +95,27 @@ fn only_what_json_does_not_tell_apart_is_equal() {
     for (a, b) in different {
         assert_ne!(tokens(a), tokens(b));
     }
+}
+
+/// The members of a JSON object, in their order.
+pub fn members(object: &str) -> Vec<(String, Vec<Token>)> {
+    let mut tokens = tokens(object).into_iter().skip(1).peekable();
+    let mut members = Vec::new();
+    while let Some(Token::String(name)) = tokens.next() {
+        assert_eq!(tokens.next(), Some(Token::Mark(':')));
+        let (mut value, mut depth) = (Vec::new(), 0);
+        while let Some(token) =
+            tokens.next_if(|token| depth > 0 || !matches!(token, Token::Mark(',' | '}')))
+        {
+            match token {
+                Token::Mark('{' | '[') => depth += 1,
+                Token::Mark('}' | ']') => depth -= 1,
+                _ => {}
+            }
+            value.push(token);
+        }
+        members.push((String::from_utf16(&name).unwrap(), value));
+        tokens.next();
+    }
+    members
 }

@@ -4,6 +4,7 @@
 //! `row_to_json` makes of every change, and the events must say the same.
 
 mod changes;
+mod ddl;
 mod encodings;
 mod json;
 mod literals;
