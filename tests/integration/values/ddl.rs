@@ -134,7 +134,7 @@ impl Model {
 
     fn value(&mut self, kind: Kind) -> String {
         let n = self.below(1000);
-        if n % 9 == 0 {
+        if n.is_multiple_of(9) {
             return "NULL".to_owned();
         }
         match kind {
@@ -144,7 +144,7 @@ impl Model {
             Kind::Json => format!("'{{\"n\": [{n}, null]}}'"),
             Kind::Time => format!("'2026-11-20 09:23:34.{n:03}+00'"),
             Kind::Array => format!("'{{{n},NULL}}'"),
-            Kind::Bool => (n % 2 == 0).to_string(),
+            Kind::Bool => (n.is_multiple_of(2)).to_string(),
             Kind::Enum(at) => {
                 let labels = &self.enums[at].labels;
                 format!("'{}'", labels[n % labels.len()])
@@ -330,10 +330,13 @@ struct Event<'a> {
 
 type Row = Vec<(String, Vec<Token>)>;
 
+/// Operation, old row, new row.
+type Change = (String, Option<Row>, Option<Row>);
+
 /// Compares the events of each table with what the trigger wrote down, and returns how many there
 /// were, how many values were named as unchanged, and how many columns that were no more.
 fn compare(db: &Database<'_>, plugin: &str, text: &str) -> (usize, usize, usize) {
-    let mut expected: BTreeMap<String, Vec<(String, Option<Row>, Option<Row>)>> = BTreeMap::new();
+    let mut expected: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     let query = "SELECT split_part(relation, '.', 2), operation, before::text, after::text
                  FROM oracle.expected ORDER BY id";
     for row in db.client().query(query, &[]).unwrap() {
