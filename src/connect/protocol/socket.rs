@@ -376,8 +376,10 @@ mod tests {
         let reason = Socket::connect_unix(&path, within(50)).err().unwrap();
         assert_eq!(reason.kind(), io::ErrorKind::TimedOut);
         // Once there is room it goes on.
-        let room = thread::spawn(move || rustix::net::accept(&listener).unwrap());
-        assert!(Socket::connect_unix(&path, within(60_000)).is_ok());
-        room.join().unwrap();
+        thread::scope(|scope| {
+            let room = scope.spawn(|| rustix::net::accept(&listener).unwrap());
+            assert!(Socket::connect_unix(&path, within(60_000)).is_ok());
+            room.join().unwrap();
+        });
     }
 }
