@@ -188,7 +188,7 @@ fn captures(bencher: Bencher<'_, '_>, name: &str) {
 fn print_capture(input: &[u8], out: &mut Vec<u8>) -> usize {
     let settings = PrintSettings::new(Format::JSON);
     let mut printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
-    let (mut capture, mut messages) = (Capture::new(input), 0);
+    let (mut capture, mut messages) = (Capture::new(input, walcat::plugin::decoder_of_capture), 0);
     loop {
         let step = capture.decode(|event| {
             printer.print(event, out);

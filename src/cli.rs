@@ -9,9 +9,10 @@ mod stream;
 mod values;
 
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
-pub use values::{ListFormat, Names, Origin, PublishedOperation, Streaming};
+pub use values::{ListFormat, Names};
 
 use crate::lsn::Lsn;
+use crate::select::Operation;
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
@@ -324,8 +325,13 @@ pub struct PublicationCreateArgs {
     pub schema: Vec<String>,
 
     /// Operations to publish, as insert,update [default: all]
-    #[arg(long, value_name = "OPS", value_delimiter = ',', value_enum)]
-    pub publish: Vec<PublishedOperation>,
+    #[arg(
+        long,
+        value_name = "OPS",
+        value_delimiter = ',',
+        value_parser = values::published_operation()
+    )]
+    pub publish: Vec<Operation>,
 
     /// Publish changes of partitions as those of their root
     #[arg(long)]

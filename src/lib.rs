@@ -11,13 +11,14 @@
 //! | choosing | `select` | |
 //! | values | `value` | |
 //! | decoding | `decode` | |
-//! | catalogs | `catalog` | `connect`, `value` (types), `decode` (columns) |
+//! | plugins | `plugin` | `decode` |
+//! | catalogs | `catalog` | `connect`, `value` (types), `decode` (columns), `plugin` |
 //! | replication | `walsender` | `connect` |
 //! | connections | `connect` | |
 //! | destinations | `sink` | |
 //! | state | `progress`, `stop` | |
-//! | words | `cli` | `render` (formats), `select` (operations) |
-//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text` | each other |
+//! | words | `cli` | `render` (formats), `select` (operations), `plugin` |
+//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
 //! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect`,
@@ -33,6 +34,7 @@ pub mod decode;
 pub mod error;
 pub mod event;
 pub mod lsn;
+pub mod plugin;
 pub mod printer;
 pub mod progress;
 pub mod record;
@@ -45,4 +47,5 @@ pub mod stop;
 pub mod text;
 pub mod time;
 pub mod value;
+pub mod version;
 pub mod walsender;

@@ -124,7 +124,11 @@ fn check_text(printed: &[u8], seed: u64) {
 
 /// What `walcat decode` prints.
 fn print_capture(capture: &[u8], format: Format) -> Vec<u8> {
-    let (mut capture, mut printer, mut out) = (Capture::new(capture), printer(format), Vec::new());
+    let (mut capture, mut printer, mut out) = (
+        Capture::new(capture, walcat::plugin::decoder_of_capture),
+        printer(format),
+        Vec::new(),
+    );
     loop {
         let step = capture.decode(|event| {
             printer.print(event, &mut out);
@@ -170,7 +174,7 @@ fn printer(format: Format) -> Printer {
 }
 
 fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut capture = Capture::new(bytes);
+    let mut capture = Capture::new(bytes, walcat::plugin::decoder_of_capture);
     let (mut messages, mut begin) = (Vec::new(), 0);
     loop {
         match capture.decode(|_| ()).unwrap() {

@@ -15,7 +15,7 @@ use walcat::value::{self, Kind, Types, Writer};
 
 /// A capture of either plugin, as `walcat decode` reads it.
 pub fn capture(input: &[u8]) {
-    let mut capture = Capture::new(input);
+    let mut capture = Capture::new(input, walcat::plugin::decoder_of_capture);
     let (mut printer, mut out) = (printer(), Vec::new());
     loop {
         let step = capture.decode(|event| {

@@ -1,13 +1,14 @@
 //! Publications: what there are, what each publishes, and how one is made and dropped.
 
 use super::replica_identity::{self, Unreplicable};
-use super::server::{Server, Version};
+use super::server::Server;
 use super::table_spec::TableSpec;
 use super::{column, decoded, enumerate, failed, refusal};
 use crate::connect::Client;
 use crate::error::{Error, Result};
 use crate::shell;
 use crate::sql::{self, quoted};
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 

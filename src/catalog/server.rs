@@ -5,8 +5,8 @@ use super::{column, failed};
 use crate::connect::Client;
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
+use crate::version::Version;
 use postgres_protocol::escape::escape_literal;
-use std::fmt;
 use tokio_postgres::types::PgLsn;
 
 /// The server and the session, as they were when asked.
@@ -28,15 +28,6 @@ pub struct Server {
     pub position: Lsn,
 }
 
-/// A server's version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// `server_version_num`, as 150018 for 15.18.
-    number: u32,
-    /// `server_version` without what a packager adds: `15.18`, `19rc1`.
-    name: String,
-}
-
 /// The SQL of the WAL position that counts: a standby has replayed it, a primary written it.
 pub(super) const POSITION: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
      ELSE pg_catalog.pg_current_wal_lsn() END";
@@ -56,10 +47,7 @@ impl Server {
         let version: i32 = column(&row, 0)?;
         let position: Option<PgLsn> = column(&row, 6)?;
         Ok(Server {
-            version: Version {
-                number: version.unsigned_abs(),
-                name: column(&row, 7)?,
-            },
+            version: Version::new(version.unsigned_abs(), column(&row, 7)?),
             in_recovery: column(&row, 1)?,
             wal_level: column(&row, 2)?,
             encoding: column(&row, 3)?,
@@ -97,20 +85,6 @@ impl Server {
             self.version
         );
         Err(Error::new(message))
-    }
-}
-
-impl Version {
-    /// The major version, as 15.
-    pub fn major(&self) -> u32 {
-        self.number / 10_000
-    }
-}
-
-/// `15.18`, `19rc1`
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
     }
 }
 

@@ -6,6 +6,7 @@ use super::{column, decoded, enumerate, failed, output_plugins, refusal, session
 use crate::connect::Client;
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
+use crate::plugin;
 use crate::shell;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -171,7 +172,7 @@ impl Slot {
         let plugin = self
             .plugin
             .as_deref()
-            .filter(|&plugin| plugin != "pgoutput");
+            .filter(|&plugin| plugin != plugin::DEFAULT.name);
         let plugin = plugin
             .map(|plugin| format!(" -P {}", shell::word(plugin)))
             .unwrap_or_default();

@@ -4,8 +4,9 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use super::SlotKind;
-use super::values::{self, Names, Origin, Streaming, parse_limit, parse_names, parse_seconds};
+use super::values::{self, Names, parse_limit, parse_names, parse_seconds};
 use crate::lsn::Lsn;
+use crate::plugin::{Origin, Streaming};
 use crate::render::{FORMATS, Format, Include, Values};
 use crate::select::Operation;
 use clap::{Args, ValueHint};
@@ -62,8 +63,14 @@ pub struct StreamArgs {
     ///
     /// Their changes then come before they commit, bear no commit_lsn, and may turn out to be void:
     /// see EVENTS. parallel (PostgreSQL 16 and later) adds the position and time of aborts.
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = Streaming::Off, hide_possible_values = true,
-          hide_default_value = true)]
+    #[arg(
+        long,
+        value_parser = values::streaming(),
+        value_name = "MODE",
+        default_value = Streaming::Off.name(),
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub streaming: Streaming,
 
     /// Show logical messages
@@ -75,7 +82,12 @@ pub struct StreamArgs {
     /// Changes of any origin; none: made here
     ///
     /// With none those that came by replication are left out (PostgreSQL 16 and later).
-    #[arg(long, value_enum, value_name = "ORIGIN", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_parser = values::origin(),
+        value_name = "ORIGIN",
+        hide_possible_values = true
+    )]
     pub origin: Option<Origin>,
 
     /// Pass an option to the plugin

@@ -1,5 +1,6 @@
 //! The values that options take, and their parsers.
 
+use crate::plugin::{Origin, Streaming};
 use crate::render::{FORMATS, Format, Include, Values};
 use crate::select::Operation;
 use clap::ValueEnum;
@@ -59,6 +60,27 @@ pub(super) fn operation() -> impl TypedValueParser<Value = Operation> {
     one_of(&Operation::ALL, |operation| Described(operation.name(), ""))
 }
 
+/// What `--publish` takes.
+pub(super) fn published_operation() -> impl TypedValueParser<Value = Operation> {
+    one_of(&Operation::ON_TABLES, |operation| {
+        Described(operation.name(), "")
+    })
+}
+
+/// What `--streaming` takes.
+pub(super) fn streaming() -> impl TypedValueParser<Value = Streaming> {
+    one_of(&Streaming::ALL, |streaming| {
+        Described(streaming.name(), streaming.about())
+    })
+}
+
+/// What `--origin` takes.
+pub(super) fn origin() -> impl TypedValueParser<Value = Origin> {
+    one_of(&Origin::ALL, |origin| {
+        Described(origin.name(), origin.about())
+    })
+}
+
 /// The names of values for a help text: `json, text or raw`.
 pub(super) fn names<T: Copy>(values: &[T], name: fn(T) -> &'static str) -> String {
     let names: Vec<&str> = values.iter().map(|value| name(*value)).collect();
@@ -75,35 +97,6 @@ pub enum ListFormat {
     Table,
     /// A JSON array
     Json,
-}
-
-/// What `--publish` chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PublishedOperation {
-    Insert,
-    Update,
-    Delete,
-    Truncate,
-}
-
-/// What `--streaming` chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Streaming {
-    /// Transactions arrive when they commit
-    Off,
-    /// Large ones arrive before
-    On,
-    /// As `on`, with the position of aborts (PostgreSQL 16)
-    Parallel,
-}
-
-/// What `--origin` chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Origin {
-    /// All changes
-    Any,
-    /// Changes made here
-    None,
 }
 
 /// Names that were given together, separated by commas.

@@ -6,6 +6,7 @@ use crate::cli::{DecodeArgs, TalkOptions};
 use crate::decode::capture::{Capture, CaptureError, Step};
 use crate::error::{Error, Result};
 use crate::event::Body;
+use crate::plugin;
 use crate::printer::Printer;
 use crate::value::{NoCatalog, Types};
 use std::fs::File;
@@ -100,7 +101,7 @@ fn print_all<W: Write>(
     lines: &mut Lines<W>,
     talk: Talk,
 ) -> std::result::Result<(), Ended> {
-    let mut capture = Capture::new(input);
+    let mut capture = Capture::new(input, plugin::decoder_of_capture);
     let (mut decoded, mut undecodable) = (false, 0_u64);
     loop {
         let step = capture.decode(|event| {

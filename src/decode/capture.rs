@@ -4,9 +4,7 @@
 //! Messages of pgoutput are binary and may contain line ends, so only decoding them tells where
 //! they end. Used by `walcat decode`.
 
-use super::pgoutput::Pgoutput;
-use super::wal2json::{NoCatalog, Wal2json};
-use super::{Plugin, reader::DecodeError};
+use super::{DecodeError, Decoder, First};
 use crate::event::Event;
 use std::fmt;
 use std::io::{self, Read};
@@ -26,13 +24,12 @@ pub struct Capture<R> {
     end: usize,
     /// The offset of `start` in the input.
     offset: u64,
-    /// Which plugin wrote it: messages of wal2json begin with a brace. `None` before the first byte
-    /// is here.
-    plugin: Option<Plugin>,
+    /// Chooses the decoder by the first byte.
+    choose: fn(u8) -> Decoder,
+    /// `None` before the first byte is here.
+    decoder: Option<Decoder>,
     /// At least so many bytes are needed from `start` on.
     needed: usize,
-    /// So many bytes from `start` on contain no line end.
-    scanned: usize,
 }
 
 /// What [`Capture::decode`] found.
@@ -68,17 +65,10 @@ impl fmt::Display for CaptureError {
 
 impl std::error::Error for CaptureError {}
 
-/// What a plugin's decoder found at the front of what was read.
-pub(super) enum First {
-    /// A message of this length, its line end not counted; it is decoded.
-    Whole { length: usize },
-    /// The beginning of one. At least so many bytes are needed to tell more.
-    Partial { needed: usize },
-}
-
 impl<R: Read> Capture<R> {
-    /// The messages of `input`. Nothing is read yet.
-    pub fn new(input: R) -> Capture<R> {
+    /// The messages of `input`, for the decoder that `choose` returns for its first byte. Nothing is
+    /// read yet.
+    pub fn new(input: R, choose: fn(u8) -> Decoder) -> Capture<R> {
         Capture {
             input,
             input_ended: false,
@@ -86,9 +76,9 @@ impl<R: Read> Capture<R> {
             start: 0,
             end: 0,
             offset: 0,
-            plugin: None,
+            choose,
+            decoder: None,
             needed: 1,
-            scanned: 0,
         }
     }
 
@@ -107,24 +97,8 @@ impl<R: Read> Capture<R> {
             sink(event);
             ControlFlow::Continue(())
         };
-        let found = match self.plugin.get_or_insert_with(|| plugin(*first)) {
-            Plugin::Pgoutput(pgoutput) => {
-                pgoutput.decode_first(pending, self.input_ended, &mut sink)
-            }
-            Plugin::Wal2json(wal2json) => {
-                match first_line(pending, self.input_ended, &mut self.scanned) {
-                    Ok(First::Whole { length }) => {
-                        let _: ControlFlow<()> = wal2json.decode(
-                            None,
-                            pending.get(..length).unwrap_or_default(),
-                            &mut sink,
-                        );
-                        Ok(First::Whole { length })
-                    }
-                    other => other,
-                }
-            }
-        };
+        let decoder = self.decoder.get_or_insert_with(|| (self.choose)(*first));
+        let found = decoder.0.decode_first(pending, self.input_ended, &mut sink);
         match found.map_err(|error| CaptureError::Damaged(error.shifted(self.offset)))? {
             First::Whole { length } => {
                 self.pass(length);
@@ -172,68 +146,14 @@ impl<R: Read> Capture<R> {
         let passed = (length + 1).min(self.end - self.start);
         self.offset += passed as u64;
         self.start += passed;
-        (self.needed, self.scanned) = (1, 0);
+        self.needed = 1;
     }
-}
-
-/// The decoder for a capture with this first byte.
-fn plugin(first: u8) -> Plugin {
-    match first {
-        b'{' => Plugin::Wal2json(Box::new(Wal2json::new(Box::new(NoCatalog)))),
-        _ => Plugin::Pgoutput(Box::<Pgoutput>::default()),
-    }
-}
-
-/// Finds the end of a line. The last one may lack its line end, if it is complete.
-fn first_line(
-    pending: &[u8],
-    input_ended: bool,
-    scanned: &mut usize,
-) -> Result<First, DecodeError> {
-    if let Some(end) = memchr::memchr(b'\n', pending.get(*scanned..).unwrap_or_default()) {
-        return Ok(First::Whole {
-            length: *scanned + end,
-        });
-    }
-    *scanned = pending.len();
-    if !input_ended {
-        return Ok(First::Partial {
-            needed: pending.len() + 1,
-        });
-    }
-    match is_closed(pending) {
-        true => Ok(First::Whole {
-            length: pending.len(),
-        }),
-        false => Err(DecodeError::new(
-            "wal2json",
-            "line",
-            pending.len(),
-            "the input ends in the middle of it",
-        )),
-    }
-}
-
-/// Is there a line, and every bracket of it closed? A JSON parser would take wal2json's own
-/// mistakes for a cut.
-fn is_closed(line: &[u8]) -> bool {
-    let (mut depth, mut quoted) = (0_usize, false);
-    let mut bytes = line.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if quoted => _ = bytes.next(),
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => depth += 1,
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    depth == 0 && !quoted && !line.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::NoCatalog;
 
     /// Captures from real servers: `tests/captures/record.sh` makes them.
     const CAPTURES: [(&str, &[u8]); 6] = [
@@ -262,6 +182,13 @@ mod tests {
             include_bytes!("../../tests/captures/wal2json-plain.bin"),
         ),
     ];
+
+    fn captured<R: Read>(input: R) -> Capture<R> {
+        Capture::new(input, |first| match first {
+            b'{' => Decoder::wal2json(Box::new(NoCatalog)),
+            _ => Decoder::pgoutput(),
+        })
+    }
 
     /// Hands out at most so many bytes at a time.
     struct Drip<'a>(&'a [u8], usize);
@@ -293,7 +220,7 @@ mod tests {
 
     /// All messages with their line ends, which arrive at most so many bytes at a time.
     fn messages_in_steps(mut capture: &[u8], step: usize) -> (Vec<&[u8]>, Option<String>) {
-        let (lengths, error) = lengths(&mut Capture::new(Drip(capture, step)));
+        let (lengths, error) = lengths(&mut captured(Drip(capture, step)));
         let next = |length| {
             let (message, rest) = capture.split_at(length);
             capture = rest;
@@ -424,7 +351,7 @@ mod tests {
     #[test]
     fn memory_follows_what_comes_not_what_is_claimed() {
         let claim = b"I\0\0\0\x01N\0\x01t\xff\xff\xff\xff".chain(io::repeat(7).take(3 << 20));
-        let mut capture = Capture::new(claim);
+        let mut capture = captured(claim);
         let error = lengths(&mut capture).1.unwrap();
         assert!(
             error.contains("4294967295 bytes expected, 3145728 left"),
@@ -435,7 +362,7 @@ mod tests {
             "{}",
             capture.buffer.capacity()
         );
-        let mut capture = Capture::new(b"{".chain(io::repeat(b'x').take(3 << 20)));
+        let mut capture = captured(b"{".chain(io::repeat(b'x').take(3 << 20)));
         let error = lengths(&mut capture).1.unwrap();
         assert!(
             error.contains("the input ends in the middle of it"),
@@ -443,7 +370,7 @@ mod tests {
         );
         assert!(capture.buffer.capacity() <= CHUNK + 2 * (3 << 20));
         let many = [TYPE, b"\n"].concat().repeat(1 << 18);
-        let mut capture = Capture::new(&many[..]);
+        let mut capture = captured(&many[..]);
         assert_eq!(lengths(&mut capture).1, None);
         assert!(
             capture.buffer.capacity() <= CHUNK + TYPE.len(),
@@ -455,7 +382,7 @@ mod tests {
     #[test]
     fn it_says_when_it_has_to_wait() {
         let twice = [TYPE, b"\n", TYPE, b"\n"].concat();
-        let mut capture = Capture::new(Drip(&twice, TYPE.len() + 3));
+        let mut capture = captured(Drip(&twice, TYPE.len() + 3));
         let mut step = || capture.decode(|_| ()).unwrap();
         assert_eq!(step(), Step::MustRead);
         capture.read().unwrap();
@@ -480,7 +407,7 @@ mod tests {
             }
         }
         let message = [TYPE, b"\n"].concat();
-        let (found, error) = lengths(&mut Capture::new(message.chain(Broken)));
+        let (found, error) = lengths(&mut captured(message.chain(Broken)));
         assert_eq!(found, [TYPE.len() + 1]);
         assert_eq!(
             error.as_deref(),

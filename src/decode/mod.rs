@@ -1,7 +1,7 @@
 //! Bytes of an output plugin to events.
 //!
-//! [`Decoder`] serves `stream` and `decode`; it knows no socket and no file. It reads pgoutput of protocols 1 to 4 and wal2json of
-//! format version 2.
+//! [`Decoder`] serves `stream` and `decode`; it knows no socket and no file. It reads pgoutput of
+//! protocols 1 to 4 and wal2json of format version 2: one folder a plugin, each with a [`Decode`].
 
 pub mod capture;
 mod pgoutput;
@@ -21,43 +21,60 @@ use pgoutput::Pgoutput;
 use std::ops::ControlFlow;
 use wal2json::Wal2json;
 
+/// The decoder of one plugin.
+trait Decode {
+    /// See [`Decoder::reset`].
+    fn reset(&mut self);
+
+    /// See [`Decoder::decode`].
+    fn decode(
+        &mut self,
+        lsn: Option<Lsn>,
+        message: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, DecodeError>;
+
+    /// Decodes the message that `input`, a part of a capture, begins with, if all of it and its
+    /// line end are there; the last line end may be missing.
+    fn decode_first(
+        &mut self,
+        input: &[u8],
+        input_ended: bool,
+        sink: &mut Sink<'_>,
+    ) -> Result<First, DecodeError>;
+}
+
+/// What a plugin's decoder found at the front of a part of a capture.
+enum First {
+    /// A message of this length, its line end not counted; it is decoded.
+    Whole { length: usize },
+    /// The beginning of one. At least so many bytes are needed to tell more.
+    Partial { needed: usize },
+}
+
 /// Turns the messages of one stream into events.
 ///
 /// It keeps the tables that the stream announced and where in which transaction the stream is. Once
 /// it knows the tables, it allocates nothing for a row.
-pub struct Decoder {
-    plugin: Plugin,
-}
-
-enum Plugin {
-    Pgoutput(Box<Pgoutput>),
-    Wal2json(Box<Wal2json>),
-}
+pub struct Decoder(Box<dyn Decode>);
 
 impl Decoder {
     /// A decoder for pgoutput. The protocol need not be told: what differs shows in the messages.
     pub fn pgoutput() -> Decoder {
-        Decoder {
-            plugin: Plugin::Pgoutput(Box::default()),
-        }
+        Decoder(Box::<Pgoutput>::default())
     }
 
     /// A decoder for wal2json of format version 2. `relations` tells which TOASTed columns a row
     /// lacks; [`NoCatalog`] knows none.
     pub fn wal2json(relations: Box<dyn RelationCatalog>) -> Decoder {
-        Decoder {
-            plugin: Plugin::Wal2json(Box::new(Wal2json::new(relations))),
-        }
+        Decoder(Box::new(Wal2json::new(relations)))
     }
 
     /// A new session begins, in which the server announces all tables again and sends unfinished
     /// transactions from their begin. [`Relation::index`](crate::event::Relation::index) stays what
     /// it was.
     pub fn reset(&mut self) {
-        match &mut self.plugin {
-            Plugin::Pgoutput(pgoutput) => pgoutput.reset(),
-            Plugin::Wal2json(wal2json) => wal2json.reset(),
-        }
+        self.0.reset();
     }
 
     /// Decodes one message, which lies at `lsn` (the start of its XLogData), and hands each event
@@ -75,10 +92,7 @@ impl Decoder {
         F: FnMut(&Event<'_>) -> ControlFlow<()>,
     {
         let lsn = lsn.filter(|lsn| lsn.is_valid());
-        match &mut self.plugin {
-            Plugin::Pgoutput(pgoutput) => pgoutput.decode(lsn, message, &mut sink),
-            Plugin::Wal2json(wal2json) => Ok(wal2json.decode(lsn, message, &mut sink)),
-        }
+        self.0.decode(lsn, message, &mut sink)
     }
 }
 

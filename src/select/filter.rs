@@ -37,6 +37,14 @@ impl Operation {
         Operation::Message,
     ];
 
+    /// Those on tables, as publications name them, in their order.
+    pub const ON_TABLES: [Operation; 4] = [
+        Operation::Insert,
+        Operation::Update,
+        Operation::Delete,
+        Operation::Truncate,
+    ];
+
     /// As `--op` takes it.
     pub fn name(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use crate::cli::CheckArgs;
 use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
+use crate::plugin;
 use findings::Findings;
 
 /// Prints one line for each thing looked at, and fails after that if one of them would keep a
@@ -26,7 +27,8 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
         .iter()
         .flat_map(|names| names.0.clone())
         .collect();
-    if plugin == "pgoutput" || !publications.is_empty() {
+    let has_publications = plugin::find(&plugin).is_some_and(|plugin| plugin.has_publications);
+    if has_publications || !publications.is_empty() {
         publications::check(&mut findings, &mut session, &publications)?;
     }
     answer::print(&findings.to_string())?;

@@ -7,6 +7,7 @@ use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
 use crate::connect::{Client, Settings};
 use crate::error::Result;
+use crate::plugin;
 use crate::sql;
 use crate::walsender::Connection;
 
@@ -193,8 +194,8 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Client, plugin: &str)
             allowed.remedy(plugin),
         ),
         // Listed unless somebody took it off.
-        Allowed::Hidden if plugin == "pgoutput" => {
-            findings.ok("output plugin pgoutput is part of the server");
+        Allowed::Hidden if is_built_in(plugin) => {
+            findings.ok(format!("output plugin {plugin} is part of the server"));
         }
         Allowed::Hidden => findings.warn(
             format!("output_plugin_libraries is not for this role to see, so it may lack {plugin}"),
@@ -204,11 +205,16 @@ pub fn check_plugin(findings: &mut Findings, session: &mut Client, plugin: &str)
     Ok(())
 }
 
+fn is_built_in(plugin: &str) -> bool {
+    plugin::find(plugin).is_some_and(|plugin| plugin.is_built_in)
+}
+
 /// Only a superuser can tell whether a library is installed, other than by using it.
 fn check_library(findings: &mut Findings, session: &mut Client, plugin: &str) -> Result<()> {
-    if plugin == "pgoutput" {
-        findings
-            .ok("output plugin pgoutput is part of the server, which takes any plugin that it has");
+    if is_built_in(plugin) {
+        findings.ok(format!(
+            "output plugin {plugin} is part of the server, which takes any plugin that it has"
+        ));
         return Ok(());
     }
     match server::load(session, plugin) {

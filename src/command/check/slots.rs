@@ -7,6 +7,7 @@ use crate::catalog::slots::{self, Slot, SlotType};
 use crate::command::answer::human_size;
 use crate::connect::Client;
 use crate::error::{Kind, Result};
+use crate::plugin;
 use crate::shell;
 
 /// Looks at the slot, or at all, and returns the plugin that a stream would use.
@@ -18,14 +19,14 @@ pub fn check(
 ) -> Result<String> {
     let Some(name) = wanted else {
         check_all(findings, session, server)?;
-        return Ok("pgoutput".to_owned());
+        return Ok(plugin::DEFAULT.name.to_owned());
     };
     let Some(slot) = slots::find(session, name)? else {
         findings.fail(
             format!("there is no replication slot \"{name}\""),
             format!("walcat slot create {}", shell::word(name)),
         );
-        return Ok("pgoutput".to_owned());
+        return Ok(plugin::DEFAULT.name.to_owned());
     };
     match slot.require_usable(session, server, &format!("stream from slot \"{name}\"")) {
         Ok(()) => check_lag(findings, &slot),
@@ -40,7 +41,7 @@ pub fn check(
         }
     }
     let plugin = slot.plugin.unwrap_or_default();
-    if !["pgoutput", "wal2json"].contains(&plugin.as_str()) && slot.slot_type == SlotType::Logical {
+    if plugin::find(&plugin).is_none() && slot.slot_type == SlotType::Logical {
         findings.warn(
             format!("slot \"{name}\" has plugin {plugin}, which walcat cannot decode"),
             "stream --format raw",

@@ -6,10 +6,11 @@ use crate::catalog::publications::{self, Contents, NewPublication, Publication};
 use crate::catalog::replica_identity::Unreplicable;
 use crate::catalog::server::Server;
 use crate::catalog::table_spec::TableSpec;
-use crate::cli::{PublicationCreateArgs, PublishedOperation};
+use crate::cli::PublicationCreateArgs;
 use crate::command::Talk;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
+use crate::select::Operation;
 use std::collections::BTreeSet;
 
 /// How many tables are warned of one by one.
@@ -25,7 +26,7 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
     let operations: Vec<&str> = args
         .publish
         .iter()
-        .map(|&operation| name(operation))
+        .map(|operation| operation.name())
         .collect();
     let contents = if args.all_tables {
         Contents::AllTables
@@ -89,7 +90,8 @@ fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str
         differences.push(format!("of {contents}"));
     }
     let is_wanted = |operation: &&str| operations.is_empty() || operations.contains(operation);
-    if !["insert", "update", "delete", "truncate"]
+    if !Operation::ON_TABLES
+        .map(Operation::name)
         .iter()
         .filter(|name| is_wanted(name))
         .eq(&there.publish)
@@ -111,15 +113,6 @@ fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str
 fn table(text: &str) -> Result<TableSpec> {
     TableSpec::parse(text)
         .map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
-}
-
-fn name(operation: PublishedOperation) -> &'static str {
-    match operation {
-        PublishedOperation::Insert => "insert",
-        PublishedOperation::Update => "update",
-        PublishedOperation::Delete => "delete",
-        PublishedOperation::Truncate => "truncate",
-    }
 }
 
 fn warn(unreplicable: &[Unreplicable], talk: &Talk) {

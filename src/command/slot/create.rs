@@ -9,6 +9,7 @@ use crate::command::{Talk, answer};
 use crate::connect::{self, Client, Settings};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
+use crate::plugin::{self, Support};
 use crate::shell;
 use crate::stop::Stop;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk, stop: &Stop) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
-    let plugin = args.kind.plugin.as_deref().unwrap_or("pgoutput");
+    let plugin = args.kind.plugin.as_deref().unwrap_or(plugin::DEFAULT.name);
     let new = NewSlot {
         name: &args.name,
         plugin,
@@ -105,8 +106,11 @@ pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
     if new.failover {
         server.require_version(17, &act, "--failover")?;
     }
-    if new.two_phase && new.plugin == "pgoutput" {
-        server.require_version(15, &act, "--two-phase with pgoutput")?;
+    if let Some(Support::Since(major)) = plugin::find(new.plugin).map(|plugin| plugin.two_phase)
+        && new.two_phase
+    {
+        let what = format!("--two-phase with {}", new.plugin);
+        server.require_version(major, &act, &what)?;
     }
     Ok(())
 }

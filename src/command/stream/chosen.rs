@@ -3,12 +3,12 @@
 
 use crate::catalog::enumerate;
 use crate::catalog::publications::{self, Publication};
-use crate::catalog::server::Version;
 use crate::catalog::tables::{self, Table};
 use crate::command::Talk;
 use crate::connect::Client;
 use crate::error::Result;
 use crate::select::{Filter, Operations, pattern};
+use crate::version::Version;
 use crate::{shell, sql};
 
 /// Warns of each pattern without wildcards that no published table matches, and if none matches any

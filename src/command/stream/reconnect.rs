@@ -1,8 +1,9 @@
 //! Waiting between a lost connection and the next try.
 
+use super::Ended;
 use super::delivery::Delivery;
+use super::plan::Plan;
 use super::wait::wait_for;
-use super::{Ended, Plan};
 use crate::error::Result;
 use crate::lsn::Lsn;
 use crate::sink::{Driven, Urge};
@@ -87,8 +88,7 @@ pub fn wait(
         if stop.requested() || hung_up {
             return Ok(Some(Ended::Interrupted));
         }
-        let now = Instant::now();
-        if plan.deadline.is_some_and(|deadline| now >= deadline) {
+        if plan.is_over() {
             return Ok(Some(Ended::TimedOut));
         }
         // An outage may last.
@@ -99,7 +99,7 @@ pub fn wait(
         if driven == Driven::Settled && delivery.reopen_is_due(stop) {
             delivery.reopen()?;
         }
-        if now >= until {
+        if Instant::now() >= until {
             return Ok(None);
         }
         let due = plan.deadline.map_or(until, |deadline| until.min(deadline));

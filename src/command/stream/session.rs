@@ -5,10 +5,12 @@
 //! the next report, or what the sink wants to do, is due. The sink hears when it is about to ask the
 //! kernel for more: a quiet stream shows each row at once, a busy one makes large blocks.
 
+use super::Ended;
+use super::clock::{Clock, Silence};
+use super::connections::Stream;
 use super::delivery::Delivery;
-use super::reconnect::ServerSilence;
+use super::plan::Plan;
 use super::wait::{Ready, wait_for};
-use super::{Ended, Plan};
 use crate::error::{Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::sink::{Driven, Urge};
@@ -35,19 +37,15 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
 const LISTEN_CHECK: Duration = Duration::from_millis(10);
 
-/// What the server does if it hears nothing, where it does not say (`wal_sender_timeout = 0`).
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// One connection of a stream.
-pub struct Session<'a> {
+/// One connection of a stream, over which the server streams.
+pub struct Session<'s, 'a> {
     connection: Connection,
-    plan: &'a Plan,
-    stop: &'a Stop,
-    delivery: &'a mut Delivery,
-    server_silence: &'a mut ServerSilence,
-    /// Fails if a publication is gone.
-    check_publications: &'a mut dyn FnMut() -> Result<()>,
+    stream: &'s mut Stream<'a>,
     clock: Clock,
+    /// The server asked how far we are, and waits for what is not durable yet.
+    owed: bool,
+    /// The last read was short: the next one waits a little.
+    paused: bool,
     /// What came of the sink's file descriptors since it was driven.
     ready: PollFlags,
 }
@@ -63,57 +61,22 @@ enum Taken {
     Ended(Ended),
 }
 
-/// When things are due.
-struct Clock {
-    /// The server hears from us at least this often.
-    status_interval: Option<Duration>,
-    /// As long as the server may be silent before it is asked for a sign of life, and then twice as
-    /// long before it is given up.
-    silence: Duration,
-    reported: Instant,
-    heard: Instant,
-    /// A sign of life was asked for.
-    asked: bool,
-    /// The server asked how far we are, and waits for what is not durable yet.
-    owed: bool,
-    paused: bool,
-}
-
-impl<'a> Session<'a> {
+impl<'s, 'a> Session<'s, 'a> {
     /// A session over a connection that is streaming. `timeout` is the server's
     /// `wal_sender_timeout`.
     pub fn new(
         connection: Connection,
         timeout: Option<Duration>,
-        plan: &'a Plan,
-        stop: &'a Stop,
-        delivery: &'a mut Delivery,
-        server_silence: &'a mut ServerSilence,
-        check_publications: &'a mut dyn FnMut() -> Result<()>,
-    ) -> Session<'a> {
-        let interval = Some(plan.status_interval).filter(|interval| !interval.is_zero());
-        let now = Instant::now();
-        let clock = Clock {
-            // A third of the timeout leaves room for a lost packet and a busy machine.
-            status_interval: interval
-                .into_iter()
-                .chain(timeout.map(|timeout| timeout / 3))
-                .min(),
-            silence: server_silence.stretch(timeout.unwrap_or(DEFAULT_TIMEOUT) / 2),
-            reported: now,
-            heard: now,
-            asked: false,
-            owed: false,
-            paused: false,
-        };
+        stream: &'s mut Stream<'a>,
+    ) -> Session<'s, 'a> {
+        let silence = &stream.server_silence;
+        let interval = stream.plan.status_interval;
         Session {
             connection,
-            plan,
-            stop,
-            delivery,
-            server_silence,
-            check_publications,
-            clock,
+            clock: Clock::new(interval, timeout, |usual| silence.stretch(usual)),
+            stream,
+            owed: false,
+            paused: false,
             ready: PollFlags::empty(),
         }
     }
@@ -122,7 +85,7 @@ impl<'a> Session<'a> {
     /// also ends the stream with a last confirmation.
     pub fn run(mut self) -> Result<Ended> {
         let ended = self.stream()?;
-        let nothing_to_confirm = self.plan.temporary || self.plan.peek;
+        let nothing_to_confirm = self.stream.plan.confirms_nothing();
         match self.finish(ended) {
             Err(error) if nothing_to_confirm && error.kind() == Kind::Transient => Ok(ended),
             finished => finished.map(|()| ended),
@@ -137,7 +100,7 @@ impl<'a> Session<'a> {
                 .take_warning()
                 .is_some_and(|sqlstate| sqlstate == NO_PUBLICATION)
             {
-                (self.check_publications)()?;
+                self.stream.requirements.require_publications()?;
             }
             if let Taken::Ended(ended) = taken {
                 return Ok(ended);
@@ -145,7 +108,7 @@ impl<'a> Session<'a> {
             if let Some(ended) = self.attend()? {
                 return Ok(ended);
             }
-            if (taken == Taken::All || !self.delivery.sink.has_room())
+            if (taken == Taken::All || !self.stream.delivery.sink.has_room())
                 && let Some(ended) = self.wait()?
             {
                 return Ok(ended);
@@ -155,13 +118,13 @@ impl<'a> Session<'a> {
 
     /// Takes all complete messages that are here, as far as the output has room.
     fn take_messages(&mut self) -> Result<Taken> {
-        while self.delivery.sink.has_room() {
+        while self.stream.delivery.sink.has_room() {
             let Some(message) = self.connection.next_message()? else {
                 return Ok(Taken::All);
             };
             let asked = match message {
                 Message::XLogData { start, payload, .. } => {
-                    match self.delivery.take(start, payload) {
+                    match self.stream.delivery.take(start, payload) {
                         Ok(None) => false,
                         Ok(Some(ended)) => return Ok(Taken::Ended(ended)),
                         // What it did not wait for comes again with the next start.
@@ -176,7 +139,7 @@ impl<'a> Session<'a> {
                     reply_requested,
                     ..
                 } => {
-                    if let Some(ended) = self.delivery.idle_at(end) {
+                    if let Some(ended) = self.stream.delivery.idle_at(end) {
                         return Ok(Taken::Ended(ended));
                     }
                     reply_requested
@@ -190,7 +153,7 @@ impl<'a> Session<'a> {
             if asked {
                 self.answer()?;
             }
-            if self.delivery.reopen_is_due(self.stop) {
+            if self.stream.delivery.reopen_is_due(&self.stream.stop) {
                 self.rotate()?;
             }
         }
@@ -200,54 +163,51 @@ impl<'a> Session<'a> {
     /// Does what is due.
     fn attend(&mut self) -> Result<Option<Ended>> {
         // Where there is nothing to open anew, SIGHUP says that the terminal is gone.
-        if !self.delivery.sink.reopens() && self.stop.take_hang_up() {
+        if !self.stream.delivery.sink.reopens() && self.stream.stop.take_hang_up() {
             return Ok(Some(Ended::Interrupted));
         }
         if let Some(ended) = self.interruption() {
             return Ok(Some(ended));
         }
-        let driven = self.drive(match self.clock.owed {
+        let driven = self.drive(match self.owed {
             true => Urge::Durable,
             false => Urge::More,
         })?;
         if driven == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
         }
-        if self.delivery.reopen_is_due(self.stop) {
+        if self.stream.delivery.reopen_is_due(&self.stream.stop) {
             self.rotate()?;
         }
         let now = Instant::now();
-        let answer = self.clock.owed && driven == Driven::Settled;
-        if answer || self.status_due().is_some_and(|due| now >= due) {
-            self.clock.owed &= !answer;
+        let answer = self.owed && driven == Driven::Settled;
+        if answer || self.clock.status_due().is_some_and(|due| now >= due) {
+            self.owed &= !answer;
             self.report(false)?;
         }
         self.listen_for_life(now)?;
-        self.delivery.show_statistics(now);
+        self.stream.delivery.show_statistics(now);
         Ok(None)
     }
 
     fn drive(&mut self, urge: Urge) -> Result<Driven> {
         let ready = std::mem::replace(&mut self.ready, PollFlags::empty());
-        self.delivery.drive(urge, ready)
+        self.stream.delivery.drive(urge, ready)
     }
 
     /// Does the user want it to end, now or by the time that was set?
     fn interruption(&self) -> Option<Ended> {
-        if self.stop.requested() {
+        if self.stream.stop.requested() {
             return Some(Ended::Interrupted);
         }
-        self.plan
-            .deadline
-            .filter(|deadline| Instant::now() >= *deadline)
-            .map(|_| Ended::TimedOut)
+        self.stream.plan.is_over().then_some(Ended::TimedOut)
     }
 
     /// Waits for the server, for the sink, for a signal, or until something is due; then reads once.
     fn wait(&mut self) -> Result<Option<Ended>> {
-        let has_room = self.delivery.sink.has_room();
-        if self.clock.paused && has_room {
-            self.clock.paused = false;
+        let has_room = self.stream.delivery.sink.has_room();
+        if self.paused && has_room {
+            self.paused = false;
             let now = Instant::now();
             if self.poll(false, Some(now + PAUSE))?.signal {
                 return Ok(None);
@@ -269,15 +229,15 @@ impl<'a> Session<'a> {
 
     fn receive(&mut self) -> Result<Option<Ended>> {
         let count = self.connection.receive()?;
-        self.clock.heard = Instant::now();
-        self.clock.asked = false;
-        self.clock.paused = count < SHORT_READ;
+        self.clock.heard(Instant::now());
+        self.paused = count < SHORT_READ;
         Ok(None)
     }
 
     fn poll(&mut self, socket: bool, until: Option<Instant>) -> Result<Ready> {
         let connection = socket.then_some(&self.connection);
-        let ready = wait_for(connection, &*self.delivery.sink, self.stop, until)?;
+        let stream = &*self.stream;
+        let ready = wait_for(connection, &*stream.delivery.sink, &stream.stop, until)?;
         self.ready |= ready.sink;
         Ok(ready)
     }
@@ -285,22 +245,28 @@ impl<'a> Session<'a> {
     /// Tells the server what is durable; `reply_requested` asks for a sign of life.
     fn report(&mut self, reply_requested: bool) -> Result<()> {
         let (connection, clock) = (&mut self.connection, &mut self.clock);
-        report(connection, clock, self.plan, self.delivery, reply_requested)
+        let Stream { plan, delivery, .. } = &mut *self.stream;
+        report(connection, clock, plan, delivery, reply_requested)
     }
 
     /// The server asks for a sign of life, or wants to shut down and waits until we have
     /// everything.
     fn answer(&mut self) -> Result<()> {
-        self.clock.owed = self.drive(Urge::Durable)? == Driven::Busy;
+        self.owed = self.drive(Urge::Durable)? == Driven::Busy;
         self.report(false)
     }
 
     /// Waits until all is durable, or there is nobody to take it; meanwhile the server hears from
     /// us.
     fn settle(&mut self, urge: impl Fn(&Stop) -> Urge) -> Result<()> {
-        let (connection, clock, plan) = (&mut self.connection, &mut self.clock, self.plan);
-        let stop = self.stop;
-        self.delivery.settle(
+        let (connection, clock) = (&mut self.connection, &mut self.clock);
+        let Stream {
+            plan,
+            stop,
+            delivery,
+            ..
+        } = &mut *self.stream;
+        delivery.settle(
             stop,
             || urge(stop),
             |delivery| {
@@ -317,45 +283,37 @@ impl<'a> Session<'a> {
     fn rotate(&mut self) -> Result<()> {
         self.settle(|_| Urge::Durable)?;
         self.report(false)?;
-        self.delivery.reopen()
+        self.stream.delivery.reopen()
     }
 
     /// A connection on which nothing comes may be dead without telling: ask, and give up if no
     /// answer comes.
     fn listen_for_life(&mut self, now: Instant) -> Result<()> {
-        let silent = now.saturating_duration_since(self.clock.heard);
-        if !self.delivery.sink.has_room() {
+        if !self.stream.delivery.sink.has_room() {
             // We are not reading, so silence means nothing.
-            self.clock.heard = now;
-        } else if silent >= self.clock.silence * 3 {
-            self.server_silence
-                .ran_out(self.delivery.progress().received_position());
-            return Err(Error::transient(format!(
-                "could not stream: no sign of life from the server for {:.1} s",
-                silent.as_secs_f64()
-            )));
-        } else if silent >= self.clock.silence && !self.clock.asked {
-            self.clock.asked = true;
-            self.report(true)?;
+            self.clock.heard(now);
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn status_due(&self) -> Option<Instant> {
-        self.clock.status_due()
+        match self.clock.silence(now) {
+            Silence::Short => Ok(()),
+            Silence::Long => self.report(true),
+            Silence::TooLong(silent) => {
+                let received = self.stream.delivery.progress().received_position();
+                self.stream.server_silence.ran_out(received);
+                Err(Error::transient(format!(
+                    "could not stream: no sign of life from the server for {:.1} s",
+                    silent.as_secs_f64()
+                )))
+            }
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let silence = if self.clock.asked {
-            self.clock.silence * 3
-        } else {
-            self.clock.silence
-        };
         [
-            self.status_due(),
-            Some(self.clock.heard + silence),
-            self.plan.deadline,
-            self.delivery.statistics_due(),
+            self.clock.status_due(),
+            Some(self.clock.silence_due()),
+            self.stream.plan.deadline,
+            self.stream.delivery.statistics_due(),
         ]
         .into_iter()
         .flatten()
@@ -365,7 +323,7 @@ impl<'a> Session<'a> {
     /// Ends the stream: the sink gets the rest, the server the last confirmation.
     fn finish(&mut self, ended: Ended) -> Result<()> {
         if ended != Ended::ReaderGone {
-            self.delivery.end();
+            self.stream.delivery.end();
             let stops = matches!(ended, Ended::Interrupted | Ended::TimedOut);
             self.settle(|stop| match stops || stop.requested() {
                 true => Urge::Stop,
@@ -383,7 +341,7 @@ impl<'a> Session<'a> {
         let waiting = |session: &Self| rustix::io::ioctl_fionread(&session.connection).unwrap_or(0);
         let since = Instant::now();
         let mut before = waiting(self);
-        if before == 0 && !self.connection.buffered() && self.delivery.at_boundary() {
+        if before == 0 && !self.connection.buffered() && self.stream.delivery.at_boundary() {
             return Ok(());
         }
         while since.elapsed() < LISTEN_TIMEOUT {
@@ -395,13 +353,6 @@ impl<'a> Session<'a> {
             before = now;
         }
         Ok(())
-    }
-}
-
-impl Clock {
-    fn status_due(&self) -> Option<Instant> {
-        self.status_interval
-            .map(|interval| self.reported + interval)
     }
 }
 
@@ -417,7 +368,7 @@ fn report(
     let (written, durable) = (progress.written_position(), progress.durable_position());
     let confirmed = if plan.peek { Lsn::INVALID } else { durable };
     delivery.sink.confirm(confirmed)?;
-    clock.reported = Instant::now();
+    clock.reported();
     connection.send_status(&StandbyStatus {
         written,
         flushed: confirmed,

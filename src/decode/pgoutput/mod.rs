@@ -7,10 +7,9 @@ mod relation;
 #[cfg(test)]
 mod tests;
 
-use super::Sink;
-use super::capture::First;
 use super::reader::{self, DecodeError, Result};
 use super::transaction::{Place, Transactions};
+use super::{Decode, First, Sink};
 use crate::event::Body;
 use crate::lsn::Lsn;
 use crate::text::readable;
@@ -37,15 +36,13 @@ struct Context<'m> {
     offset: usize,
 }
 
-impl Pgoutput {
-    /// See [`Decoder::reset`](super::Decoder::reset).
-    pub fn reset(&mut self) {
+impl Decode for Pgoutput {
+    fn reset(&mut self) {
         self.relations.reset();
         self.transactions = Transactions::default();
     }
 
-    /// See [`Decoder::decode`](super::Decoder::decode).
-    pub fn decode(
+    fn decode(
         &mut self,
         lsn: Option<Lsn>,
         bytes: &[u8],
@@ -58,9 +55,7 @@ impl Pgoutput {
         self.take(lsn, bytes, envelope, sink)
     }
 
-    /// Decodes the message that `input`, a part of a capture, begins with, if all of it and its
-    /// line end are there.
-    pub fn decode_first(
+    fn decode_first(
         &mut self,
         input: &[u8],
         input_ended: bool,
@@ -98,7 +93,9 @@ impl Pgoutput {
         let _: ControlFlow<()> = self.take(None, input, envelope, sink)?;
         Ok(First::Whole { length })
     }
+}
 
+impl Pgoutput {
     /// Sends the events of a message that was read from the front of `bytes`.
     fn take(
         &mut self,

@@ -6,6 +6,7 @@
 //! wal2json has bugs that make invalid JSON and the stream has to go on.
 
 mod bytes;
+mod line;
 mod object;
 mod table;
 #[cfg(test)]
@@ -15,11 +16,12 @@ mod unescape;
 
 pub use table::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written};
 
-use super::Sink;
 use super::transaction::{Place, Transactions};
+use super::{Decode, DecodeError, First, Sink};
 use crate::event::{Body, Cell, End, Event, Relation, Span, Transaction, Tuple};
 use crate::lsn::Lsn;
 use crate::text::readable;
+use line::LineEnds;
 use object::{Encoding, Object, Piece};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -34,39 +36,25 @@ pub(super) struct Wal2json {
     lone: Transaction,
     /// The last transaction so far, in the order in which they began.
     seen: Option<u32>,
+    line_ends: LineEnds,
     /// The message at hand as text, if it is not UTF-8.
     text: String,
     object: Object,
     rows: Rows,
 }
 
-impl Wal2json {
-    /// No table is known yet; `relations` tells what rows leave open.
-    pub fn new(relations: Box<dyn RelationCatalog>) -> Wal2json {
-        Wal2json {
-            tables: Tables::new(relations),
-            transactions: Transactions::default(),
-            lone: Transaction::default(),
-            seen: None,
-            text: String::new(),
-            object: Object::default(),
-            rows: Rows::default(),
-        }
-    }
-
-    /// See [`Decoder::reset`](super::Decoder::reset).
-    pub fn reset(&mut self) {
+impl Decode for Wal2json {
+    fn reset(&mut self) {
         self.tables.reset();
         self.transactions = Transactions::default();
     }
 
-    /// See [`Decoder::decode`](super::Decoder::decode).
-    pub fn decode(
+    fn decode(
         &mut self,
         lsn: Option<Lsn>,
         bytes: &[u8],
         sink: &mut Sink<'_>,
-    ) -> ControlFlow<()> {
+    ) -> Result<ControlFlow<()>, DecodeError> {
         let decoded = match simdutf8::basic::from_utf8(bytes) {
             Ok(message) => self.try_decode(lsn, message, Encoding::Utf8, sink),
             Err(_) => {
@@ -78,7 +66,37 @@ impl Wal2json {
                 decoded
             }
         };
-        decoded.unwrap_or_else(|reason| self.undecodable(lsn, bytes, &reason, sink))
+        Ok(decoded.unwrap_or_else(|reason| self.undecodable(lsn, bytes, &reason, sink)))
+    }
+
+    fn decode_first(
+        &mut self,
+        input: &[u8],
+        input_ended: bool,
+        sink: &mut Sink<'_>,
+    ) -> Result<First, DecodeError> {
+        let found = self.line_ends.first(input, input_ended)?;
+        if let First::Whole { length } = found {
+            let message = input.get(..length).unwrap_or_default();
+            let _: ControlFlow<()> = self.decode(None, message, sink)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Wal2json {
+    /// No table is known yet; `relations` tells what rows leave open.
+    pub fn new(relations: Box<dyn RelationCatalog>) -> Wal2json {
+        Wal2json {
+            tables: Tables::new(relations),
+            transactions: Transactions::default(),
+            lone: Transaction::default(),
+            seen: None,
+            line_ends: LineEnds::default(),
+            text: String::new(),
+            object: Object::default(),
+            rows: Rows::default(),
+        }
     }
 
     /// On an error nothing has reached the sink.

@@ -1,0 +1,81 @@
+//! Whether a server has the history of what was received: the same system, the same timeline or one
+//! that left it later, WAL that reaches as far.
+
+use crate::error::{Error, Kind, Result};
+use crate::lsn::Lsn;
+use crate::sink::Held;
+use crate::walsender::{Connection, SystemIdentification};
+
+/// Why the WAL of a server may not be that which was received.
+const SET_BACK: &str = "The server was set back, or a standby has taken its place that lacks what \
+                        was received: what it has instead cannot be told apart from it.";
+
+/// Fails unless the server has all up to `received`, which the sink holds from an earlier run.
+pub fn require_that_of_sink(
+    connection: &mut Connection,
+    system: &SystemIdentification,
+    held: &Held<'_>,
+    received: Lsn,
+) -> Result<()> {
+    match held.timeline.filter(|_| received.is_valid()) {
+        Some(timeline) => {
+            let act = format!("go on in {}", held.name);
+            require_timeline(connection, system.timeline, timeline, received, &act)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Fails unless the server is the one that was `known`, with all up to `received`.
+pub fn require_same(
+    connection: &mut Connection,
+    system: &SystemIdentification,
+    known: &SystemIdentification,
+    received: Lsn,
+) -> Result<()> {
+    if known.system_id != system.system_id {
+        return Err(Error::new(
+            "could not go on: another server has taken the place of the one that the stream came \
+             from",
+        )
+        .with_detail(
+            "The system identifiers differ: WAL positions of one mean nothing to the other.",
+        ));
+    }
+    if received > system.flushed {
+        let error = Error::new(format!(
+            "could not go on: the server's WAL ends at {}, but was received up to {received}",
+            system.flushed
+        ));
+        let standby = connection.parameter("in_hot_standby") == Some("on");
+        return Err(if standby {
+            error.with_kind(Kind::Transient)
+        } else {
+            error.with_detail(SET_BACK)
+        });
+    }
+    let (new, old) = (system.timeline, known.timeline);
+    require_timeline(connection, new, old, received, "go on")
+}
+
+/// Fails if the server left the timeline on which all up to `received` came before that.
+fn require_timeline(
+    connection: &mut Connection,
+    new: u32,
+    known: u32,
+    received: Lsn,
+    act: &str,
+) -> Result<()> {
+    if new == known {
+        return Ok(());
+    }
+    let reason = match connection.switch_point(known, new)? {
+        Some(point) if received <= point => return Ok(()),
+        Some(point) => format!("was left at {point}, but was received up to {received}"),
+        None => "is not among those that it comes from".to_owned(),
+    };
+    Err(Error::new(format!(
+        "could not {act}: the server is on timeline {new}, and timeline {known} {reason}"
+    ))
+    .with_detail(SET_BACK))
+}
