@@ -3,6 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::text::printable;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 
@@ -35,31 +37,16 @@ pub fn json<T: Serialize>(elements: &[T]) -> Result<String> {
 
 /// Aligned columns under their headings, two spaces between them.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let headings: Vec<String> = headings.iter().map(|&heading| heading.to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(&headings)
-        .chain(rows)
-        .map(|row| row.iter().map(|cell| printable(cell)).collect())
-        .collect();
-    let width = |index: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(index))
-            .map(|cell: &String| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..headings.len())
-        .map(|index| width(index).unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:<width$}"))
-            .collect();
-        text += cells.join("  ").trim_end();
-        text.push('\n');
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(headings);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
-    text
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt() + "\n"
 }
 
 /// Bytes as PostgreSQL's `pg_size_pretty` would put them, with one decimal where that tells more:
@@ -87,11 +74,11 @@ mod tests {
     fn columns_are_aligned() {
         let rows = [
             vec!["a".to_owned(), "é\u{1b}".to_owned(), String::new()],
-            vec!["long".to_owned(), String::new()],
+            vec!["long".to_owned(), "日本".to_owned(), "y".to_owned()],
         ];
         assert_eq!(
             table(&["X", "YY", "Z"], &rows),
-            "X     YY       Z\na     é\\u{1b}\nlong\n"
+            "X     YY       Z\na     é\\u{1b}\nlong  日本     y\n"
         );
     }
 

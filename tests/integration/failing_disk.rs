@@ -1,7 +1,7 @@
 //! What does not come to the disk: a failed sync confirms nothing, and what is in memory only is
 //! never taken for what is on the disk.
 
-use crate::files::{ids, shop, stream, wait_for_lines};
+use crate::files::{ids, stream_to, wait_for_lines};
 use crate::support::*;
 use rustix::process::Signal;
 use std::fs::{self, File};
@@ -17,17 +17,17 @@ fn insert(db: &Database<'_>, first: u64, last: u64) {
 
 /// A run that syncs nothing by itself.
 fn lazy(db: &Database<'_>, path: &Path) -> Command {
-    stream(db, path, &["-F", "1000", "-s", "1000"])
+    stream_to(db, path, &["-F", "1000", "-s", "1000"])
 }
 
 /// Runs until all is written, and looks at what is on the disk then. A first run may find out that
 /// the end of the file is not.
 fn mended(disk: &Disk, db: &Database<'_>, path: &Path) -> Vec<u64> {
-    let first = run(&mut stream(db, path, &["--until-now"]));
+    let first = run(&mut stream_to(db, path, &["--until-now"]));
     if !first.status.success() {
         let lost = "its end was never on the disk\nDETAIL:  It was cut back to";
         assert!(first.exited(1).stderr.contains(lost), "{}", first.stderr);
-        run(&mut stream(db, path, &["--until-now"])).succeeded();
+        run(&mut stream_to(db, path, &["--until-now"])).succeeded();
     }
     let nothing = run(&mut db.walcat(&[
         "stream",
@@ -45,9 +45,9 @@ fn mended(disk: &Disk, db: &Database<'_>, path: &Path) -> Vec<u64> {
 #[test]
 fn failing_disk_a_failed_sync_cuts_the_file_back() {
     let disk = Disk::new();
-    let db = shop("failing_disk_a_failed_sync_cuts_the_file_back");
+    let db = Database::shop("failing_disk_a_failed_sync_cuts_the_file_back");
     let path = disk.path().join("out.json");
-    let running = spawn(&mut stream(&db, &path, &["-F", "0.1", "-s", "0.1"]));
+    let running = spawn(&mut stream_to(&db, &path, &["-F", "0.1", "-s", "0.1"]));
     insert(&db, 1, 100);
     let confirmed = db.wal_position();
     db.wait_for(&format!(
@@ -70,10 +70,10 @@ fn failing_disk_a_failed_sync_cuts_the_file_back() {
 #[test]
 fn failing_disk_a_start_trusts_no_memory() {
     let disk = Disk::new();
-    let db = shop("failing_disk_a_start_trusts_no_memory");
+    let db = Database::shop("failing_disk_a_start_trusts_no_memory");
     let path = disk.path().join("out.json");
     insert(&db, 1, 100);
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     disk.fail_at_the_end_of(&path);
     let running = spawn(&mut lazy(&db, &path));
     insert(&db, 101, 200);
@@ -90,10 +90,10 @@ fn failing_disk_a_start_trusts_no_memory() {
 #[test]
 fn failing_disk_a_start_that_cannot_sync_fails_each_time() {
     let disk = Disk::new();
-    let db = shop("failing_disk_a_start_that_cannot_sync_fails");
+    let db = Database::shop("failing_disk_a_start_that_cannot_sync_fails");
     let path = disk.path().join("out.json");
     insert(&db, 1, 100);
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     disk.fail_at_the_end_of(&path);
     let running = spawn(&mut lazy(&db, &path));
     insert(&db, 101, 200);
@@ -101,7 +101,7 @@ fn failing_disk_a_start_that_cannot_sync_fails_each_time() {
     running.signal(Signal::KILL);
     running.wait();
     for _ in 0..3 {
-        let failed = run(&mut stream(&db, &path, &["--until-now"]));
+        let failed = run(&mut stream_to(&db, &path, &["--until-now"]));
         let stderr = &failed.exited(1).stderr;
         // A loop device calls it success when the first block of a write came to the disk.
         let told = stderr.contains("could not fsync file") || stderr.contains("is damaged");
@@ -114,7 +114,7 @@ fn failing_disk_a_start_that_cannot_sync_fails_each_time() {
 #[test]
 fn failing_disk_an_aborted_file_system_confirms_nothing() {
     let disk = Disk::new();
-    let db = shop("failing_disk_an_aborted_file_system_confirms");
+    let db = Database::shop("failing_disk_an_aborted_file_system_confirms");
     let path = disk.path().join("out.json");
     let running = spawn(&mut lazy(&db, &path));
     insert(&db, 1, 100);

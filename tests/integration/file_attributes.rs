@@ -1,7 +1,7 @@
 //! What a file says of itself beside its lines: which slot they come from, how far that was
 //! confirmed, and which file follows which.
 
-use crate::files::{directory, ids, shop, shop_on, stream, wait_for_lines};
+use crate::files::{directory, ids, stream_to, wait_for_lines};
 use crate::support::*;
 use rustix::process::Signal;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ fn insert(db: &Database<'_>, id: u64) {
 
 /// A run of the database's own slot that takes all there is.
 fn take(db: &Database<'_>, path: &Path) -> Finished {
-    run(&mut stream(db, path, &["--until-now"]))
+    run(&mut stream_to(db, path, &["--until-now"]))
 }
 
 fn stdout(db: &Database<'_>, slot: &str) -> Finished {
@@ -31,7 +31,7 @@ fn of_slot(db: &Database<'_>, slot: &str, path: &Path) -> Command {
 
 /// Kills walcat when so many lines are written, of which nothing is synced or confirmed.
 fn kill_after(db: &Database<'_>, path: &Path, lines: usize) {
-    let running = spawn(&mut stream(db, path, &["-F", "1000", "-s", "1000"]));
+    let running = spawn(&mut stream_to(db, path, &["-F", "1000", "-s", "1000"]));
     wait_for_lines(path, lines);
     running.signal(Signal::KILL);
     running.wait();
@@ -39,7 +39,7 @@ fn kill_after(db: &Database<'_>, path: &Path, lines: usize) {
 
 #[test]
 fn a_gap_that_another_reader_left_is_told_before_the_first_new_line() {
-    let db = shop("a_gap_that_another_reader_left_is_told");
+    let db = Database::shop("a_gap_that_another_reader_left_is_told");
     let directory = directory();
     let path = directory.path().join("out.json");
     let slot = db.name();
@@ -62,7 +62,7 @@ fn a_gap_that_another_reader_left_is_told_before_the_first_new_line() {
         insert(&db, 10 * round + 2);
         // Also when all that is wanted is a look.
         for more in [&["--peek"][..], &[]] {
-            let gap = run(stream(&db, &path, &["--until-now"]).args(more));
+            let gap = run(stream_to(&db, &path, &["--until-now"]).args(more));
             let warning = "walcat: warning: there is a gap in file";
             assert!(
                 gap.succeeded().stderr.starts_with(warning),
@@ -78,16 +78,19 @@ fn a_gap_that_another_reader_left_is_told_before_the_first_new_line() {
 
 #[test]
 fn text_files_tell_of_gaps_too() {
-    let db = shop("text_files_tell_of_gaps_too");
+    let db = Database::shop("text_files_tell_of_gaps_too");
     let directory = directory();
     for (id, format) in [(10, "text"), (20, "raw")] {
         let path = directory.path().join(format);
         let format = ["--format", format, "--until-now"];
         insert(&db, id);
-        assert_eq!(run(&mut stream(&db, &path, &format)).succeeded().stderr, "");
+        assert_eq!(
+            run(&mut stream_to(&db, &path, &format)).succeeded().stderr,
+            ""
+        );
         insert(&db, id + 1);
         db.run(&["slot", "advance", db.name()]).succeeded();
-        let gap = run(&mut stream(&db, &path, &format));
+        let gap = run(&mut stream_to(&db, &path, &format));
         assert!(
             gap.succeeded().stderr.contains("there is a gap"),
             "{}",
@@ -98,12 +101,12 @@ fn text_files_tell_of_gaps_too() {
 
 #[test]
 fn what_is_confirmed_is_written_down_before() {
-    let db = shop("what_is_confirmed_is_written_down_before");
+    let db = Database::shop("what_is_confirmed_is_written_down_before");
     db.sql("CREATE TABLE other (v text)");
     let directory = directory();
     let path = directory.path().join("out.json");
     for round in 0..20 {
-        let running = spawn(&mut stream(&db, &path, &["-F", "0.02", "-s", "0.02"]));
+        let running = spawn(&mut stream_to(&db, &path, &["-F", "0.02", "-s", "0.02"]));
         if round % 2 == 0 {
             insert(&db, round);
         }
@@ -122,7 +125,7 @@ fn what_is_confirmed_is_written_down_before() {
 
 #[test]
 fn a_file_of_another_slot_is_refused() {
-    let db = shop("a_file_of_another_slot_is_refused");
+    let db = Database::shop("a_file_of_another_slot_is_refused");
     db.sql("SELECT pg_create_logical_replication_slot('the_other_slot', 'pgoutput')");
     let directory = directory();
     let path = directory.path().join("out.json");
@@ -157,8 +160,8 @@ fn a_file_of_another_slot_is_refused() {
 
 #[test]
 fn a_file_of_another_database_is_refused() {
-    let here = shop("a_file_of_another_database_is_refused_here");
-    let there = shop("a_file_of_another_database_is_refused_there");
+    let here = Database::shop("a_file_of_another_database_is_refused_here");
+    let there = Database::shop("a_file_of_another_database_is_refused_there");
     insert(&there, 7);
     insert(&here, 1);
     let directory = directory();
@@ -176,7 +179,10 @@ fn a_file_of_another_server_is_refused_and_an_emptied_one_begins_anew() {
         Server::start(Options::default()),
         Server::start(Options::default()),
     );
-    let (old, new) = (shop_on(&first, "rebuilt"), shop_on(&second, "rebuilt"));
+    let (old, new) = (
+        Database::shop_on(&first, "rebuilt"),
+        Database::shop_on(&second, "rebuilt"),
+    );
     let directory = directory();
     let path = directory.path().join("out.json");
     // The WAL of the old one is far ahead.
@@ -200,7 +206,7 @@ fn a_file_of_another_server_is_refused_and_an_emptied_one_begins_anew() {
 
 #[test]
 fn a_file_that_was_cut_from_outside_is_told() {
-    let db = shop("a_file_that_was_cut_from_outside_is_told");
+    let db = Database::shop("a_file_that_was_cut_from_outside_is_told");
     let directory = directory();
     let path = directory.path().join("out.json");
     db.sql("INSERT INTO t VALUES (1), (2)");
@@ -224,7 +230,7 @@ fn a_file_that_was_cut_from_outside_is_told() {
 #[test]
 fn an_emptied_file_gets_nothing_twice() {
     let server = Server::start(Options::default());
-    let db = shop_on(&server, "emptied");
+    let db = Database::shop_on(&server, "emptied");
     let directory = directory();
     let path = directory.path().join("out.json");
     insert(&db, 1);
@@ -241,7 +247,7 @@ fn an_emptied_file_gets_nothing_twice() {
 
 #[test]
 fn a_file_that_was_renamed_unseen_is_followed() {
-    let db = shop("a_file_that_was_renamed_unseen_is_followed");
+    let db = Database::shop("a_file_that_was_renamed_unseen_is_followed");
     let directory = directory();
     let path = directory.path().join("out.json");
     let renamed = |round: u64| directory.path().join(format!("out-{round}.json"));
@@ -261,7 +267,7 @@ fn a_file_that_was_renamed_unseen_is_followed() {
         }
         if twice {
             insert(&db, first + 10);
-            let empty = stream(&db, &path, &["--table", "nothing", "--until-now"]);
+            let empty = stream_to(&db, &path, &["--table", "nothing", "--until-now"]);
             run(&mut { empty }).succeeded();
             fs::rename(&path, directory.path().join("empty")).unwrap();
         }
@@ -278,14 +284,19 @@ fn a_file_that_was_renamed_unseen_is_followed() {
 
 #[test]
 fn only_the_file_that_had_the_name_is_followed() {
-    let db = shop("only_the_file_that_had_the_name_is_followed");
+    let db = Database::shop("only_the_file_that_had_the_name_is_followed");
     db.sql("SELECT pg_create_logical_replication_slot('of_the_same_name', 'pgoutput')");
     let directory = directory();
     let at = |name: &str| directory.path().join(name);
     insert(&db, 1);
     // The same slot, another output.
     kill_after(&db, &at("a.json"), 1);
-    run(&mut stream(&db, &at("b.json"), &["--until-now", "--peek"])).succeeded();
+    run(&mut stream_to(
+        &db,
+        &at("b.json"),
+        &["--until-now", "--peek"],
+    ))
+    .succeeded();
     assert_eq!(ids(&at("b.json")), [1]);
     take(&db, &at("c.json")).succeeded();
     assert_eq!(ids(&at("c.json")), [1]);
@@ -298,7 +309,7 @@ fn only_the_file_that_had_the_name_is_followed() {
 #[test]
 fn a_file_from_a_timeline_that_was_left_is_refused() {
     let primary = Server::start(Options::default());
-    let db = shop_on(&primary, "left");
+    let db = Database::shop_on(&primary, "left");
     let standby = primary.standby(&[]);
     db.reconnect();
     let directory = directory();

@@ -10,23 +10,9 @@ use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// A database with two tables, a publication and a slot named like it.
-pub fn shop(name: &str) -> Database<'static> {
-    shop_on(server(), name)
-}
-
-pub fn shop_on<'s>(server: &'s Server, name: &str) -> Database<'s> {
-    let db = Database::create_on(server, name);
-    db.sql(
-        "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, v text);
-            CREATE PUBLICATION p FOR TABLE t, u",
-    );
-    db.create_slot("pgoutput");
-    db
-}
-
-pub fn stream(db: &Database<'_>, path: &Path, more: &[&str]) -> Command {
-    let mut command = db.walcat(&["stream", "-S", db.name(), "--publication", "p"]);
+/// `walcat stream` into this file.
+pub fn stream_to(db: &Database<'_>, path: &Path, more: &[&str]) -> Command {
+    let mut command = db.stream(&[]);
     command.arg("--file").arg(path).args(more);
     command
 }
@@ -64,10 +50,10 @@ pub fn wait_for_lines(path: &Path, count: usize) {
 
 #[test]
 fn a_new_file_is_the_owners_alone() {
-    let db = shop("a_new_file_is_the_owners_alone");
+    let db = Database::shop("a_new_file_is_the_owners_alone");
     let directory = directory();
     let path = directory.path().join("out.json");
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -76,7 +62,7 @@ fn a_new_file_is_the_owners_alone() {
 
 #[test]
 fn a_file_goes_on_wherever_it_was_cut() {
-    let db = shop("a_file_goes_on_wherever_it_was_cut");
+    let db = Database::shop("a_file_goes_on_wherever_it_was_cut");
     let directory = directory();
     for id in 0..3 {
         db.sql(&format!(
@@ -109,7 +95,7 @@ fn a_file_goes_on_wherever_it_was_cut() {
     {
         let options = [*options, &["--peek", "--until-now"]].concat();
         let whole = directory.path().join(format!("whole{round}.json"));
-        run(&mut stream(&db, &whole, &options)).succeeded();
+        run(&mut stream_to(&db, &whole, &options)).succeeded();
         let bytes = fs::read(&whole).unwrap();
         let length = bytes.len() as u64;
         let first_line = bytes.iter().position(|&byte| byte == b'\n').unwrap() as u64 + 1;
@@ -128,7 +114,7 @@ fn a_file_goes_on_wherever_it_was_cut() {
         for cut in cuts {
             let path = directory.path().join("cut.json");
             fs::write(&path, &bytes[..cut as usize]).unwrap();
-            run(&mut stream(&db, &path, &options)).succeeded();
+            run(&mut stream_to(&db, &path, &options)).succeeded();
             let again = fs::read(&path).unwrap();
             let (again, once) = (without_relations(&again), without_relations(&bytes));
             assert!(
@@ -153,24 +139,24 @@ fn without_relations(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_kill_repeats_and_loses_nothing() {
-    let db = shop("a_kill_repeats_and_loses_nothing");
+    let db = Database::shop("a_kill_repeats_and_loses_nothing");
     let directory = directory();
     let path = directory.path().join("out.json");
     db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 100000) i");
     for lines in [1, 30_000, 60_000] {
-        let running = spawn(&mut stream(&db, &path, &[]));
+        let running = spawn(&mut stream_to(&db, &path, &[]));
         wait_for_lines(&path, lines);
         running.signal(Signal::KILL);
         assert!(!running.wait().status.success());
     }
     db.sql("INSERT INTO t VALUES (100001)");
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     assert_eq!(ids(&path), (1..=100_001).collect::<Vec<u64>>());
 }
 
 #[test]
 fn a_file_may_end_with_what_wal2json_could_not_write() {
-    let db = shop("a_file_may_end_with_what_wal2json_could_not");
+    let db = Database::shop("a_file_may_end_with_what_wal2json_could_not");
     // Until 2.6 the plugin takes a name of a type that begins with a quote for all in quotes.
     db.sql(r#"CREATE SCHEMA "Odd"; CREATE TYPE "Odd"."Type" AS ENUM ('x'); CREATE TABLE odd (v "Odd"."Type")"#);
     db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
@@ -215,7 +201,7 @@ fn a_file_may_end_with_what_wal2json_could_not_write() {
 
 #[test]
 fn a_file_that_is_not_ours_is_left_alone() {
-    let db = shop("a_file_that_is_not_ours_is_left_alone");
+    let db = Database::shop("a_file_that_is_not_ours_is_left_alone");
     db.sql("INSERT INTO t VALUES (1)");
     let directory = directory();
     let path = directory.path().join("notes.txt");
@@ -237,7 +223,7 @@ fn a_file_that_is_not_ours_is_left_alone() {
         ),
     ] {
         fs::write(&path, content).unwrap();
-        let run = run(&mut stream(&db, &path, &["--until-now"]));
+        let run = run(&mut stream_to(&db, &path, &["--until-now"]));
         run.exited(1);
         assert!(run.stderr.contains(reason), "{content}: {}", run.stderr);
         assert!(run.stderr.contains("--no-resume"), "{}", run.stderr);
@@ -258,7 +244,7 @@ fn a_file_that_is_not_ours_is_left_alone() {
         "0"
     );
     fs::write(&path, "a shopping list").unwrap();
-    run(&mut stream(&db, &path, &["--until-now", "--no-resume"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now", "--no-resume"])).succeeded();
     let text = fs::read_to_string(&path).unwrap();
     assert!(
         text.starts_with("a shopping list\n{\"op\":\"insert\""),
@@ -268,11 +254,11 @@ fn a_file_that_is_not_ours_is_left_alone() {
 
 #[test]
 fn a_file_has_one_writer() {
-    let db = shop("a_file_has_one_writer");
+    let db = Database::shop("a_file_has_one_writer");
     db.sql("SELECT pg_create_logical_replication_slot('the_second', 'pgoutput')");
     let directory = directory();
     let path = directory.path().join("out.json");
-    let running = spawn(&mut stream(&db, &path, &[]));
+    let running = spawn(&mut stream_to(&db, &path, &[]));
     db.sql("INSERT INTO t VALUES (1)");
     wait_for_lines(&path, 1);
     let mut second = db.walcat(&[
@@ -297,7 +283,7 @@ fn a_file_has_one_writer() {
 
 #[test]
 fn what_is_no_regular_file_is_a_pipe() {
-    let db = shop("what_is_no_regular_file_is_a_pipe");
+    let db = Database::shop("what_is_no_regular_file_is_a_pipe");
     let directory = directory();
     let path = directory.path().join("fifo");
     assert!(
@@ -308,7 +294,7 @@ fn what_is_no_regular_file_is_a_pipe() {
             .success()
     );
     // Nobody reads it yet: Ctrl-C ends the waiting.
-    let running = spawn(&mut stream(&db, &path, &["-v"]));
+    let running = spawn(&mut stream_to(&db, &path, &["-v"]));
     db.wait_for(&format!(
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'walcat'
             AND query LIKE '%pg_control_system%'",
@@ -316,18 +302,22 @@ fn what_is_no_regular_file_is_a_pipe() {
     ));
     running.interrupt().succeeded();
     db.sql("INSERT INTO t VALUES (1), (2)");
-    let running = spawn(&mut stream(&db, &path, &["--until-now"]));
+    let running = spawn(&mut stream_to(&db, &path, &["--until-now"]));
     let lines = fs::read_to_string(&path).unwrap();
     assert_eq!(lines.lines().count(), 2, "{lines}");
     running.wait().succeeded();
     db.sql("INSERT INTO t VALUES (3)");
-    let out = run(&mut stream(&db, Path::new("/dev/stdout"), &["--until-now"]));
+    let out = run(&mut stream_to(
+        &db,
+        Path::new("/dev/stdout"),
+        &["--until-now"],
+    ));
     assert_eq!(out.succeeded().json()[0]["after"]["id"], 3);
 }
 
 #[test]
 fn standard_output_may_be_a_file() {
-    let db = shop("standard_output_may_be_a_file");
+    let db = Database::shop("standard_output_may_be_a_file");
     let directory = directory();
     for (id, arguments) in [(1, &[][..]), (2, &["--file", "/dev/stdout"])] {
         db.sql(&format!("INSERT INTO t VALUES ({id})"));
@@ -388,7 +378,7 @@ fn on_a_small_disk(command: &Command) -> Command {
 
 #[test]
 fn a_full_disk_ends_the_stream_and_the_next_run_mends_the_file() {
-    let db = shop("a_full_disk_ends_the_stream_and_the_next_run_mends");
+    let db = Database::shop("a_full_disk_ends_the_stream_and_the_next_run_mends");
     let directory = directory();
     let path = directory.path().join("out.json");
     for first in [1, 1001] {
@@ -398,7 +388,11 @@ fn a_full_disk_ends_the_stream_and_the_next_run_mends_the_file() {
         ));
     }
     for _ in 0..2 {
-        let full = run(&mut on_a_small_disk(&stream(&db, &path, &["--until-now"])));
+        let full = run(&mut on_a_small_disk(&stream_to(
+            &db,
+            &path,
+            &["--until-now"],
+        )));
         full.exited(1);
         assert!(
             full.stderr.contains("could not write to file"),
@@ -407,19 +401,19 @@ fn a_full_disk_ends_the_stream_and_the_next_run_mends_the_file() {
         );
         assert!(fs::read_to_string(&path).unwrap().lines().count() < 2000);
     }
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     assert_eq!(ids(&path), (1..=2000).collect::<Vec<u64>>());
 }
 
 #[test]
 fn a_file_that_goes_away_ends_the_stream_unconfirmed() {
-    let db = shop("a_file_that_goes_away_ends_the_stream_unconfirmed");
+    let db = Database::shop("a_file_that_goes_away_ends_the_stream_unconfirmed");
     let directory = directory();
     let folder = directory.path().join("folder");
     let path = folder.join("out.json");
     for (id, folder_too) in [(1, false), (3, true)] {
         fs::create_dir_all(&folder).unwrap();
-        let running = spawn(&mut stream(&db, &path, &["-F", "0.1", "-s", "0.1"]));
+        let running = spawn(&mut stream_to(&db, &path, &["-F", "0.1", "-s", "0.1"]));
         db.sql(&format!("INSERT INTO t VALUES ({id})"));
         let confirmed = db.wal_position();
         db.wait_for(&format!(
@@ -442,7 +436,7 @@ fn a_file_that_goes_away_ends_the_stream_unconfirmed() {
             finished.stderr
         );
         fs::create_dir_all(&folder).unwrap();
-        run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+        run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
         assert_eq!(
             ids(&path),
             [id + 1],
@@ -453,7 +447,7 @@ fn a_file_that_goes_away_ends_the_stream_unconfirmed() {
 
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
-    let db = shop("a_file_that_cannot_be_opened_is_named");
+    let db = Database::shop("a_file_that_cannot_be_opened_is_named");
     let directory = directory();
     // Not even root may write there.
     let closed = Path::new("/proc/sys/kernel/osrelease");
@@ -463,7 +457,7 @@ fn a_file_that_cannot_be_opened_is_named() {
         (&missing, "No such file or directory"),
         (directory.path(), "Is a directory"),
     ] {
-        let run = run(&mut stream(&db, path, &["--until-now"]));
+        let run = run(&mut stream_to(&db, path, &["--until-now"]));
         run.exited(1);
         assert!(
             run.stderr
@@ -477,13 +471,13 @@ fn a_file_that_cannot_be_opened_is_named() {
 
 #[test]
 fn rotation_waits_for_the_end_of_the_transaction() {
-    let db = shop("rotation_waits_for_the_end_of_the_transaction");
+    let db = Database::shop("rotation_waits_for_the_end_of_the_transaction");
     let directory = directory();
     let (path, old) = (
         directory.path().join("out.json"),
         directory.path().join("out.json.1"),
     );
-    let running = spawn(&mut stream(&db, &path, &["--include", "transactions"]));
+    let running = spawn(&mut stream_to(&db, &path, &["--include", "transactions"]));
     db.sql("INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 50000) i");
     wait_for_lines(&path, 1);
     fs::rename(&path, &old).unwrap();
@@ -504,13 +498,13 @@ fn rotation_waits_for_the_end_of_the_transaction() {
 #[test]
 fn what_the_old_file_holds_never_comes_to_the_new_one() {
     let server = Server::start(Options::default());
-    let db = shop_on(&server, "rotated");
+    let db = Database::shop_on(&server, "rotated");
     let directory = directory();
     let (path, old) = (
         directory.path().join("out.json"),
         directory.path().join("out.json.1"),
     );
-    let running = spawn(&mut stream(&db, &path, &[]));
+    let running = spawn(&mut stream_to(&db, &path, &[]));
     db.sql("INSERT INTO t SELECT generate_series(1, 10)");
     wait_for_lines(&path, 10);
     fs::rename(&path, &old).unwrap();
@@ -532,22 +526,22 @@ fn what_the_old_file_holds_never_comes_to_the_new_one() {
         "--until-now",
     ]);
     assert_eq!(sent_again.succeeded().json().len(), 10);
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     db.sql("INSERT INTO t VALUES (11)");
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     assert_eq!((ids(&old), ids(&path)), ((1..=10).collect(), vec![11]));
 }
 
 #[test]
 fn a_file_is_rotated_while_the_server_is_away() {
     let server = Server::start(Options::default());
-    let db = shop_on(&server, "away");
+    let db = Database::shop_on(&server, "away");
     let directory = directory();
     let (path, old) = (
         directory.path().join("out.json"),
         directory.path().join("out.json.1"),
     );
-    let running = spawn(&mut stream(&db, &path, &[]));
+    let running = spawn(&mut stream_to(&db, &path, &[]));
     db.sql("INSERT INTO t VALUES (1)");
     wait_for_lines(&path, 1);
     server.kill();
@@ -565,14 +559,18 @@ fn a_file_is_rotated_while_the_server_is_away() {
 
 #[test]
 fn a_new_slot_cannot_fill_the_gap_behind_an_old_file() {
-    let db = shop("a_new_slot_cannot_fill_the_gap_behind_an_old_file");
+    let db = Database::shop("a_new_slot_cannot_fill_the_gap_behind_an_old_file");
     let directory = directory();
     let path = directory.path().join("out.json");
     db.sql("INSERT INTO t VALUES (1)");
-    run(&mut stream(&db, &path, &["--until-now"])).succeeded();
+    run(&mut stream_to(&db, &path, &["--until-now"])).succeeded();
     db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
     db.sql("INSERT INTO t VALUES (2)");
-    let gap = run(&mut stream(&db, &path, &["--until-now", "--create-slot"]));
+    let gap = run(&mut stream_to(
+        &db,
+        &path,
+        &["--until-now", "--create-slot"],
+    ));
     assert!(
         gap.succeeded().stderr.contains("warning: the slot is new"),
         "{}",

@@ -15,17 +15,11 @@ fn shop(name: &str) -> Database<'static> {
     db
 }
 
-fn stream(db: &Database<'_>, more: &[&str]) -> Command {
-    let mut command = db.walcat(&["stream", "--slot", db.name(), "--publication", "p"]);
-    command.args(more);
-    command
-}
-
 /// Starts a shell that runs walcat on the left side of this pipe, and prints walcat's exit status
 /// on its stderr.
 fn left_of_pipe(db: &Database<'_>, right: &str) -> Running {
     let script = format!(r#"{{ "$@"; echo "status $?" >&2; }} | {right}"#);
-    let walcat = stream(db, &[]);
+    let walcat = db.stream(&[]);
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &script, "sh"])
@@ -55,7 +49,7 @@ fn a_signal_ends_an_idle_stream_cleanly() {
         ("hang_up", Signal::HUP),
     ] {
         let db = shop(&format!("a_signal_ends_an_idle_stream_cleanly_{name}"));
-        let mut running = spawn(&mut stream(&db, &[]));
+        let mut running = spawn(&mut db.stream(&[]));
         db.sql("INSERT INTO t VALUES (1)");
         assert_eq!(running.json()["after"]["id"], 1);
         running.signal(signal);
@@ -80,7 +74,7 @@ fn a_signal_ends_an_idle_stream_cleanly() {
 #[test]
 fn nohup_outlives_the_terminal() {
     let db = shop("nohup_outlives_the_terminal");
-    let walcat = stream(&db, &[]);
+    let walcat = db.stream(&[]);
     let mut nohup = Command::new("nohup");
     nohup
         .arg(walcat.get_program())
@@ -107,7 +101,7 @@ fn a_hang_up_ends_the_pause_between_connections() {
     let db = Database::create_on(&server, "hang_up_in_pause");
     db.sql("CREATE TABLE t (id int PRIMARY KEY, name text); CREATE PUBLICATION p FOR ALL TABLES");
     db.create_slot("pgoutput");
-    let running = spawn(&mut stream(&db, &[]));
+    let running = spawn(&mut db.stream(&[]));
     db.wait_for("SELECT active FROM pg_replication_slots");
     server.stop(Stop::Immediate);
     // The pauses grow: by the fourth there is no other way to end within the first second of one.
@@ -139,7 +133,7 @@ fn a_hang_up_asks_for_a_new_file_from_the_first_moment_on() {
     });
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("changes");
-    let mut command = stream(&db, &["--file", file.to_str().unwrap()]);
+    let mut command = db.stream(&["--file", file.to_str().unwrap()]);
     command
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", slow.port().to_string())
@@ -164,7 +158,8 @@ fn a_hang_up_ends_what_the_shell_sends_to_a_file() {
     let db = shop("a_hang_up_ends_what_the_shell_sends_to_a_file");
     let file = tempfile::NamedTempFile::new().unwrap();
     db.sql("INSERT INTO t VALUES (1)");
-    let mut child = stream(&db, &[])
+    let mut child = db
+        .stream(&[])
         .stdout(file.reopen().unwrap())
         .spawn()
         .unwrap();
@@ -213,7 +208,8 @@ fn a_second_interrupt_ends_at_once() {
     // Nobody reads the pipe, so the first Ctrl-C has to wait.
     let (reader, writer) = std::io::pipe().unwrap();
     let gauge = writer.try_clone().unwrap();
-    let mut child = stream(&db, &[])
+    let mut child = db
+        .stream(&[])
         .stdout(writer)
         .stderr(Stdio::null())
         .spawn()
@@ -239,7 +235,7 @@ fn a_full_disk_ends_the_stream_and_loses_nothing() {
         &["--until-now"][..],
         &["--until-now", "--file", "/dev/full"],
     ] {
-        let mut command = stream(&db, arguments);
+        let mut command = db.stream(arguments);
         command
             .stdout(std::fs::File::create("/dev/full").unwrap())
             .stderr(Stdio::piped());
@@ -263,7 +259,7 @@ fn a_full_disk_ends_the_stream_and_loses_nothing() {
 fn a_closed_stdout_takes_nothing() {
     let db = shop("a_closed_stdout_takes_nothing");
     let shell = |redirection: &str| {
-        let walcat = stream(&db, &["--until-now"]);
+        let walcat = db.stream(&["--until-now"]);
         let mut shell = Command::new("sh");
         shell
             .args(["-c", &format!("exec \"$@\" {redirection}"), "sh"])
@@ -297,10 +293,7 @@ fn a_closed_stdout_takes_nothing() {
     ]);
     assert_eq!(rest.succeeded().json()[0]["after"]["id"], 1);
     shell(">/dev/null").succeeded();
-    assert_eq!(
-        run(&mut stream(&db, &["--until-now"])).succeeded().text(),
-        ""
-    );
+    assert_eq!(run(&mut db.stream(&["--until-now"])).succeeded().text(), "");
 }
 
 #[test]
@@ -320,16 +313,16 @@ fn the_null_device_takes_what_nobody_loses() {
         )
     };
     let nothing = (Some(0), String::new());
-    let peek = into_null(&mut stream(&db, &["--until-now", "--peek"]));
+    let peek = into_null(&mut db.stream(&["--until-now", "--peek"]));
     assert_eq!(peek, nothing);
     let temporary = into_null(&mut db.walcat(&["stream", "--publication", "p", "--until-now"]));
     assert_eq!(temporary, nothing);
-    let (status, stderr) = into_null(&mut stream(&db, &["--until-now"]));
+    let (status, stderr) = into_null(&mut db.stream(&["--until-now"]));
     assert_eq!(status, Some(1), "{stderr}");
     assert!(stderr.contains("try: --file /dev/null"), "{stderr}");
-    let chosen = into_null(&mut stream(&db, &["--until-now", "--file", "/dev/null"]));
+    let chosen = into_null(&mut db.stream(&["--until-now", "--file", "/dev/null"]));
     assert_eq!(chosen, nothing);
-    let rest = run(&mut stream(&db, &["--until-now"]));
+    let rest = run(&mut db.stream(&["--until-now"]));
     assert_eq!(rest.succeeded().text(), "");
 }
 
@@ -339,7 +332,8 @@ fn a_closed_stderr_changes_nothing() {
     db.sql("INSERT INTO t VALUES (1)");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = stream(&db, &["--until-now", "--stats", "-v"])
+    let output = db
+        .stream(&["--until-now", "--stats", "-v"])
         .stderr(writer)
         .output()
         .unwrap();

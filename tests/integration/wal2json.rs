@@ -11,7 +11,7 @@ fn with_slot(name: &str, statements: &str) -> Database<'static> {
     db
 }
 
-fn stream(db: &Database<'_>, more: &[&str]) -> Finished {
+fn until_now(db: &Database<'_>, more: &[&str]) -> Finished {
     let run = db.run(&[&["stream", "-S", db.name(), "--until-now"], more].concat());
     run.succeeded();
     assert_eq!(run.stderr, "");
@@ -64,7 +64,7 @@ fn a_column_added_after_a_wal2json_update_is_not_unchanged() {
     db.sql("UPDATE t SET n = 4");
     let long = db.value(&format!("SELECT {LONG}"));
     assert_eq!(
-        rows(&stream(&db, &["--table", "t", "--peek"])),
+        rows(&until_now(&db, &["--table", "t", "--peek"])),
         [
             (json!({"id": 1, "n": 2}), json!(["long"])),
             (
@@ -81,7 +81,7 @@ fn a_column_added_after_a_wal2json_update_is_not_unchanged() {
             ),
         ]
     );
-    let many = rows(&stream(&db, &["--table", "many"]));
+    let many = rows(&until_now(&db, &["--table", "many"]));
     assert_eq!(many[0], (json!({"id": 2}), json!(["long"])));
     assert_eq!(many[1].1, json!(["long"]));
     assert!(many[1].0["d"].is_string() && many[1].0["a"].is_null());
@@ -89,7 +89,7 @@ fn a_column_added_after_a_wal2json_update_is_not_unchanged() {
     db.sql("UPDATE t SET n = 5");
     db.sql("ALTER TABLE t ALTER latest DROP DEFAULT; ALTER TABLE t ALTER later SET STATISTICS 5");
     assert_eq!(
-        rows(&stream(&db, &[])),
+        rows(&until_now(&db, &[])),
         [(
             json!({"id": 1, "n": 5, "latest": {}}),
             json!(["long", "later"])
@@ -130,11 +130,11 @@ fn numbers_that_are_none_come_from_wal2json_where_it_can_send_them() {
             .map(|event| event["after"].clone())
             .collect()
     };
-    assert_eq!(news(&stream(&db, &["--peek"])), expected);
+    assert_eq!(news(&until_now(&db, &["--peek"])), expected);
     // The user may want it otherwise.
     let without = ["--peek", "-o", "numeric-data-types-as-string=false"];
     if sends_special_numbers(&db) {
-        assert_eq!(news(&stream(&db, &without))[0]["n"], Value::Null);
+        assert_eq!(news(&until_now(&db, &without))[0]["n"], Value::Null);
     } else {
         let run = db.run(&[&["stream", "-S", db.name(), "--until-now"], &without[..]].concat());
         assert!(
@@ -192,7 +192,7 @@ fn a_raw_capture_of_wal2json_decodes_to_what_is_streamed() {
     let directory = tempfile::tempdir().unwrap();
     let capture = |more: &[&str]| {
         let path = directory.path().join(format!("capture{}", more.len()));
-        let raw = stream(&db, &[&["--peek", "--format", "raw"], more].concat());
+        let raw = until_now(&db, &[&["--peek", "--format", "raw"], more].concat());
         std::fs::write(&path, &raw.stdout).unwrap();
         path.to_str().unwrap().to_owned()
     };

@@ -9,7 +9,7 @@ use crate::lsn::Lsn;
 use crate::sink::{Driven, Urge};
 use crate::stop::Stop;
 use rustix::event::PollFlags;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -33,10 +33,7 @@ impl Backoff {
     pub fn next(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(LONGEST);
-        let chance = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |now| now.subsec_nanos());
-        delay.mul_f64(1.0 - f64::from(chance % 1000) / 4000.0)
+        delay.mul_f64(1.0 - fastrand::f64() / 4.0)
     }
 }
 

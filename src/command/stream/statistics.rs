@@ -1,5 +1,6 @@
 //! `--stats`: rate, totals, position and lag on stderr; on a terminal one line kept in place.
 
+use crate::command::answer::human_size;
 use crate::lsn::Lsn;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -83,6 +84,7 @@ impl Statistics {
     }
 
     fn print(&self, rate: f64, confirmed: Lsn, written: u64, last: bool) {
+        let size = |bytes: u64| human_size(bytes.try_into().unwrap_or(i64::MAX));
         let confirmed = match self.confirms {
             true => format!(
                 "confirmed {confirmed}, lag {}",
@@ -105,18 +107,4 @@ impl Statistics {
         // Nobody is left to be told that stderr is closed.
         let _ = io::stderr().write_all(line.as_bytes());
     }
-}
-
-/// Bytes for people, as `pg_size_pretty` has them.
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if value < 10_240.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    format!("{value:.0} {unit}")
 }

@@ -15,6 +15,11 @@ pub struct Database<'s> {
 }
 
 impl Database<'static> {
+    /// [`Database::shop_on`] the shared server.
+    pub fn shop(name: &str) -> Database<'static> {
+        Database::shop_on(server(), name)
+    }
+
     /// A UTF8 database on the shared server. The name is the test's, which no other test has.
     pub fn create(name: &str) -> Database<'static> {
         Database::create_on(server(), name)
@@ -22,6 +27,19 @@ impl Database<'static> {
 }
 
 impl<'s> Database<'s> {
+    /// A database on this server with tables `t` and `u` of an `id` and a `v`, publication `p` of
+    /// both, and a slot of pgoutput.
+    pub fn shop_on(server: &'s Server, name: &str) -> Database<'s> {
+        let db = Database::create_on(server, name);
+        db.sql(
+            "CREATE TABLE t (id int PRIMARY KEY, v text);
+             CREATE TABLE u (id int PRIMARY KEY, v text);
+             CREATE PUBLICATION p FOR TABLE t, u",
+        );
+        db.create_slot("pgoutput");
+        db
+    }
+
     /// A UTF8 database on this server.
     pub fn create_on(server: &'s Server, name: &str) -> Database<'s> {
         Database::create_with(server, name, "")
@@ -135,6 +153,21 @@ impl<'s> Database<'s> {
         command
             .env("PGUSER", SUPERUSER)
             .env("PGDATABASE", &self.name);
+        command
+    }
+
+    /// `walcat stream` from the slot named like the database, through publication `p`.
+    pub fn stream(&self, more: &[&str]) -> Command {
+        self.stream_of("pgoutput", more)
+    }
+
+    /// The same from a slot with this plugin: only pgoutput has publications.
+    pub fn stream_of(&self, plugin: &str, more: &[&str]) -> Command {
+        let mut command = self.walcat(&["stream", "-S", self.name()]);
+        if plugin == "pgoutput" {
+            command.args(["--publication", "p"]);
+        }
+        command.args(more);
         command
     }
 

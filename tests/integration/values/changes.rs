@@ -15,10 +15,6 @@ fn setup(name: &str) -> Database<'static> {
     db
 }
 
-fn stream(db: &Database<'_>) -> Running {
-    spawn(&mut db.walcat(&["stream", "-S", db.name(), "--publication", "p"]))
-}
-
 fn stream_until_now(db: &Database<'_>) -> Finished {
     let run = db.run(&[
         "stream",
@@ -42,7 +38,7 @@ fn pairs(run: &Finished) -> Vec<Value> {
 #[test]
 fn a_type_that_grew_is_looked_up_again() {
     let db = setup("value_type_grows");
-    let mut running = stream(&db);
+    let mut running = spawn(&mut db.stream(&[]));
     db.sql("INSERT INTO t VALUES (1, '(1,a)')");
     assert_eq!(running.json()["after"]["p"], json!({"n": 1, "t": "a"}));
     db.sql("ALTER TYPE pair ADD ATTRIBUTE more jsonb");
@@ -60,7 +56,7 @@ fn a_type_that_grew_is_looked_up_again() {
 #[test]
 fn new_names_are_there_once_the_table_is_announced_anew() {
     let db = setup("value_type_renamed");
-    let mut running = stream(&db);
+    let mut running = spawn(&mut db.stream(&[]));
     db.sql("INSERT INTO t VALUES (1, '(1,a)')");
     assert_eq!(running.json()["after"]["p"], json!({"n": 1, "t": "a"}));
     db.sql("ALTER TYPE pair RENAME ATTRIBUTE n TO number; ALTER TABLE t ADD COLUMN c int");
@@ -246,7 +242,7 @@ fn a_cast_to_json_is_told() {
 #[test]
 fn what_was_known_of_a_type_outlives_it() {
     let db = setup("value_type_outlived");
-    let mut running = stream(&db);
+    let mut running = spawn(&mut db.stream(&[]));
     db.sql("INSERT INTO t VALUES (1, '(1,a)')");
     assert_eq!(running.json()["after"]["p"], json!({"n": 1, "t": "a"}));
     running.signal(rustix::process::Signal::STOP);
@@ -263,7 +259,7 @@ fn what_was_known_of_a_type_outlives_it() {
 #[test]
 fn a_catalog_that_cannot_be_had_does_not_end_the_stream() {
     let db = setup("value_no_catalog");
-    let mut running = stream(&db);
+    let mut running = spawn(&mut db.stream(&[]));
     db.sql("CREATE TABLE ready (id int); INSERT INTO ready VALUES (1)");
     running.line();
     let mut other = db.server().client("postgres");

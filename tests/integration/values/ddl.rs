@@ -2,7 +2,7 @@
 //! `row_to_json` had said when the row was written.
 
 use super::json::{Token, members};
-use super::workload::{WATCH_ALL, stream};
+use super::workload::{WATCH_ALL, until_now};
 use crate::support::*;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -418,7 +418,7 @@ fn random_changes(plugin: &str, seed: u64, reads: usize) {
             db.sql(&statement);
         }
         if number % (STATEMENTS / reads) == 0 {
-            text += stream(&db, plugin, &[]).text();
+            text += until_now(&db, plugin, &[]).text();
         }
     }
     let (events, named, gone) = compare(&db, plugin, &text);

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-fn stream(db: &Database<'_>, more: &[&str]) -> Finished {
+fn until_now(db: &Database<'_>, more: &[&str]) -> Finished {
     db.run(&[&["stream", "-S", db.name(), "--until-now"], more].concat())
 }
 
@@ -29,7 +29,7 @@ fn fill(db: &Database<'_>, text: &str) {
 fn is_utf8(name: &str, encoding: &str, text: &str) {
     let db = Database::create_with(server(), name, &format!("ENCODING '{encoding}' LOCALE 'C'"));
     fill(&db, text);
-    let run = stream(&db, &["--publication", "p"]);
+    let run = until_now(&db, &["--publication", "p"]);
     run.succeeded();
     assert_eq!(run.stderr, "");
     let event = &run.json()[0];
@@ -86,7 +86,7 @@ fn bytes_are_kept(plugin: &str) {
         "pgoutput" => &["--publication", "p"],
         _ => &[],
     };
-    let run = stream(&db, publication);
+    let run = until_now(&db, publication);
     run.succeeded();
     assert_eq!(run.stderr, "");
     let rows: Vec<_> = run
@@ -178,19 +178,19 @@ fn names_of_sql_ascii_are_readable_everywhere() {
           DO $$ BEGIN PERFORM pg_logical_emit_message(true, E'm\\xe4', 'x'); END $$",
     );
     let more = ["--publication", "p", "--peek", "--include", "types"];
-    let run = stream(&db, &more);
+    let run = until_now(&db, &more);
     assert_eq!(run.succeeded().stderr, "");
     let events = run.json();
     assert_eq!(events[0]["table"], "t\\xE4\\\\");
     assert_eq!(events[0]["after"], json!({"id": 1, "c\\xFF": "x"}));
     assert_eq!(events[1]["after"], json!({"id": 2, "p": {"n\\xFC": 3}}));
     // What is shown can be chosen.
-    let run = stream(
+    let run = until_now(
         &db,
         &[&more[..], &["--table", "public.t\\xE4\\\\"]].concat(),
     );
     assert_eq!(run.succeeded().json().len(), 1);
-    let run = stream(&db, &["--publication", "nothing"]);
+    let run = until_now(&db, &["--publication", "nothing"]);
     let said = "The publications of the database are: p, p\\xE4\\\\.";
     assert!(run.exited(1).stderr.contains(said), "{}", run.stderr);
 }
@@ -262,7 +262,7 @@ fn wal2json_is_refused_where_it_cannot_be_read() {
         "ENCODING 'LATIN1' LOCALE 'C'",
     );
     db.create_slot("wal2json");
-    let run = stream(&db, &[]);
+    let run = until_now(&db, &[]);
     assert_eq!(run.status.code(), Some(1));
     assert!(
         run.stderr.contains("LATIN1") && run.stderr.contains("pgoutput"),

@@ -34,7 +34,7 @@ fn setup(name: &str, plugin: &str) -> Database<'static> {
     db
 }
 
-fn stream(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
+fn until_now(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
     let publication: &[&str] = if plugin == "pgoutput" {
         &["--publication", "p"]
     } else {
@@ -62,7 +62,7 @@ fn stream(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
 
 /// What was written down and what the program prints are the same.
 fn compare(db: &Database<'_>, plugin: &str) {
-    let run = stream(db, plugin, &[]);
+    let run = until_now(db, plugin, &[]);
     let lines: Vec<String> = String::from_utf8(run.stdout)
         .unwrap()
         .lines()
@@ -116,7 +116,7 @@ fn odd_names(plugin: &str) {
          UPDATE \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\" SET \"ID\" = 4;
          DELETE FROM \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\"",
     );
-    let run = stream(&db, plugin, &["--peek"]);
+    let run = until_now(&db, plugin, &["--peek"]);
     assert_eq!(run.json()[0]["schema"], "S p.a'ce, \u{1f600}");
     compare(&db, plugin);
 }
@@ -226,7 +226,7 @@ fn partitions_are_tables_or_parts_of_their_root() {
     );
     // A partition keeps its own order of columns; as JSON objects they are the same.
     assert_eq!(
-        tables(&stream(&db, "pgoutput", &[])),
+        tables(&until_now(&db, "pgoutput", &[])),
         [
             json!(["insert", "leaf1", null, a1]),
             json!(["insert", "leaf2", null, b2]),
@@ -254,7 +254,7 @@ fn generated_columns_are_left_out_unless_published() {
     } else {
         json!({"id": 1, "v": "a"})
     };
-    assert_eq!(stream(&db, "pgoutput", &[]).json()[0]["after"], after);
+    assert_eq!(until_now(&db, "pgoutput", &[]).json()[0]["after"], after);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn publications_choose_columns_and_rows() {
         "INSERT INTO t VALUES (1, 'a', 'x'), (2, 'b', 'y'); UPDATE t SET id = id + 10; DELETE \
             FROM t",
     );
-    let run = stream(&db, "pgoutput", &[]);
+    let run = until_now(&db, "pgoutput", &[]);
     let rows: Vec<Value> = run
         .json()
         .iter()
@@ -323,7 +323,7 @@ fn replica_identities_say_what_is_known_of_old_rows() {
              DELETE FROM {table}"
         ));
     }
-    let run = stream(&db, "pgoutput", &["--publication", "inserts"]);
+    let run = until_now(&db, "pgoutput", &["--publication", "inserts"]);
     let events: Vec<Value> = run
         .json()
         .iter()
@@ -370,7 +370,7 @@ fn values_may_be_very_large() {
     db.sql(&format!(
         "CREATE TABLE t (v text); INSERT INTO t VALUES (repeat(E'0123456\\n', {length} / 8))"
     ));
-    let run = stream(&db, "pgoutput", &[]);
+    let run = until_now(&db, "pgoutput", &[]);
     let line = run.stdout.strip_suffix(b"\n").unwrap();
     let at = memchr::memmem::find(line, b"\"after\":{\"v\":\"").unwrap() + 14;
     let value = line[at..].strip_suffix(b"\"}}").unwrap();

@@ -115,7 +115,7 @@ pub fn compare(db: &Database<'_>, text: &str) -> usize {
 }
 
 /// Streams the changes of all tables but those of the oracle.
-pub fn stream(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
+pub fn until_now(db: &Database<'_>, plugin: &str, more: &[&str]) -> Finished {
     let publication: &[&str] = match plugin {
         "pgoutput" => &["--publication", "p"],
         _ => &[],
@@ -159,7 +159,7 @@ fn all_statements(plugin: &str) {
     db.create_slot(plugin);
     let special_numbers = plugin == "pgoutput" || sends_special_numbers(&db);
     run_workload(&db, special_numbers);
-    let run = stream(&db, plugin, &[]);
+    let run = until_now(&db, plugin, &[]);
     assert_eq!(run.stderr, "");
     let compared = compare(&db, run.text());
     assert!(compared > 900, "{compared} rows prove little");
