@@ -1,159 +1,126 @@
-//! Looks into the server's certificate: names, validity, key, signature.
+//! Looks into a certificate: its names, and for whom it is.
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use rustls::{CertificateError, Error};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use std::net::IpAddr;
-use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
 use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
-use x509_cert::der::{Decode, Encode, Tag, Tagged};
-use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::der::oid::db::rfc5912::RSA_ENCRYPTION;
+use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader, Tag, Tagged};
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectAltName, SubjectKeyIdentifier};
 
-/// The certificate that a server shows, of any version.
-pub struct Leaf<'a> {
-    der: &'a CertificateDer<'a>,
+/// A certificate of any version.
+#[derive(Debug)]
+pub struct Certificate<'a> {
+    der: CertificateDer<'a>,
     parsed: CertificateInner<Raw>,
 }
 
-impl<'a> Leaf<'a> {
-    /// Reads the certificate.
-    pub fn parse(der: &'a CertificateDer<'a>) -> Option<Leaf<'a>> {
-        CertificateInner::from_der(der)
-            .ok()
-            .map(|parsed| Leaf { der, parsed })
+impl<'a> Certificate<'a> {
+    /// Reads a certificate.
+    pub fn parse(der: CertificateDer<'a>) -> Option<Certificate<'a>> {
+        let parsed = CertificateInner::from_der(&der).ok()?;
+        Some(Certificate { der, parsed })
     }
 
-    /// Is it for this host? As in libpq the common name counts only where no alternative name is of
-    /// the host's kind.
+    /// Its bytes.
+    pub fn der(&self) -> &CertificateDer<'a> {
+        &self.der
+    }
+
+    /// All of it, with its signature.
+    pub fn parsed(&self) -> &CertificateInner<Raw> {
+        &self.parsed
+    }
+
+    /// What it says.
+    pub fn content(&self) -> &TbsCertificateInner<Raw> {
+        &self.parsed.tbs_certificate
+    }
+
+    /// What it says, as the bytes that its issuer has signed.
+    pub fn signed_bytes(&self) -> Option<&[u8]> {
+        // SEQUENCE { content, algorithm, signature }
+        let mut reader = SliceReader::new(&self.der).ok()?;
+        Header::decode(&mut reader).ok()?;
+        reader.tlv_bytes().ok()
+    }
+
+    /// Its public key.
+    pub fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'static>> {
+        let key = &self.content().subject_public_key_info;
+        key.to_der().ok().map(SubjectPublicKeyInfoDer::from)
+    }
+
+    /// Whether its key is an RSA key of less than 2048 bits, which *ring* does not take.
+    pub fn has_short_key(&self) -> bool {
+        let key = &self.content().subject_public_key_info;
+        // The bits hold the modulus and little else.
+        key.algorithm.oid == RSA_ENCRYPTION && key.subject_public_key.raw_bytes().len() < 2048 / 8
+    }
+
+    /// Whether it says that it has signed itself. As in OpenSSL key identifiers may deny that.
+    pub fn is_self_signed(&self) -> bool {
+        let content = self.content();
+        let own = content.get::<SubjectKeyIdentifier>();
+        let issuers = content.get::<AuthorityKeyIdentifier>();
+        let other_key = match (own, issuers) {
+            (Ok(Some((_, own))), Ok(Some((_, issuers)))) => issuers
+                .key_identifier
+                .is_some_and(|identifier| identifier != own.0),
+            _ => false,
+        };
+        content.issuer == content.subject && !other_key
+    }
+
+    /// Whether it is for this host. As in libpq the common name counts only where no alternative
+    /// name is of the host's kind.
     pub fn is_for(&self, host: &str) -> bool {
         let address: Option<IpAddr> = host.parse().ok();
+        let fits_name = |name: &str| match address {
+            Some(_) => name.eq_ignore_ascii_case(host),
+            None => fits_pattern(host, name),
+        };
+        let Some(names) = self.alternative_names() else {
+            return false;
+        };
         let mut has_kind = false;
-        for name in self.alternative_names() {
+        for name in &names {
             has_kind |= name.is_address() == address.is_some();
-            let fits = match (&name, address) {
-                (AlternativeName::Dns(pattern), None) => fits_pattern(host, pattern),
-                (AlternativeName::Address(own), Some(address)) => *own == address,
-                _ => false,
+            let fits = match name {
+                AlternativeName::Dns(pattern) => fits_name(pattern),
+                AlternativeName::Address(own) => Some(*own) == address,
             };
             if fits {
                 return true;
             }
         }
-        !has_kind
-            && self
-                .common_name()
-                .is_some_and(|name| fits_pattern(host, &name))
+        !has_kind && self.common_name().is_some_and(|name| fits_name(&name))
     }
 
     /// The names of hosts in it.
     pub fn names(&self) -> Vec<String> {
-        let names: Vec<_> = self
-            .alternative_names()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let names = self.alternative_names().unwrap_or_default();
         if names.is_empty() {
             self.common_name().into_iter().collect()
         } else {
-            names
+            names.iter().map(ToString::to_string).collect()
         }
     }
 
-    /// Its public key as DER.
-    pub fn public_key(&self) -> Option<Vec<u8>> {
-        self.parsed
-            .tbs_certificate
-            .subject_public_key_info
-            .to_der()
-            .ok()
+    /// Its alternative names of the kinds that can be a host's; `None` if they are damaged.
+    pub fn alternative_names(&self) -> Option<Vec<AlternativeName>> {
+        let names = self.content().get::<SubjectAltName>().ok()?;
+        let names = names.map(|(_, names)| names.0).unwrap_or_default();
+        Some(names.into_iter().filter_map(AlternativeName::new).collect())
     }
 
-    /// Was this signed with its key, by one of these algorithms?
-    pub fn has_signed<'b>(
-        &self,
-        message: &[u8],
-        signature: &[u8],
-        algorithms: impl IntoIterator<Item = &'b &'b dyn SignatureVerificationAlgorithm>,
-    ) -> bool {
-        let key = &self.parsed.tbs_certificate.subject_public_key_info;
-        let (Some(kind), Some(bits)) = (
-            identifier(&key.algorithm),
-            key.subject_public_key.as_bytes(),
-        ) else {
-            return false;
-        };
-        algorithms.into_iter().any(|algorithm| {
-            algorithm.public_key_alg_id().as_ref() == kind
-                && algorithm.verify_signature(bits, message, signature).is_ok()
-        })
-    }
-
-    /// Verifies what webpki refuses to look at and OpenSSL accepts: a certificate that is itself
-    /// among the roots, or that one of the roots signed, whatever its version and constraints.
-    pub fn verify_directly(
-        &self,
-        roots: &[CertificateDer<'_>],
-        now: UnixTime,
-        algorithms: &WebPkiSupportedAlgorithms,
-    ) -> Result<(), Error> {
-        let certificate = &self.parsed.tbs_certificate;
-        if now.as_secs() > certificate.validity.not_after.to_unix_duration().as_secs() {
-            return Err(CertificateError::Expired.into());
-        }
-        if now.as_secs() < certificate.validity.not_before.to_unix_duration().as_secs() {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        let self_issued = certificate.issuer == certificate.subject;
-        let signed: Vec<u8> = certificate
-            .to_der()
-            .map_err(|_| CertificateError::BadEncoding)?;
-        let signature = self
-            .parsed
-            .signature
-            .as_bytes()
-            .ok_or(CertificateError::BadEncoding)?;
-        let kind =
-            identifier(&self.parsed.signature_algorithm).ok_or(CertificateError::BadEncoding)?;
-        let trusted = roots.iter().filter_map(Leaf::parse).any(|root| {
-            let algorithms = algorithms
-                .all
-                .iter()
-                .filter(|algorithm| algorithm.signature_alg_id().as_ref() == kind);
-            let is_root = self_issued && root.der == self.der;
-            let by_root = root.parsed.tbs_certificate.subject == certificate.issuer;
-            is_root || (by_root && root.has_signed(&signed, signature, algorithms))
-        });
-        if trusted {
-            Ok(())
-        } else {
-            Err(CertificateError::UnknownIssuer.into())
-        }
-    }
-
-    fn alternative_names(&self) -> Vec<AlternativeName> {
-        let Ok(Some((_, names))) = self.parsed.tbs_certificate.get::<SubjectAltName>() else {
-            return Vec::new();
-        };
-        names
-            .0
-            .into_iter()
-            .filter_map(AlternativeName::new)
-            .collect()
-    }
-
-    fn common_name(&self) -> Option<String> {
-        let attributes = self
-            .parsed
-            .tbs_certificate
-            .subject
-            .0
-            .iter()
-            .flat_map(|part| part.0.iter());
+    /// Its first common name.
+    pub fn common_name(&self) -> Option<String> {
+        let attributes = self.content().subject.0.iter();
+        let mut attributes = attributes.flat_map(|part| part.0.iter());
         let value = &attributes
-            .into_iter()
             .find(|attribute| attribute.oid == COMMON_NAME)?
             .value;
         let name = match value.tag() {
@@ -172,8 +139,10 @@ impl<'a> Leaf<'a> {
 }
 
 /// A name of the kinds that can be a host's.
-enum AlternativeName {
+pub enum AlternativeName {
+    /// Of a host, perhaps with a wildcard.
     Dns(String),
+    /// An address.
     Address(IpAddr),
 }
 
@@ -191,7 +160,8 @@ impl AlternativeName {
         }
     }
 
-    fn is_address(&self) -> bool {
+    /// Whether it is an address.
+    pub fn is_address(&self) -> bool {
         matches!(self, AlternativeName::Address(_))
     }
 }
@@ -216,9 +186,4 @@ fn fits_pattern(host: &str, pattern: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// The algorithm as webpki names it: the content of the DER sequence, without its two-byte header.
-fn identifier(algorithm: &AlgorithmIdentifierOwned) -> Option<Vec<u8>> {
-    algorithm.to_der().ok()?.get(2..).map(<[u8]>::to_vec)
 }

@@ -1,6 +1,6 @@
 //! Failures of TLS in plain words.
 
-use super::verifier::WrongHost;
+use super::distrust::Distrust;
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 use std::io;
 
@@ -11,16 +11,14 @@ pub fn reason(error: &io::Error) -> Option<String> {
 
 fn describe(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
-            if other.is::<WrongHost>() =>
-        {
-            other.to_string()
+        Error::InvalidCertificate(CertificateError::Other(OtherError(other))) => {
+            match other.downcast_ref() {
+                Some(distrust @ Distrust::WrongHost { .. }) => distrust.to_string(),
+                _ => format!("certificate verify failed: {other}"),
+            }
         }
-        Error::InvalidCertificate(error) => {
-            format!("certificate verify failed: {}", describe_certificate(error))
-        }
-        Error::InvalidCertRevocationList(error) => {
-            format!("could not use the certificate revocation list: {error:?}")
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the server does not have the key of its certificate".to_owned()
         }
         Error::AlertReceived(alert) => describe_alert(*alert),
         Error::InvalidMessage(_) => {
@@ -30,37 +28,6 @@ fn describe(error: &Error) -> String {
             format!("the server and walcat have no way of encryption in common ({reason:?})")
         }
         error => format!("TLS failed: {error}"),
-    }
-}
-
-fn describe_certificate(error: &CertificateError) -> String {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet".to_owned()
-        }
-        CertificateError::Revoked => "the server's certificate is revoked".to_owned(),
-        CertificateError::UnknownIssuer => {
-            "the server's certificate comes from an unknown certificate authority (see sslrootcert)"
-                .to_owned()
-        }
-        CertificateError::UnknownRevocationStatus => {
-            "no certificate revocation list tells whether the server's certificate is revoked"
-                .to_owned()
-        }
-        CertificateError::ExpiredRevocationList
-        | CertificateError::ExpiredRevocationListContext { .. } => {
-            "the certificate revocation list has expired".to_owned()
-        }
-        CertificateError::BadSignature => {
-            "the signature of the server's certificate is wrong".to_owned()
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "the server's certificate was not made for servers".to_owned()
-        }
-        error => error.to_string(),
     }
 }
 

@@ -2,10 +2,16 @@
 //! is verified under which `sslmode`, and what to tell the user when it fails.
 
 mod certificate;
+mod chain;
 mod channel_binding;
+mod distrust;
+mod ecdsa;
 mod failure;
 mod files;
 mod offer;
+mod restated;
+mod revocation;
+mod usage;
 mod verifier;
 
 pub use channel_binding::tls_server_end_point;
@@ -14,6 +20,7 @@ pub use offer::{NoOffer, is_offered};
 
 use super::attempt::{Attempt, Refusal};
 use super::{Roots, SslMode, TlsSettings};
+use chain::Chain;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
@@ -55,9 +62,12 @@ pub fn refusal(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
 }
 
 fn config(settings: &TlsSettings, host: &str) -> Result<ClientConfig, String> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier = verifier(settings, host, &provider)?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let verifier = Verifier(verification(settings, host)?);
+    let provider = CryptoProvider {
+        signature_verification_algorithms: *ecdsa::ALGORITHMS,
+        ..ring::default_provider()
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&versions(settings))
         .map_err(|error| format!("could not use these TLS versions: {error}"))?
         .dangerous()
@@ -94,11 +104,7 @@ fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
 
 /// As in libpq a file of roots makes every mode verify the chain; without one only the modes that
 /// demand it fail.
-fn verifier(
-    settings: &TlsSettings,
-    host: &str,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Verifier, String> {
+fn verification(settings: &TlsSettings, host: &str) -> Result<Verification, String> {
     let roots = match &settings.roots {
         Roots::None if settings.mode >= SslMode::VerifyCa => {
             return Err(
@@ -107,7 +113,7 @@ fn verifier(
                     .to_owned(),
             );
         }
-        Roots::None => return Ok(Verifier::new(Verification::Nothing, provider)),
+        Roots::None => return Ok(Verification::Nothing),
         Roots::File(path) => files::certificates(path, "root certificate")?,
         Roots::System => files::system_roots()?,
     };
@@ -115,12 +121,10 @@ fn verifier(
         Some(path) => files::revocation_lists(path)?,
         None => Vec::new(),
     };
-    let chain = verifier::Chain::new(roots, revoked, provider)?;
+    let chain = Chain::new(roots, &revoked)?;
     Ok(match settings.mode {
-        SslMode::VerifyFull => {
-            Verifier::new(Verification::ChainAndName(chain, host.to_owned()), provider)
-        }
-        _ => Verifier::new(Verification::Chain(chain), provider),
+        SslMode::VerifyFull => Verification::ChainAndName(chain, host.to_owned()),
+        _ => Verification::Chain(chain),
     })
 }
 

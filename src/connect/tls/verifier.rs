@@ -1,23 +1,14 @@
-//! Decides whether to trust the server's certificate, as OpenSSL does under libpq.
-//!
-//! webpki does the work. It is stricter than OpenSSL in what PostgreSQL's manual makes people do
-//! (section 19.9.5): certificates without extensions (X.509 version 1), a self-signed certificate
-//! that is its own root, host names in the common name. Those are judged here.
+//! Decides for rustls whether to trust the server.
 
-use super::certificate::Leaf;
-use rustls::client::WebPkiServerVerifier;
+use super::certificate::Certificate;
+use super::chain::Chain;
+use super::distrust::Distrust;
+use super::ecdsa::ALGORITHMS;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-    verify_tls13_signature_with_raw_key,
-};
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
-};
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
-use std::sync::Arc;
+use rustls::crypto::verify_tls13_signature_with_raw_key;
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
+use webpki::RawPublicKeyEntity;
 
 /// What must be true of the server's certificate.
 #[derive(Debug)]
@@ -30,114 +21,30 @@ pub enum Verification {
     ChainAndName(Chain, String),
 }
 
-/// Whom to trust.
-#[derive(Debug)]
-pub struct Chain {
-    webpki: Arc<WebPkiServerVerifier>,
-    roots: Vec<CertificateDer<'static>>,
-    checks_revocation: bool,
-}
-
 /// Decides for rustls.
 #[derive(Debug)]
-pub struct Verifier {
-    verification: Verification,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-/// The certificate is in order, but for another host.
-#[derive(Debug)]
-pub struct WrongHost {
-    /// The host that was asked for.
-    pub host: String,
-    /// The hosts in the certificate.
-    pub names: Vec<String>,
-}
-
-impl std::fmt::Display for WrongHost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.names.as_slice() {
-            [] => write!(
-                f,
-                "server certificate names no host, so it does not match host name \"{}\"",
-                self.host
-            ),
-            names => write!(
-                f,
-                "server certificate for \"{}\" does not match host name \"{}\"",
-                names.join("\", \""),
-                self.host
-            ),
-        }
-    }
-}
-
-impl std::error::Error for WrongHost {}
-
-impl Chain {
-    /// Trusts these roots and what they sign, but for what is revoked.
-    pub fn new(
-        roots: Vec<CertificateDer<'static>>,
-        revoked: Vec<CertificateRevocationListDer<'static>>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Chain, String> {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(roots.iter().cloned());
-        let checks_revocation = !revoked.is_empty();
-        let webpki =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
-                .with_crls(revoked)
-                .enforce_revocation_expiration()
-                .build()
-                .map_err(|error| format!("could not use the root certificates: {error}"))?;
-        Ok(Chain {
-            webpki,
-            roots,
-            checks_revocation,
-        })
-    }
-
-    fn verify(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-        algorithms: &WebPkiSupportedAlgorithms,
-    ) -> Result<(), Error> {
-        // The name is judged elsewhere; webpki looks at it last, so an error about it means that
-        // the chain is good.
-        let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
-        let error =
-            match self
-                .webpki
-                .verify_server_cert(certificate, intermediates, &name, &[], now)
-            {
-                Ok(_) => return Ok(()),
-                Err(Error::InvalidCertificate(
-                    CertificateError::NotValidForName
-                    | CertificateError::NotValidForNameContext { .. },
-                )) => return Ok(()),
-                Err(error) => error,
-            };
-        // A version 1 certificate and a root as the server's own are what webpki has no error of
-        // its own for.
-        if self.checks_revocation
-            || !matches!(error, Error::InvalidCertificate(CertificateError::Other(_)))
-        {
-            return Err(error);
-        }
-        Leaf::parse(certificate)
-            .ok_or(error)?
-            .verify_directly(&self.roots, now, algorithms)
-    }
-}
+pub struct Verifier(pub Verification);
 
 impl Verifier {
-    /// Verifies this much.
-    pub fn new(verification: Verification, provider: &CryptoProvider) -> Verifier {
-        Verifier {
-            verification,
-            algorithms: provider.signature_verification_algorithms,
+    fn verify(
+        &self,
+        server: &Certificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Distrust> {
+        match &self.0 {
+            Verification::Nothing => Ok(()),
+            Verification::Chain(chain) => chain.verify(server, intermediates, now, ALGORITHMS.all),
+            Verification::ChainAndName(chain, host) => {
+                chain.verify(server, intermediates, now, ALGORITHMS.all)?;
+                if server.is_for(host) {
+                    return Ok(());
+                }
+                Err(Distrust::WrongHost {
+                    host: host.clone(),
+                    names: server.names(),
+                })
+            }
         }
     }
 }
@@ -145,29 +52,15 @@ impl Verifier {
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
+        server: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match &self.verification {
-            Verification::Nothing => {}
-            Verification::Chain(chain) => {
-                chain.verify(end_entity, intermediates, now, &self.algorithms)?
-            }
-            Verification::ChainAndName(chain, host) => {
-                chain.verify(end_entity, intermediates, now, &self.algorithms)?;
-                let leaf = Leaf::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
-                if !leaf.is_for(host) {
-                    let wrong = WrongHost {
-                        host: host.clone(),
-                        names: leaf.names(),
-                    };
-                    return Err(CertificateError::Other(OtherError(Arc::new(wrong))).into());
-                }
-            }
-        }
+        let server = Certificate::parse(CertificateDer::from(server.as_ref()))
+            .ok_or(Distrust::Unreadable)?;
+        self.verify(&server, intermediates, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -177,24 +70,22 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match verify_tls12_signature(message, certificate, signed, &self.algorithms) {
-            Err(Error::InvalidCertificate(CertificateError::Other(_))) => {}
-            done => return done,
-        }
-        let algorithms = self
-            .algorithms
+        let key = public_key(certificate)?;
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| Distrust::Unreadable)?;
+        let algorithms = ALGORITHMS
             .mapping
             .iter()
-            .filter(|(scheme, _)| *scheme == signed.scheme);
-        let leaf = Leaf::parse(certificate).ok_or(CertificateError::BadEncoding)?;
-        match leaf.has_signed(
-            message,
-            signed.signature(),
-            algorithms.flat_map(|(_, algorithms)| *algorithms),
-        ) {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => Err(CertificateError::BadSignature.into()),
+            .filter(|(scheme, _)| *scheme == signed.scheme)
+            .flat_map(|(_, algorithms)| *algorithms);
+        for algorithm in algorithms {
+            match key.verify_signature(*algorithm, message, signed.signature()) {
+                Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
+                // The scheme stands for other kinds of keys, too.
+                Err(webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
+                Err(_) => return Err(CertificateError::BadSignature.into()),
+            }
         }
+        Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
     }
 
     fn verify_tls13_signature(
@@ -203,24 +94,24 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match verify_tls13_signature(message, certificate, signed, &self.algorithms) {
-            Err(Error::InvalidCertificate(CertificateError::Other(_))) => {}
-            done => return done,
-        }
-        let key = Leaf::parse(certificate)
-            .and_then(|leaf| leaf.public_key())
-            .ok_or(CertificateError::BadEncoding)?;
-        verify_tls13_signature_with_raw_key(
-            message,
-            &SubjectPublicKeyInfoDer::from(key),
-            signed,
-            &self.algorithms,
-        )
+        let key = public_key(certificate)?;
+        verify_tls13_signature_with_raw_key(message, &key, signed, &ALGORITHMS)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        ALGORITHMS.supported_schemes()
     }
+}
+
+/// The server's public key, of a certificate of any version and with any extensions.
+fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let certificate = Certificate::parse(CertificateDer::from(certificate.as_ref()));
+    let certificate = certificate.ok_or(Distrust::Unreadable)?;
+    if certificate.has_short_key() {
+        return Err(Distrust::ShortKey.into());
+    }
+    let key = certificate.public_key().ok_or(Distrust::Unreadable)?;
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -231,11 +122,11 @@ mod tests {
         KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, SigningKey,
         date_time_ymd,
     };
-    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::CertificateRevocationListDer;
     use std::time::Duration;
     use x509_cert::der::asn1::BitString;
     use x509_cert::der::{Decode, Encode};
-    use x509_cert::{Certificate, Version};
+    use x509_cert::{Certificate as X509, Version};
 
     /// Noon of a day in 2024: certificates are valid from 2020 to 2030 unless a test says
     /// otherwise.
@@ -304,20 +195,14 @@ mod tests {
         certificate: &CertificateDer<'_>,
         host: Option<&str>,
     ) -> Result<(), String> {
-        let provider = Arc::new(default_provider());
-        let chain = Chain::new(vec![root.clone()], revoked, &provider).unwrap();
+        let chain = Chain::new(vec![root.clone()], &revoked).unwrap();
         let verification = match host {
             Some(host) => Verification::ChainAndName(chain, host.to_owned()),
             None => Verification::Chain(chain),
         };
         let ignored = ServerName::try_from("ignored.test").unwrap();
-        let verdict = Verifier::new(verification, &provider).verify_server_cert(
-            certificate,
-            &[],
-            &ignored,
-            &[],
-            NOW,
-        );
+        let verdict =
+            Verifier(verification).verify_server_cert(certificate, &[], &ignored, &[], NOW);
         verdict
             .map(|_| ())
             .map_err(|error| super::super::reason(&std::io::Error::other(error)).unwrap())
@@ -457,7 +342,7 @@ mod tests {
 
     /// The same certificate as version 1 has it: without extensions.
     fn version_1(certificate: &CertificateDer<'_>, issuer: &KeyPair) -> CertificateDer<'static> {
-        let mut certificate = Certificate::from_der(certificate).unwrap();
+        let mut certificate = X509::from_der(certificate).unwrap();
         certificate.tbs_certificate.version = Version::V1;
         certificate.tbs_certificate.extensions = None;
         let signature = issuer
@@ -487,14 +372,14 @@ mod tests {
                 &certificate,
                 None,
             ),
-            "unknown certificate authority",
+            "signature of a certificate is wrong",
         );
         let mut forged = certificate.to_vec();
         let last = forged.len() - 1;
         forged[last] ^= 1;
         refused(
             judge(&root, vec![], &CertificateDer::from(forged), None),
-            "unknown certificate authority",
+            "signature of a certificate is wrong",
         );
     }
 
@@ -502,23 +387,20 @@ mod tests {
     fn damaged_certificates_are_refused_and_nothing_worse() {
         let authority = Authority::new("ca");
         let certificate = authority.sign(&params(&["db.test"], "x"));
-        for length in 0..certificate.len() {
-            let cut = CertificateDer::from(certificate[..length].to_vec());
-            assert!(judge(&authority.certificate, vec![], &cut, Some("db.test")).is_err());
-        }
-        for at in 0..certificate.len() {
-            let mut bytes = certificate.to_vec();
-            bytes[at] ^= 0x55;
-            assert!(
-                judge(
-                    &authority.certificate,
-                    vec![],
-                    &CertificateDer::from(bytes),
-                    Some("db.test")
-                )
-                .is_err(),
-                "{at}"
-            );
+        let simple = authority.sign(&params(&[], "db.test"));
+        let refused = |bytes: Vec<u8>| {
+            let damaged = CertificateDer::from(bytes);
+            judge(&authority.certificate, vec![], &damaged, Some("db.test")).is_err()
+        };
+        for certificate in [certificate, version_1(&simple, authority.issuer.key())] {
+            for length in 0..certificate.len() {
+                assert!(refused(certificate[..length].to_vec()), "{length}");
+            }
+            for at in 0..certificate.len() {
+                let mut bytes = certificate.to_vec();
+                bytes[at] ^= 0x55;
+                assert!(refused(bytes), "{at}");
+            }
         }
     }
 }

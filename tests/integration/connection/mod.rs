@@ -2,7 +2,9 @@
 //! both connections.
 
 mod authentication;
+mod certificates;
 mod fixture;
 mod sources;
 mod tls;
+mod trust;
 mod unreachable;

@@ -33,6 +33,8 @@ pub struct Options<'a> {
     pub hba: Option<&'a str>,
     /// Files for the data directory, readable by the server alone: its certificate and key.
     pub files: &'a [(&'a str, &'a [u8])],
+    /// Environment variables of the server.
+    pub environment: &'a [(&'a str, &'a str)],
     /// Does it fsync? Only needed where the machine itself may crash, or to measure.
     pub durable: bool,
 }
@@ -50,6 +52,7 @@ pub enum Stop {
 pub struct Server {
     directory: PathBuf,
     port: u16,
+    environment: Vec<(String, String)>,
     version: OnceLock<u32>,
     wal2json: OnceLock<bool>,
     watcher: Child,
@@ -58,7 +61,9 @@ pub struct Server {
 impl Server {
     /// Makes and starts a server, and waits until it takes connections.
     pub fn start(options: Options<'_>) -> Server {
-        let server = Server::new();
+        let mut server = Server::new();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        server.environment = options.environment.iter().map(own).collect();
         let initdb = installation()
             .program("initdb")
             .args([
@@ -139,6 +144,7 @@ impl Server {
         Server {
             directory,
             port: free_port(),
+            environment: Vec::new(),
             version: OnceLock::new(),
             wal2json: OnceLock::new(),
             watcher: watcher.spawn().expect("could not run sh"),
@@ -245,6 +251,7 @@ impl Server {
                 .arg("-l")
                 .arg(self.log_file())
                 .args(["-w", "-t", "60", "start"])
+                .envs(self.environment.clone())
                 .stdout(Stdio::null())
                 .output();
             output.expect("could not run pg_ctl").status.success()
