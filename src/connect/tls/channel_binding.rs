@@ -2,7 +2,7 @@
 //! certificate.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use x509_cert::Certificate;
+use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc5912;
 
@@ -10,7 +10,7 @@ use x509_cert::der::oid::db::rfc5912;
 /// to SHA-256. `None` if that is no certificate, or its signature has no hash function of its own,
 /// as Ed25519.
 pub fn tls_server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
-    let parsed = Certificate::from_der(certificate).ok()?;
+    let parsed = CertificateInner::<Raw>::from_der(certificate).ok()?;
     let hash = match parsed.signature_algorithm.oid {
         rfc5912::MD_5_WITH_RSA_ENCRYPTION
         | rfc5912::SHA_1_WITH_RSA_ENCRYPTION

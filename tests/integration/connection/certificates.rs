@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 use x509_cert::Version;
-use x509_cert::certificate::{CertificateInner, Rfc5280, TbsCertificateInner};
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
 use x509_cert::crl::RevokedCert;
 use x509_cert::der::asn1::{
     Any, BitString, Ia5String, OctetString, SetOfVec, UtcTime, Utf8StringRef,
@@ -102,7 +102,7 @@ impl Key {
 /// A certificate with its key.
 pub struct Certificate {
     pub key: Rc<Key>,
-    parsed: CertificateInner,
+    parsed: CertificateInner<Raw>,
 }
 
 impl Certificate {
@@ -125,7 +125,7 @@ impl Certificate {
 pub struct Draft {
     name: Name,
     version: Version,
-    serial: u64,
+    serial: SerialNumber<Raw>,
     valid: (i64, i64),
     extensions: Vec<Extension>,
     key: Rc<Key>,
@@ -136,7 +136,7 @@ pub fn leaf(common_name: &str) -> Draft {
     Draft {
         name: name(&[common_name]),
         version: Version::V3,
-        serial: 1,
+        serial: SerialNumber::new(&[1]).unwrap(),
         valid: (-30, 30),
         extensions: Vec::new(),
         key: Key::new(),
@@ -162,7 +162,14 @@ impl Draft {
     }
 
     pub fn serial(mut self, serial: u64) -> Draft {
-        self.serial = serial;
+        self.serial = SerialNumber::new(&serial.to_be_bytes()).unwrap();
+        self
+    }
+
+    /// A serial number of more bytes than authorities may give out.
+    pub fn long_serial(mut self) -> Draft {
+        let number = [&[2, 30][..], &[1; 30]].concat();
+        self.serial = SerialNumber::from_der(&number).unwrap();
         self
     }
 
@@ -272,9 +279,9 @@ impl Draft {
 
     /// By somebody who calls himself by that name.
     pub fn signed(self, issuer: Name, key: &Key) -> Certificate {
-        let certificate: TbsCertificateInner<Rfc5280> = TbsCertificateInner {
+        let certificate: TbsCertificateInner<Raw> = TbsCertificateInner {
             version: self.version,
-            serial_number: SerialNumber::from(self.serial),
+            serial_number: self.serial,
             signature: key.signature.clone(),
             issuer,
             validity: Validity {

@@ -10,6 +10,8 @@ const ECDSA_SHA384: &str = "1.2.840.10045.4.3.3";
 const ECDSA_SHA512: &str = "1.2.840.10045.4.3.4";
 const RSA_SHA1: &str = "1.2.840.113549.1.1.5";
 const RSA_SHA256: &str = "1.2.840.113549.1.1.11";
+const RSA_SHA384: &str = "1.2.840.113549.1.1.12";
+const RSA_SHA512: &str = "1.2.840.113549.1.1.13";
 
 #[test]
 #[rustfmt::skip]
@@ -82,6 +84,28 @@ fn keys() {
         pinned("RSA 1024", &rsa_1024).stricter(KINDS),
         authority_of("RSA with SHA-1", &rsa_sha1),
         server("RSA-PSS", &rsa_pss).stricter(KINDS),
+    ]);
+}
+
+/// The hash of the certificate is made as its signature is.
+#[test]
+#[rustfmt::skip]
+fn channel_binding() {
+    let pinned = |what: &str, key: &Rc<Key>| {
+        let own = leaf("localhost").key(key).self_signed();
+        case(what, &[&own], &[&own]).bound()
+    };
+    let long = leaf("localhost").long_serial().self_signed();
+    agree_also_without_roots([
+        pinned("ECDSA with SHA-256", &ecdsa("P-256", "sha256", ECDSA_SHA256)),
+        pinned("ECDSA with SHA-384", &ecdsa("P-256", "sha384", ECDSA_SHA384)),
+        pinned("ECDSA with SHA-512", &ecdsa("P-256", "sha512", ECDSA_SHA512)),
+        pinned("RSA with SHA-256", &rsa(2048, "sha256", RSA_SHA256)),
+        pinned("RSA with SHA-384", &rsa(2048, "sha384", RSA_SHA384)),
+        pinned("RSA with SHA-512", &rsa(2048, "sha512", RSA_SHA512)),
+        pinned("RSA with SHA-1", &rsa(2048, "sha1", RSA_SHA1)).stricter(OWN_SIGNATURE),
+        pinned("Ed25519", &Key::ed25519()),
+        case("serial number of 30 bytes", &[&long], &[&long]).bound(),
     ]);
 }
 

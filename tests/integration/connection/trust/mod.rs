@@ -38,7 +38,14 @@ const WITHOUT_ROOTS: [(&str, bool); 2] = [("prefer", false), ("require", false)]
 const HBA: &str = "
     local   all postgres trust
     host    all anyone    all trust
-    hostssl all encrypted all trust";
+    hostssl all encrypted all trust
+    hostssl all bound     all scram-sha-256";
+
+const ROLES: &str = "
+    SET password_encryption = 'scram-sha-256';
+    CREATE ROLE anyone LOGIN REPLICATION;
+    CREATE ROLE encrypted LOGIN REPLICATION;
+    CREATE ROLE bound LOGIN REPLICATION PASSWORD 'secret'";
 
 /// What Debian, Ubuntu and OpenSSL from 3.2 on do by default, and what lets a server have any
 /// certificate.
@@ -47,6 +54,8 @@ const ANY: &str = "DEFAULT@SECLEVEL=0";
 
 /// What the manual says of differences that occur in several places.
 const CRITICAL_POLICIES: &str = "None but the root has critical policies.";
+const OWN_SIGNATURE: &str = "Also the signature of a self-signed certificate is right, and not of \
+    SHA-1.";
 const BY_THE_SIGNATURE: &str = "it sees by the signature who has signed a certificate";
 
 const ASK: &str = "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()";
@@ -117,6 +126,13 @@ impl Case {
     /// walcat trusts the server more than psql does. The manual gives the reason, with these words.
     fn kinder(mut self, reason: &'static str) -> Case {
         self.differs = Some((Difference::Kinder, reason));
+        self
+    }
+
+    /// The client proves its password, and demands that this is bound to the server's certificate.
+    fn bound(mut self) -> Case {
+        self.what += " with channel binding";
+        self.more = "user=bound password=secret channel_binding=require";
         self
     }
 
@@ -218,11 +234,7 @@ impl Judges {
             major >= Some(15),
             "older than addresses in certificates: {version}"
         );
-        client
-            .batch_execute(
-                "CREATE ROLE anyone LOGIN REPLICATION; CREATE ROLE encrypted LOGIN REPLICATION",
-            )
-            .unwrap();
+        client.batch_execute(ROLES).unwrap();
         Judges { server, files }
     }
 
