@@ -3,7 +3,7 @@
 
 use super::password;
 use super::protocol::Patience;
-use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
+use super::{Address, Host, Prompt, Remark, Secret, Settings, SslMode, TargetSessionAttrs};
 use crate::error::{Error, Kind, Result};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -202,6 +202,7 @@ fn encrypted_or_not<S>(
         (_, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => &[Encryption::Required],
     };
     let mut failures = Vec::new();
+    let mut tls_failure: Option<String> = None;
     for encryption in kinds {
         let mut attempt = Attempt {
             settings,
@@ -217,9 +218,17 @@ fn encrypted_or_not<S>(
             opened = open(&attempt);
         }
         let error = match opened {
-            Ok(session) => return Ok(session),
+            Ok(session) => {
+                if let Some(reason) = tls_failure {
+                    warn_of_plain_text(settings, &reason);
+                }
+                return Ok(session);
+            }
             Err(Refusal::PasswordNeeded) => return Err(attempt.permanent("no password supplied")),
-            Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => error,
+            Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => {
+                tls_failure = Some(error.to_string());
+                error
+            }
             Err(Refusal::Other(error)) if error.sqlstate() == INVALID_AUTHORIZATION => error,
             Err(Refusal::Tls(error) | Refusal::Other(error)) => {
                 return Err(explained(&attempt, error).after(failures));
@@ -237,6 +246,14 @@ fn encrypted_or_not<S>(
         .unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
     let remedy = authorization_remedy(settings, endpoint, &last);
     Err(last.with_remedy(remedy).after(failures))
+}
+
+/// Says once why the connections are not encrypted, though the server has TLS.
+fn warn_of_plain_text(settings: &Settings, reason: &str) {
+    if settings.warned_of_plain_text.set(()).is_ok() {
+        let warning = format!("the connection is not encrypted, as sslmode is prefer: {reason}");
+        settings.voice.say(Remark::Warning, &warning);
+    }
 }
 
 /// Adds what the user may not know about a refusal by the server.

@@ -66,6 +66,8 @@ pub struct Settings {
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
     pub typed: Arc<OnceLock<Secret>>,
+    /// Set when the user was told that `sslmode=prefer` went on without encryption.
+    pub warned_of_plain_text: Arc<OnceLock<()>>,
     /// Where warnings and the server's notices go, and who asks the user.
     pub voice: Voice,
 }

@@ -117,6 +117,7 @@ impl Settings {
             },
             prompt: given.prompt,
             typed: Arc::default(),
+            warned_of_plain_text: Arc::default(),
             voice: given.voice.clone(),
             user,
             dbname,

@@ -141,6 +141,41 @@ fn the_certificate_must_come_from_a_known_authority() {
 }
 
 #[test]
+fn going_on_without_encryption_is_told_once() {
+    let prefer = |role: &str, root: &str| {
+        let tls = format!("sslmode=prefer sslrootcert={{}}/{root}");
+        let arguments = [
+            "--create-publication",
+            "--publication",
+            "prefer",
+            "--until-now",
+        ];
+        let conninfo = fixture().conninfo(role, &tls);
+        run(walcat(&["-d", &conninfo, "stream"]).args(arguments))
+    };
+    let told = prefer("postgres", "theirs.crt");
+    let warning = "walcat: warning: the connection is not encrypted, as sslmode is prefer: could \
+                   not connect to server at \"localhost\" (127.0.0.1), port ";
+    assert_eq!(
+        told.succeeded().stderr.matches(warning).count(),
+        1,
+        "{}",
+        told.stderr
+    );
+    assert!(
+        told.stderr.contains("unknown certificate authority"),
+        "{}",
+        told.stderr
+    );
+    let silent = prefer("postgres", "root.crt");
+    assert!(
+        !silent.succeeded().stderr.contains("not encrypted"),
+        "{}",
+        silent.stderr
+    );
+}
+
+#[test]
 fn the_systems_authorities_do_not_know_ours() {
     let conninfo = fixture().conninfo("trusted", "sslrootcert=system");
     for result in open_both(&conninfo) {
