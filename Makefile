@@ -5,7 +5,7 @@ DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo test test-all chaos bench lint man install
+.PHONY: build demo test test-all chaos fuzz bench lint man install
 
 build:
 	cargo build --release
@@ -26,12 +26,18 @@ chaos:
 	WALCAT_CHAOS_ROUNDS=$(or $(ROUNDS),200) WALCAT_CHAOS_SEED=$(or $(SEED),1) WALCAT_TEST_PG=$$(scripts/server $(PG)) \
 		cargo test --test integration chaos:: -- --nocapture
 
+# Inputs that nobody thought of, for each of the targets in fuzz/ so many seconds: SECONDS=600, TARGETS="resume text"
+fuzz: SECONDS = 10
+fuzz:
+	scripts/fuzz $(SECONDS) $(TARGETS)
+
 # Side by side with pg_recvlogical. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
 bench:
 	scripts/bench $(WORKLOADS)
 
 lint:
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
