@@ -1,7 +1,7 @@
 //! Bytes of an output plugin to events.
 //!
 //! [`Decoder`] serves `stream` and `decode`; it knows no socket and no file. It reads pgoutput of
-//! protocols 1 to 4 and wal2json of format version 2: one folder a plugin, each with a [`Decode`].
+//! protocols 1 to 4 and wal2json of format version 2: one folder a plugin.
 
 pub mod capture;
 mod pgoutput;

@@ -30,7 +30,7 @@ pub struct Buffer {
     unwanted: usize,
 }
 
-/// One message in the [`Buffer`]: valid until more is received.
+/// One message in the buffer: valid until more is received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The type of the message (manual section 55.7).
