@@ -1,11 +1,12 @@
 # `make demo` and `make test` need nothing but Rust: what else is missing they install (Debian and Ubuntu) or name.
 
 PREFIX ?= /usr/local
+MUSL = $(shell uname -m)-unknown-linux-musl
 DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo test test-all chaos fuzz bench lint man install
+.PHONY: build demo test test-all chaos fuzz bench lint man install uninstall static deb packages
 
 build:
 	cargo build --release
@@ -45,10 +46,33 @@ lint:
 man:
 	WALCAT_REGENERATE=1 cargo test --test integration generated
 
-install: build
+# Installs what `make build` made, and needs no Rust for it.
+install:
+	@test -x target/release/walcat || { echo "make install: there is no target/release/walcat yet: run make first" >&2; exit 1; }
 	install -D target/release/walcat $(DESTDIR)$(PREFIX)/bin/walcat
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -D -m 644 completions/walcat.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/walcat
 	install -D -m 644 completions/_walcat $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_walcat
 	install -D -m 644 completions/walcat.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/walcat.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/walcat
+	rm -f $(patsubst man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard man/*.1))
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/walcat
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_walcat
+	rm -f $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/walcat.fish
+
+# A binary without shared libraries, for any Linux.
+static:
+	command -v musl-gcc >/dev/null || scripts/install musl-tools
+	rustup target add $(MUSL)
+	cargo build --release --locked --target $(MUSL)
+
+# target/debian/walcat_*.deb
+deb:
+	command -v cargo-deb >/dev/null || test -x target/tools/bin/cargo-deb || cargo install --quiet --locked --root target/tools cargo-deb
+	PATH="$$PWD/target/tools/bin:$$PATH" cargo deb --locked
+
+packages:
+	scripts/packages
