@@ -34,7 +34,7 @@ pub struct Cli {
     pub connection: ConnectionOptions,
 
     #[command(flatten)]
-    pub talk: TalkOptions,
+    pub messages: MessageOptions,
 
     #[command(subcommand)]
     pub command: Command,
@@ -140,7 +140,7 @@ pub struct ConnectionOptions {
 /// What goes to stderr, and colours.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General options")]
-pub struct TalkOptions {
+pub struct MessageOptions {
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,

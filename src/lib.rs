@@ -18,11 +18,12 @@
 //! | destinations | `sink` | |
 //! | state | `progress`, `stop` | |
 //! | words | `cli` | `render` (formats), `select` (operations), `plugin` |
+//! | unit tests | `logged` | |
 //! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
 //! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect`,
-//! colored in `error`, `command::talk` and `render::text`.
+//! colored in `error`, `command::logger` and `render::text`.
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +34,8 @@ pub mod connect;
 pub mod decode;
 pub mod error;
 pub mod event;
+#[cfg(test)]
+mod logged;
 pub mod lsn;
 pub mod plugin;
 pub mod printer;

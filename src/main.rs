@@ -5,8 +5,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
-use walcat::command::{self, Talk, ask, is_colored};
-use walcat::connect::{Given, Prompt, Settings, Voice, hide_password};
+use walcat::command::{self, ask, is_colored, logger};
+use walcat::connect::{AskPassword, Given, Prompt, Settings, hide_password};
 use walcat::error::{Error, Kind, Result};
 use walcat::stop::{self, Manner, Stop};
 
@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     stop::outlive_file_size_limit();
     let cli = Cli::from_command_line();
     cli.connection.dbname.as_deref().map(hide_password);
-    colored::control::set_override(is_colored(&cli.talk, io::stderr().is_terminal()));
+    colored::control::set_override(is_colored(&cli.messages, io::stderr().is_terminal()));
+    logger::install(&cli.messages);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error),
@@ -22,48 +23,45 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    let talk = Talk::new(&cli.talk);
-    let color = is_colored(&cli.talk, io::stdout().is_terminal());
+    let color = is_colored(&cli.messages, io::stdout().is_terminal());
     let manner = match &cli.command {
         Command::Completions(args) => return command::completions::run(args),
-        Command::Decode(args) => return command::decode::run(args, &cli.talk),
+        Command::Decode(args) => return command::decode::run(args, &cli.messages),
         Command::Stream(args) if args.named_file().is_some() => Manner::ReopeningFile,
         Command::Stream(_) | Command::Slot(SlotCommand::Create(_)) => Manner::Cleanly,
         _ => Manner::AtOnce,
     };
     // Before the password is asked for and the first connection is made.
     let stop = Stop::install(manner)?;
-    let settings = Settings::resolve(&given(&cli.connection, talk, &stop))?;
+    let settings = Settings::resolve(&given(&cli.connection, &stop))?;
     let settings = settings.until({
         let stop = stop.clone();
         move || stop.requested()
     });
     match &cli.command {
-        Command::Stream(args) => command::stream::run(args, &settings, &stop, talk, color),
-        Command::Slot(command) => command::slot::run(command, &settings, &talk, &stop),
-        Command::Pub(command) => command::publication::run(command, &settings, &talk),
+        Command::Stream(args) => command::stream::run(args, &settings, &stop, color),
+        Command::Slot(command) => command::slot::run(command, &settings, &stop),
+        Command::Pub(command) => command::publication::run(command, &settings),
         Command::Check(args) => command::check::run(args, &settings),
         Command::Completions(_) | Command::Decode(_) => Ok(()),
     }
 }
 
 /// What the command line says of the connection.
-fn given(options: &ConnectionOptions, talk: Talk, stop: &Stop) -> Given {
+fn given(options: &ConnectionOptions, stop: &Stop) -> Given {
     let prompt = match (options.no_password, options.password) {
         (true, _) => Prompt::Never,
         (_, true) => Prompt::Always,
         _ => Prompt::IfNeeded,
     };
     let stop = stop.clone();
-    let voice = Voice::new(move |remark, text| talk.relay(remark, text))
-        .asking(move |question| ask(&stop, question));
     Given {
         dbname: options.dbname.clone(),
         host: options.host.clone(),
         port: options.port.clone(),
         user: options.username.clone(),
         prompt,
-        voice,
+        ask_password: AskPassword::new(move |question| ask(&stop, question)),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::record::Records;
 use crate::render::{Format, Include, Render, Settings, announce_type};
 use crate::select::{Chosen, Filter, Frames, Selection};
 use crate::value::Types;
+use log::warn;
 
 /// What to print, and how.
 #[derive(Clone, Debug)]
@@ -33,7 +34,6 @@ impl PrintSettings {
 pub struct Printer {
     selection: Selection,
     render: Box<dyn Render>,
-    warnings: Vec<String>,
 }
 
 impl Printer {
@@ -52,7 +52,6 @@ impl Printer {
         Some(Printer {
             selection: Selection::new(filter, frames),
             render: format.render(settings, types)?,
-            warnings: Vec::new(),
         })
     }
 
@@ -61,8 +60,7 @@ impl Printer {
     pub fn print<R: Records + ?Sized>(&mut self, event: &Event<'_>, out: &mut R) -> bool {
         if let Body::Undecodable { reason, .. } = event.body {
             let place = event.lsn.map_or(String::new(), |lsn| format!(" at {lsn}"));
-            self.warnings
-                .push(format!("could not decode the change{place}: {reason}"));
+            warn!("could not decode the change{place}: {reason}");
         }
         let render = &mut *self.render;
         if let Body::Type { oid, schema, name } = event.body {
@@ -80,13 +78,6 @@ impl Printer {
     pub fn end_connection<R: Records + ?Sized>(&mut self, out: &mut R) {
         let render = &mut *self.render;
         self.selection.abort_streamed(&mut Rendered { render, out });
-    }
-
-    /// What the user must be told since the last call: a message each.
-    pub fn take_warnings(&mut self) -> Vec<String> {
-        let mut warnings = std::mem::take(&mut self.warnings);
-        warnings.append(&mut self.render.take_warnings());
-        warnings
     }
 }
 
@@ -111,6 +102,7 @@ impl<R: Records + ?Sized> Chosen for Rendered<'_, R> {
 mod tests {
     use super::*;
     use crate::event::testing::*;
+    use crate::logged;
     use crate::value::NoCatalog;
 
     fn printer(format: Format, patterns: &[&str]) -> Printer {
@@ -130,13 +122,13 @@ mod tests {
         let undecodable = event(&transaction, 1, Body::Undecodable { reason, content });
         let mut printer = printer(Format::JSON, &["!*"]);
         let mut out = Vec::new();
+        logged::messages();
         assert!(printer.print(&undecodable, &mut out));
         assert!(out.starts_with(b"{\"op\":\"undecodable\""));
         assert_eq!(
-            printer.take_warnings(),
+            logged::warnings(),
             ["could not decode the change at 0/64: it ends too early"]
         );
-        assert!(printer.take_warnings().is_empty());
     }
 
     #[test]

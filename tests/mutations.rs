@@ -133,7 +133,6 @@ fn print_capture(capture: &[u8], format: Format) -> Vec<u8> {
         let step = capture.decode(|event| {
             printer.print(event, &mut out);
         });
-        printer.take_warnings();
         match step {
             Ok(Step::Message) => {}
             Ok(Step::MustRead) => capture.read().unwrap(),
@@ -150,7 +149,6 @@ fn print_messages(messages: &[Vec<u8>], format: Format) -> Vec<u8> {
             printer.print(event, &mut out);
             ControlFlow::Continue(())
         });
-        printer.take_warnings();
     }
     out
 }

@@ -6,6 +6,7 @@ use super::{Value, column, failed};
 use crate::decode::{CatalogColumn, CatalogTable, RelationCatalog, Written};
 use crate::error::{Kind, Result};
 use crate::event::Column;
+use log::warn;
 use std::error::Error;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
@@ -39,17 +40,15 @@ const LOOK_UP: &str = "
 /// Looks tables up on a connection of its own, which it opens when it is asked first.
 pub struct SqlRelations {
     connection: OnDemand,
-    warn: Box<dyn FnMut(&str)>,
     warned: bool,
 }
 
 impl SqlRelations {
-    /// Asks on a connection of its own. `warn` hears of the first failure that does not break the
-    /// stream off.
-    pub fn new(look_ups: &LookUps, warn: impl FnMut(&str) + 'static) -> SqlRelations {
+    /// Asks on a connection of its own. Warns of the first failure that does not break the stream
+    /// off.
+    pub fn new(look_ups: &LookUps) -> SqlRelations {
         SqlRelations {
             connection: OnDemand::new(look_ups),
-            warn: Box::new(warn),
             warned: false,
         }
     }
@@ -77,9 +76,7 @@ impl RelationCatalog for SqlRelations {
             Ok(found) => found,
             Err(error) => {
                 if error.kind() != Kind::Transient && !std::mem::replace(&mut self.warned, true) {
-                    (self.warn)(&format!(
-                        "{error}; values that an update left alone may go unnamed"
-                    ));
+                    warn!("{error}; values that an update left alone may go unnamed");
                 }
                 None
             }
@@ -138,24 +135,20 @@ mod tests {
     use super::*;
     use crate::connect::Interrupt;
     use crate::error::Error;
-    use std::cell::RefCell;
-    use std::rc::Rc;
+    use crate::logged;
 
     #[test]
     fn a_catalog_that_cannot_be_had_is_told_once() {
-        let warnings = Rc::new(RefCell::new(Vec::new()));
-        let heard = Rc::clone(&warnings);
+        logged::messages();
         let look_ups = LookUps::with(
             |_| Err(Error::new("could not connect: nobody there")),
             Interrupt::default(),
         );
-        let mut relations = SqlRelations::new(&look_ups, move |text| {
-            heard.borrow_mut().push(text.to_owned())
-        });
+        let mut relations = SqlRelations::new(&look_ups);
         assert_eq!(relations.table("public", "a"), None);
         assert_eq!(relations.table("public", "b"), None);
         assert_eq!(
-            *warnings.borrow(),
+            logged::warnings(),
             ["could not connect: nobody there; values that an update left alone may go unnamed"]
         );
     }

@@ -1,8 +1,8 @@
 //! `walcat decode`: prints what `pg_recvlogical` or `stream --format raw` captured, without a
 //! server.
 
-use super::{Talk, is_colored, print_settings};
-use crate::cli::{DecodeArgs, TalkOptions};
+use super::{is_colored, print_settings};
+use crate::cli::{DecodeArgs, MessageOptions};
 use crate::decode::capture::{Capture, CaptureError, Step};
 use crate::error::{Error, Result};
 use crate::event::Body;
@@ -17,9 +17,9 @@ use std::path::Path;
 const BLOCK: usize = 256 << 10;
 
 /// Prints the events of the capture. On damaged input what stands before the damage is printed.
-pub fn run(args: &DecodeArgs, talk: &TalkOptions) -> Result<()> {
+pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
     let stdout = io::stdout();
-    let colored = is_colored(talk, stdout.is_terminal());
+    let colored = is_colored(options, stdout.is_terminal());
     let settings = print_settings(&args.print, true, colored)?;
     let Some(printer) = Printer::new(settings, Types::new(Box::new(NoCatalog))) else {
         return Err(Error::usage(
@@ -31,7 +31,7 @@ pub fn run(args: &DecodeArgs, talk: &TalkOptions) -> Result<()> {
         waiting: Vec::with_capacity(BLOCK),
         stdout: stdout.lock(),
     };
-    match print_all(input, printer, &mut lines, Talk::new(talk)) {
+    match print_all(input, printer, &mut lines) {
         Err(Ended::Error(error)) => {
             lines.write().or_else(Ended::into_result)?;
             Err(error)
@@ -99,7 +99,6 @@ fn print_all<W: Write>(
     input: impl Read,
     mut printer: Printer,
     lines: &mut Lines<W>,
-    talk: Talk,
 ) -> std::result::Result<(), Ended> {
     let mut capture = Capture::new(input, plugin::decoder_of_capture);
     let (mut decoded, mut undecodable) = (false, 0_u64);
@@ -111,11 +110,6 @@ fn print_all<W: Write>(
             }
             printer.print(event, &mut lines.waiting);
         });
-        // Only the first rows of a type and what cannot be decoded have warnings.
-        printer
-            .take_warnings()
-            .iter()
-            .for_each(|warning| talk.warning(warning));
         match step? {
             Step::Message if lines.waiting.len() < BLOCK => {}
             Step::Message => lines.write()?,
@@ -164,7 +158,7 @@ mod tests {
 
     /// What `walcat decode` with these options prints of the capture, and the error that ends it.
     fn decode(capture: &[u8], options: &[&str]) -> (String, Option<String>) {
-        let cli = Cli::try_parse_from(["walcat", "-q", "decode"].iter().chain(options)).unwrap();
+        let cli = Cli::try_parse_from(["walcat", "decode"].iter().chain(options)).unwrap();
         let Command::Decode(args) = cli.command else {
             unreachable!("decode was asked for")
         };
@@ -174,7 +168,7 @@ mod tests {
             waiting: Vec::new(),
             stdout: Vec::new(),
         };
-        let error = match print_all(capture, printer, &mut lines, Talk::new(&cli.talk)) {
+        let error = match print_all(capture, printer, &mut lines) {
             Err(Ended::Error(error)) => Some(error.to_string()),
             _ => None,
         };

@@ -5,12 +5,11 @@ mod ask;
 pub mod check;
 pub mod completions;
 pub mod decode;
+pub mod logger;
 mod printing;
 pub mod publication;
 pub mod slot;
 pub mod stream;
-mod talk;
 
 pub use ask::ask;
 pub use printing::{is_colored, print_settings};
-pub use talk::Talk;

@@ -1,6 +1,6 @@
 //! What `stream` and `decode` print: from the options to the settings of the printer.
 
-use crate::cli::{Color, PrintOptions, TalkOptions};
+use crate::cli::{Color, MessageOptions, PrintOptions};
 use crate::error::{Error, Result};
 use crate::printer::PrintSettings;
 use crate::render::{FORMATS, Format, Include, Settings, Values};
@@ -36,7 +36,7 @@ pub fn print_settings(
 
 /// Is the text format coloured? `auto` means on a terminal that can, unless `NO_COLOR` is set to
 /// something (no-color.org).
-pub fn is_colored(options: &TalkOptions, to_terminal: bool) -> bool {
+pub fn is_colored(options: &MessageOptions, to_terminal: bool) -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     match options.color {
         Color::Always => true,

@@ -3,8 +3,9 @@
 
 use super::password;
 use super::protocol::Patience;
-use super::{Address, Host, Prompt, Remark, Secret, Settings, SslMode, TargetSessionAttrs};
+use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
 use crate::error::{Error, Kind, Result};
+use log::warn;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -251,8 +252,7 @@ fn encrypted_or_not<S>(
 /// Says once why the connections are not encrypted, though the server has TLS.
 fn warn_of_plain_text(settings: &Settings, reason: &str) {
     if settings.warned_of_plain_text.set(()).is_ok() {
-        let warning = format!("the connection is not encrypted, as sslmode is prefer: {reason}");
-        settings.voice.say(Remark::Warning, &warning);
+        warn!("the connection is not encrypted, as sslmode is prefer: {reason}");
     }
 }
 

@@ -13,14 +13,13 @@ mod resolve;
 mod service;
 mod sql;
 pub mod tls;
-mod voice;
 
 pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
 pub use environment::Environment;
+pub use password::AskPassword;
 pub use process_title::hide_password;
 pub use resolve::Given;
 pub use sql::{Client, SqlError, server_error, sql};
-pub use voice::{Remark, Voice};
 
 use std::fmt;
 use std::net::IpAddr;
@@ -68,8 +67,8 @@ pub struct Settings {
     pub typed: Arc<OnceLock<Secret>>,
     /// Set when the user was told that `sslmode=prefer` went on without encryption.
     pub warned_of_plain_text: Arc<OnceLock<()>>,
-    /// Where warnings and the server's notices go, and who asks the user.
-    pub voice: Voice,
+    /// Asks the user for the password.
+    pub ask_password: AskPassword,
 }
 
 impl Settings {

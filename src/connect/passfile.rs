@@ -1,6 +1,7 @@
 //! The password file (manual section 34.16).
 
 use super::Secret;
+use log::warn;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,22 +11,20 @@ use std::path::Path;
 pub struct PasswordFile(String);
 
 impl PasswordFile {
-    /// Reads the file; one that is not there or cannot be read has no passwords. `warn` is told why
-    /// a file that is there is ignored.
-    pub fn read(path: &Path, warn: impl FnOnce(&str)) -> PasswordFile {
+    /// Reads the file; one that is not there or cannot be read has no passwords. Warns where a file
+    /// that is there is ignored.
+    pub fn read(path: &Path) -> PasswordFile {
         let Ok(metadata) = fs::metadata(path) else {
             return PasswordFile::default();
         };
         let shown = path.display();
         if !metadata.is_file() {
-            warn(&format!(
-                "password file \"{shown}\" is ignored: it is not a plain file"
-            ));
+            warn!("password file \"{shown}\" is ignored: it is not a plain file");
         } else if metadata.mode() & 0o077 != 0 {
-            warn(&format!(
+            warn!(
                 "password file \"{shown}\" is ignored: it has group or world access; permissions \
                  should be u=rw (0600) or less"
-            ));
+            );
         } else if let Ok(bytes) = fs::read(path) {
             return PasswordFile(String::from_utf8_lossy(&bytes).into_owned());
         }
@@ -78,6 +77,7 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logged;
     use std::os::unix::fs::PermissionsExt;
 
     fn find(text: &str, host: &str, port: u16, dbname: &str, user: &str) -> Option<String> {
@@ -133,8 +133,9 @@ mod tests {
             (0o620, false),
         ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let mut warning = String::new();
-            let file = PasswordFile::read(&path, |text| text.clone_into(&mut warning));
+            logged::messages();
+            let file = PasswordFile::read(&path);
+            let warning = logged::warnings().concat();
             assert_eq!(
                 file.password("h", 1, "d", "u").is_some(),
                 trusted,
@@ -150,9 +151,13 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_no_matter_and_a_directory_a_warning() {
-        PasswordFile::read(Path::new("/nonexistent/pgpass"), |text| panic!("{text}"));
-        let mut warned = false;
-        PasswordFile::read(Path::new("/"), |_| warned = true);
-        assert!(warned);
+        logged::messages();
+        PasswordFile::read(Path::new("/nonexistent/pgpass"));
+        assert!(logged::messages().is_empty());
+        PasswordFile::read(Path::new("/"));
+        assert_eq!(
+            logged::warnings(),
+            ["password file \"/\" is ignored: it is not a plain file"]
+        );
     }
 }

@@ -4,7 +4,36 @@ use super::attempt::{Attempt, plain};
 use super::{Host, Prompt, Secret, Settings};
 use crate::error::{Error, Result};
 use crate::text::printable;
+use std::fmt;
 use std::fs::OpenOptions;
+use std::io;
+use std::sync::Arc;
+
+/// Asks the user a question whose answer is typed unseen.
+#[derive(Clone)]
+pub struct AskPassword(Arc<Ask>);
+
+type Ask = dyn Fn(&str) -> io::Result<String> + Send + Sync;
+
+impl AskPassword {
+    /// Asks with this function.
+    pub fn new(ask: impl Fn(&str) -> io::Result<String> + Send + Sync + 'static) -> AskPassword {
+        AskPassword(Arc::new(ask))
+    }
+}
+
+/// There is nobody to ask.
+impl Default for AskPassword {
+    fn default() -> AskPassword {
+        AskPassword::new(|_| Err(io::ErrorKind::Unsupported.into()))
+    }
+}
+
+impl fmt::Debug for AskPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AskPassword")
+    }
+}
 
 /// The password for this server, if one is known. With `-W` what the user typed wins over all
 /// others.
@@ -40,7 +69,7 @@ pub fn typed(settings: &Settings) -> Result<&Secret> {
         return Ok(typed);
     }
     let question = format!("Password for user {}: ", printable(&settings.user));
-    let typed = settings.voice.ask(&question).map_err(|error| {
+    let typed = (settings.ask_password.0)(&question).map_err(|error| {
         Error::new(format!(
             "could not read the password from the terminal: {}",
             plain(&error)

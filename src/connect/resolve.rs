@@ -8,8 +8,8 @@ use super::passfile::PasswordFile;
 use super::process_title;
 use super::service;
 use super::{
-    Address, ChannelBinding, Host, Interrupt, Keepalives, Prompt, Remark, Roots, Secret, Settings,
-    SslMode, TargetSessionAttrs, TlsSettings, TlsVersions, Voice,
+    Address, AskPassword, ChannelBinding, Host, Interrupt, Keepalives, Prompt, Roots, Secret,
+    Settings, SslMode, TargetSessionAttrs, TlsSettings, TlsVersions,
 };
 use crate::error::{Error, Result};
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ pub struct Given {
     /// `-w`, `-W` or neither.
     pub prompt: Prompt,
     /// Where warnings and the server's notices go, and who asks the user.
-    pub voice: Voice,
+    pub ask_password: AskPassword,
 }
 
 /// Nothing given: all is up to the environment and the defaults.
@@ -46,7 +46,7 @@ impl Default for Given {
             port: None,
             user: None,
             prompt: Prompt::IfNeeded,
-            voice: Voice::default(),
+            ask_password: AskPassword::default(),
         }
     }
 }
@@ -74,14 +74,7 @@ impl Settings {
             .filled("password")
             .map(|password| Secret(password.to_owned()));
         if password.is_none() {
-            add_passwords(
-                &mut hosts,
-                &dbname,
-                &user,
-                &parameters,
-                environment,
-                &given.voice,
-            );
+            add_passwords(&mut hosts, &dbname, &user, &parameters, environment);
         }
         let from_variable = parameters.filled("password") == environment.variable("PGPASSWORD");
         let text = |name| parameters.filled(name).map(str::to_owned);
@@ -118,7 +111,7 @@ impl Settings {
             prompt: given.prompt,
             typed: Arc::default(),
             warned_of_plain_text: Arc::default(),
-            voice: given.voice.clone(),
+            ask_password: given.ask_password.clone(),
             user,
             dbname,
         })
@@ -299,14 +292,13 @@ fn add_passwords(
     user: &str,
     parameters: &Parameters,
     environment: &Environment,
-    voice: &Voice,
 ) {
     let path = match parameters.filled("passfile") {
         Some(path) => Some(PathBuf::from(path)),
         None => environment.in_home(".pgpass"),
     };
     let Some(path) = path else { return };
-    let file = PasswordFile::read(&path, |text| voice.say(Remark::Warning, text));
+    let file = PasswordFile::read(&path);
     for host in hosts {
         let name = match &host.address {
             Address::Unix(directory) if *directory == environment.socket_directory => {
@@ -457,9 +449,9 @@ fn versions(parameters: &Parameters) -> Result<TlsVersions> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logged;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::{Arc, Mutex};
 
     fn given(dbname: &str) -> Given {
         Given {
@@ -701,21 +693,12 @@ mod tests {
         assert_eq!(passwords("host=b password=x"), [None]);
 
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let said = Arc::new(Mutex::new(String::new()));
-        let listener = Arc::clone(&said);
-        let voice = Voice::new(move |_, text| text.clone_into(&mut listener.lock().unwrap()));
-        let settings = Settings::resolve_in(
-            &Given {
-                voice,
-                ..Given::default()
-            },
-            &environment,
-        )
-        .unwrap();
+        logged::messages();
+        let settings = Settings::resolve_in(&Given::default(), &environment).unwrap();
         assert_eq!(settings.hosts[0].password, None);
         assert!(
-            said.lock()
-                .unwrap()
+            logged::warnings()
+                .concat()
                 .contains(".pgpass\" is ignored: it has group or world access")
         );
     }

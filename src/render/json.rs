@@ -96,7 +96,6 @@ struct ValueWriter {
     form: Values,
     types: Types,
     writer: Writer,
-    warnings: Vec<String>,
 }
 
 /// The transaction whose fields are prepared.
@@ -147,10 +146,6 @@ impl Render for Json {
         }
         out.extend_from_slice(b"}\n");
     }
-
-    fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.values.warnings)
-    }
 }
 
 impl Json {
@@ -160,7 +155,6 @@ impl Json {
                 form: settings.values,
                 types,
                 writer: Writer::default(),
-                warnings: Vec::new(),
             },
             includes: settings.includes,
             tables: PerRelation::default(),
@@ -341,13 +335,12 @@ impl ValueWriter {
                     .announce(column.type_oid, column.type_name.clone(), None);
             }
         }
-        let mut warn = |warning| self.warnings.push(warning);
         if self.form == Values::Json {
             let oids = relation.columns.iter().map(|column| column.type_oid);
-            self.types.resolve(oids, Purpose::Values, again, &mut warn);
+            self.types.resolve(oids, Purpose::Values, again);
         } else if names {
             let oids = unnamed_types(relation);
-            self.types.resolve(oids, Purpose::Names, again, &mut warn);
+            self.types.resolve(oids, Purpose::Names, again);
         }
     }
 
@@ -367,11 +360,7 @@ impl ValueWriter {
 
     #[cold]
     fn write_misfit(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
-        let mut warn = |warning| self.warnings.push(warning);
-        if let Some(kind) = self
-            .types
-            .kind_after_misfit(column.type_oid, &column.kind, &mut warn)
-        {
+        if let Some(kind) = self.types.kind_after_misfit(column.type_oid, &column.kind) {
             column.kind = kind;
             if self.writer.write(&column.kind, text, out).is_ok() {
                 return;
@@ -562,6 +551,7 @@ fn write_prepared_names<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logged;
     use crate::lsn::Lsn;
     use crate::render::Format;
     use crate::render::testing::*;
@@ -988,6 +978,7 @@ mod tests {
         let table = relation("t", &[("b", BOOL, false)]);
         let transaction = open(7);
         let mut test = Test::json(&[]);
+        logged::messages();
         let lines = test.feed(&[
             insert(&transaction, 0, &table, &[Some("perhaps")]),
             insert(&transaction, 1, &table, &[Some("t")]),
@@ -999,6 +990,6 @@ mod tests {
                 "{line}"
             );
         }
-        assert_eq!(test.render.take_warnings().len(), 1);
+        assert_eq!(logged::warnings().len(), 1);
     }
 }

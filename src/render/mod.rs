@@ -29,9 +29,6 @@ pub trait Render {
 
     /// Appends the record of `event`: one line, with its end.
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
-
-    /// What the user must be told since the last call: a message each.
-    fn take_warnings(&mut self) -> Vec<String>;
 }
 
 /// What `--format` names.

@@ -50,7 +50,6 @@ struct Text {
     names_types: bool,
     paint: Paint,
     tables: PerRelation<Table>,
-    warnings: Vec<String>,
 }
 
 /// What is prepared for a table.
@@ -97,10 +96,7 @@ impl Render for Text {
     fn prepare(&mut self, relation: &Relation, _: bool) {
         if self.names_types {
             let oids = relation.columns.iter().map(|column| column.type_oid);
-            self.types
-                .resolve(oids, Purpose::Names, false, &mut |warning| {
-                    self.warnings.push(warning)
-                });
+            self.types.resolve(oids, Purpose::Names, false);
         }
         let table = Table::new(relation, &self.paint);
         self.tables.set(relation, table);
@@ -140,10 +136,6 @@ impl Render for Text {
         }
         out.push(b'\n');
     }
-
-    fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
 }
 
 impl Text {
@@ -158,7 +150,6 @@ impl Text {
             names_types: settings.includes.contains(Include::Relations),
             paint,
             tables: PerRelation::default(),
-            warnings: Vec::new(),
         }
     }
 

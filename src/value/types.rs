@@ -4,6 +4,7 @@
 use super::kind::Kind;
 use super::name::format_builtin;
 use crate::error::{self, Error, Result};
+use log::warn;
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::types::Type;
 
@@ -114,14 +115,8 @@ impl Types {
 
     /// Makes sure that these types are known, asking the catalog once for all that are not; `again`
     /// asks anew for all that are not built in, as they may have changed. The values of a type that
-    /// cannot be had are text; `warn` is told once for each.
-    pub fn resolve(
-        &mut self,
-        oids: impl Iterator<Item = u32>,
-        purpose: Purpose,
-        again: bool,
-        warn: &mut dyn FnMut(String),
-    ) {
+    /// cannot be had are text, with one warning for each.
+    pub fn resolve(&mut self, oids: impl Iterator<Item = u32>, purpose: Purpose, again: bool) {
         let mut wanted = Vec::new();
         for oid in oids.filter(|oid| *oid != 0) {
             match Kind::of_builtin(oid) {
@@ -133,7 +128,7 @@ impl Types {
         wanted.sort_unstable();
         wanted.dedup();
         if !wanted.is_empty() {
-            self.look_up(&wanted, purpose, warn);
+            self.look_up(&wanted, purpose);
         }
     }
 
@@ -161,20 +156,15 @@ impl Types {
     }
 
     /// What to do about a value of the type that was a misfit for `kind`: another kind to try,
-    /// where the type has changed. `None`: write it as text; `warn` is told once for each type.
+    /// where the type has changed. `None`: write it as text, with one warning for each type.
     ///
     /// In a long row of misfits the catalog is asked only at the 1st, 2nd, 4th, 8th and so on.
-    pub fn kind_after_misfit(
-        &mut self,
-        oid: u32,
-        kind: &Kind,
-        warn: &mut dyn FnMut(String),
-    ) -> Option<Kind> {
+    pub fn kind_after_misfit(&mut self, oid: u32, kind: &Kind) -> Option<Kind> {
         if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
             let misfits = self.misfits.entry(oid).or_insert(0);
             *misfits += 1;
             if misfits.is_power_of_two() {
-                self.look_up(&[oid], Purpose::Values, warn);
+                self.look_up(&[oid], Purpose::Values);
             }
         }
         if self.kind(oid) != kind {
@@ -184,13 +174,12 @@ impl Types {
         self.warn_once(
             &[oid],
             Purpose::Values,
-            warn,
             "a value does not have the form of its type",
         );
         None
     }
 
-    fn look_up(&mut self, oids: &[u32], purpose: Purpose, warn: &mut dyn FnMut(String)) {
+    fn look_up(&mut self, oids: &[u32], purpose: Purpose) {
         let entries: HashMap<u32, TypeEntry> = match self.catalog.look_up(oids) {
             Ok(entries) => entries
                 .into_iter()
@@ -200,7 +189,7 @@ impl Types {
             Err(error) if error.kind() == error::Kind::Transient => return,
             Err(error) => {
                 let unknown = self.unknown(oids, purpose);
-                return self.warn_once(&unknown, purpose, warn, &error.to_string());
+                return self.warn_once(&unknown, purpose, &error.to_string());
             }
         };
         for (oid, entry) in &entries {
@@ -227,7 +216,7 @@ impl Types {
                 self.kinds.insert(*oid, kind);
             }
         }
-        self.warn_once(&gone, purpose, warn, "no longer in the catalog");
+        self.warn_once(&gone, purpose, "no longer in the catalog");
         if purpose == Purpose::Values {
             let mut cast: Vec<u32> = entries
                 .values()
@@ -236,7 +225,7 @@ impl Types {
                 .collect();
             cast.sort_unstable();
             let reason = "only the server can run the cast to json";
-            self.warn_once(&cast, purpose, warn, reason);
+            self.warn_once(&cast, purpose, reason);
         }
     }
 
@@ -250,13 +239,7 @@ impl Types {
         oids.iter().copied().filter(|oid| !known(oid)).collect()
     }
 
-    fn warn_once(
-        &mut self,
-        oids: &[u32],
-        purpose: Purpose,
-        warn: &mut dyn FnMut(String),
-        reason: &str,
-    ) {
+    fn warn_once(&mut self, oids: &[u32], purpose: Purpose, reason: &str) {
         let mut names = Vec::new();
         for oid in oids {
             let name = self
@@ -277,7 +260,7 @@ impl Types {
                 format!("the names of types {} are not known", several.join(", "))
             }
         };
-        warn(format!("{what}: {reason}"));
+        warn!("{what}: {reason}");
     }
 }
 
@@ -341,6 +324,7 @@ impl Kinds<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logged;
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -398,14 +382,9 @@ mod tests {
     }
 
     fn resolve(types: &mut Types, oids: &[u32], again: bool) -> Vec<String> {
-        let mut warnings = Vec::new();
-        types.resolve(
-            oids.iter().copied(),
-            Purpose::Values,
-            again,
-            &mut |warning| warnings.push(warning),
-        );
-        warnings
+        logged::messages();
+        types.resolve(oids.iter().copied(), Purpose::Values, again);
+        logged::warnings()
     }
 
     #[test]
@@ -521,13 +500,11 @@ mod tests {
         let (fake, mut types) = setup();
         fake.0.borrow_mut().broken = true;
         types.announce(20001, "public.pair".to_owned(), None);
-        let mut warnings = Vec::new();
+        logged::messages();
         let oids = [20001, 20002, 20003, 23].into_iter();
-        types.resolve(oids, Purpose::Names, false, &mut |warning| {
-            warnings.push(warning)
-        });
+        types.resolve(oids, Purpose::Names, false);
         assert_eq!(
-            warnings,
+            logged::warnings(),
             ["the names of types 20002, 20003 are not known: could not connect: no"]
         );
     }
@@ -537,8 +514,9 @@ mod tests {
         let (fake, mut types) = setup();
         fake.define(20001, Shape::Cast);
         fake.define(20002, composite(&[("a", 20001)]));
-        let mut names = |warning| panic!("{warning}");
-        types.resolve([20002].into_iter(), Purpose::Names, false, &mut names);
+        logged::messages();
+        types.resolve([20002].into_iter(), Purpose::Names, false);
+        assert!(logged::messages().is_empty());
         assert_eq!(
             resolve(&mut types, &[20002], true),
             [
@@ -558,42 +536,31 @@ mod tests {
         let old = types.kind(20001).clone();
         fake.define(20001, composite(&[("a", 23), ("b", 25)]));
         fake.asked();
-        let mut warnings = Vec::new();
-        let new = types
-            .kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning))
-            .unwrap();
+        logged::messages();
+        let new = types.kind_after_misfit(20001, &old).unwrap();
         assert_eq!(
             new,
             Kind::composite([("a", Kind::Number), ("b", Kind::Text)])
         );
         // Another column of that type need not ask again.
-        assert_eq!(
-            types.kind_after_misfit(20001, &old, &mut |warning| warnings.push(warning)),
-            Some(new.clone())
-        );
+        assert_eq!(types.kind_after_misfit(20001, &old), Some(new.clone()));
         assert_eq!(fake.asked().len(), 1);
-        assert!(warnings.is_empty());
+        assert!(logged::messages().is_empty());
         for _ in 0..1000 {
-            assert_eq!(
-                types.kind_after_misfit(20001, &new, &mut |warning| warnings.push(warning)),
-                None
-            );
+            assert_eq!(types.kind_after_misfit(20001, &new), None);
         }
         assert_eq!(fake.asked().len(), 10);
         assert_eq!(
-            warnings,
+            logged::warnings(),
             [
                 "values of type public.t20001 are shown as text: a value does not have the form of \
                  its type"
             ]
         );
         resolve(&mut types, &[16], false);
-        assert_eq!(
-            types.kind_after_misfit(16, &Kind::Bool, &mut |warning| warnings.push(warning)),
-            None
-        );
+        assert_eq!(types.kind_after_misfit(16, &Kind::Bool), None);
         assert!(fake.asked().is_empty());
-        assert_eq!(warnings.len(), 2);
+        assert_eq!(logged::warnings().len(), 1);
     }
 
     #[test]

@@ -3,8 +3,7 @@
 //!
 //! `command::stream` drives it: it polls the socket (with its own wake-ups), calls
 //! [`Connection::receive`] once, then [`Connection::next_message`] until that returns `None`, and
-//! only then polls again. It knows no output plugin. Notices of the server go to the `voice` of the
-//! settings.
+//! only then polls again. It knows no output plugin. The server's notices are logged.
 
 mod command;
 mod message;
@@ -332,8 +331,8 @@ fn encode_status(status: &StandbyStatus, now: PgTime) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::Endpoint;
     use crate::connect::protocol::Socket;
-    use crate::connect::{Endpoint, Voice};
     use crate::error::Error;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
@@ -349,7 +348,7 @@ mod tests {
     fn streaming() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let connection = Connection {
-            wire: Wire::new(Socket::new(ours.into()).unwrap(), Voice::default()),
+            wire: Wire::new(Socket::new(ours.into()).unwrap()),
             key: BackendKey::default(),
             route: Route::plain(Endpoint::Unix(PathBuf::from("/nowhere"))),
             server_version: 15_00_00,

@@ -13,7 +13,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls::", &["connect/"]),
     (
         "colored::",
-        &["error.rs", "command/talk.rs", "render/text", "main.rs"],
+        &["error.rs", "command/logger.rs", "render/text", "main.rs"],
     ),
     ("rpassword::", &["command/ask.rs"]),
     ("signal_hook::", &["stop.rs"]),

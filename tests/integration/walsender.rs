@@ -2,22 +2,23 @@
 
 use crate::support::*;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 use std::time::Duration;
+use walcat::connect::protocol::NOTICE;
 use walcat::connect::*;
 use walcat::error::{Kind, Result};
 use walcat::lsn::Lsn;
 use walcat::walsender::{Connection, Message, StandbyStatus};
 
 /// Connection settings from a conninfo string alone.
-fn resolve(conninfo: &str, voice: Voice) -> Settings {
+fn resolve(conninfo: &str) -> Settings {
     let environment = Environment {
         variables: HashMap::new(),
         home: None,
@@ -28,7 +29,6 @@ fn resolve(conninfo: &str, voice: Voice) -> Settings {
     let given = Given {
         dbname: Some(conninfo.into()),
         prompt: Prompt::Never,
-        voice,
         ..Given::default()
     };
     Settings::resolve_in(&given, &environment).unwrap()
@@ -37,14 +37,11 @@ fn resolve(conninfo: &str, voice: Voice) -> Settings {
 /// Through the socket, as superuser.
 fn settings(db: &Database<'_>) -> Settings {
     let (sockets, port) = (db.server().socket_directory(), db.server().port());
-    resolve(
-        &format!(
-            "host={} port={port} user=postgres dbname={}",
-            sockets.display(),
-            db.name()
-        ),
-        Voice::default(),
-    )
+    resolve(&format!(
+        "host={} port={port} user=postgres dbname={}",
+        sockets.display(),
+        db.name()
+    ))
 }
 
 fn open(db: &Database<'_>) -> Connection {
@@ -295,24 +292,42 @@ fn walsender_reaches_no_server() {
 #[test]
 fn walsender_passes_notices_on() {
     let db = Database::create("walsender_passes_notices_on");
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let listener = Arc::clone(&heard);
+    log::set_logger(&Notices).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
     let mut settings = settings(&db);
-    settings.voice =
-        Voice::new(move |remark, text| listener.lock().unwrap().push((remark, text.to_owned())));
     settings.options = Some("-c client_min_messages=debug1".into());
     let mut connection = Connection::open(&settings, "UTC").unwrap();
     let wait = &mut || ControlFlow::Continue(());
     connection
         .create_temporary_slot("walsender_passes_notices_on", "pgoutput", false, wait)
         .unwrap();
+    let heard = HEARD.take();
     assert!(
-        heard
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|(remark, _)| *remark == Remark::Notice)
+        heard.iter().any(|(level, _)| *level == log::Level::Info),
+        "{heard:?}"
     );
+}
+
+/// Keeps what each thread hears from its server.
+struct Notices;
+
+thread_local! {
+    static HEARD: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl log::Log for Notices {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == NOTICE
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let notice = (record.level(), record.args().to_string());
+            HEARD.with_borrow_mut(|heard| heard.push(notice));
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 /// Passwords for each method, over TCP with TLS (`hostssl`) or without; through the socket
@@ -396,7 +411,7 @@ impl Guarded {
             "host=localhost hostaddr=127.0.0.1 port={port} dbname=postgres user={user} \
              sslrootcert={files}/ca.crt {more}"
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
+        Connection::open(&resolve(&conninfo), "UTC")
     }
 
     fn encrypted(&self, connection: &Connection) -> bool {
@@ -505,7 +520,7 @@ fn walsender_encrypts_as_sslmode_says() {
             "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
             server().port()
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), "UTC").map(drop)
+        Connection::open(&resolve(&conninfo), "UTC").map(drop)
     };
     plain("prefer").unwrap();
     let error = plain("require").unwrap_err();
@@ -702,7 +717,7 @@ fn walsender_recognizes_what_is_no_server() {
         let port = answering(answer);
         let conninfo =
             format!("host=127.0.0.1 port={port} user=postgres dbname=postgres sslmode={mode}");
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
+        let error = Connection::open(&resolve(&conninfo), "UTC")
             .map(drop)
             .unwrap_err();
         assert!(error.to_string().contains(reason), "{mode}: {error}");
@@ -713,7 +728,7 @@ fn walsender_recognizes_what_is_no_server() {
             "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
             answering(b"")
         );
-        let error = Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
+        let error = Connection::open(&resolve(&conninfo), "UTC")
             .map(drop)
             .unwrap_err();
         assert!(
@@ -735,7 +750,7 @@ fn walsender_finds_the_server_that_is_wanted() {
         let conninfo = format!(
             "host={hosts} port={ports} user=postgres dbname=postgres target_session_attrs={wanted}"
         );
-        Connection::open(&resolve(&conninfo, Voice::default()), "UTC")
+        Connection::open(&resolve(&conninfo), "UTC")
     };
     let hosts = format!("/nowhere,{},{}", sockets(&primary), sockets(&standby));
     let ports = format!("1,{},{}", primary.port(), standby.port());

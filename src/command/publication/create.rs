@@ -7,17 +7,17 @@ use crate::catalog::replica_identity::Unreplicable;
 use crate::catalog::server::Server;
 use crate::catalog::table_spec::TableSpec;
 use crate::cli::PublicationCreateArgs;
-use crate::command::Talk;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use crate::select::Operation;
+use log::{info, warn};
 use std::collections::BTreeSet;
 
 /// How many tables are warned of one by one.
 const WARNINGS_SHOWN: usize = 20;
 
 /// Creates it and warns of each table whose UPDATE or DELETE will now fail.
-pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+pub fn run(args: &PublicationCreateArgs, settings: &Settings) -> Result<()> {
     let tables = args
         .table
         .iter()
@@ -46,8 +46,8 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
     let server = Server::ask(&mut session)?;
     match publications::create(&mut session, &server, &new)? {
         Some(unreplicable) => {
-            talk.info(&format!("created publication \"{}\"", args.name));
-            warn(&unreplicable, talk);
+            info!("created publication \"{}\"", args.name);
+            warn_of(&unreplicable);
             Ok(())
         }
         None if args.if_not_exists => {
@@ -56,8 +56,8 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
                 .iter()
                 .find(|publication| publication.name == args.name)
             {
-                Some(there) => compare(there, args, &operations, talk),
-                None => talk.info(&format!("publication \"{}\" is already there", args.name)),
+                Some(there) => compare(there, args, &operations),
+                None => info!("publication \"{}\" is already there", args.name),
             }
             Ok(())
         }
@@ -71,16 +71,14 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings, talk: &Talk) -> Re
 
 /// Says what of the publication that is there is other than was asked for. Its tables are told, not
 /// compared: what the names on the command line mean is the server's to say.
-fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str], talk: &Talk) {
+fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str]) {
     let name = &args.name;
     let contents = enumerate(&contents(there));
     let of_all_tables = there.all_tables && there.tables.is_empty();
     if of_all_tables {
-        talk.info(&format!("publication \"{name}\" is already there"));
+        info!("publication \"{name}\" is already there");
     } else {
-        talk.info(&format!(
-            "publication \"{name}\" is already there, of {contents}"
-        ));
+        info!("publication \"{name}\" is already there, of {contents}");
     }
     let mut differences = Vec::new();
     let schemas: BTreeSet<&String> = args.schema.iter().collect();
@@ -103,10 +101,10 @@ fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str
             .push(if there.via_root { "with" } else { "without" }.to_owned() + " --via-root");
     }
     if !differences.is_empty() {
-        talk.warning(&format!(
+        warn!(
             "publication \"{name}\" is other than asked for: {}",
             differences.join("; ")
-        ));
+        );
     }
 }
 
@@ -115,11 +113,11 @@ fn table(text: &str) -> Result<TableSpec> {
         .map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
 }
 
-fn warn(unreplicable: &[Unreplicable], talk: &Talk) {
+fn warn_of(unreplicable: &[Unreplicable]) {
     for table in unreplicable.iter().take(WARNINGS_SHOWN) {
-        talk.warning(&format!("{table}; try: {}", table.remedy()));
+        warn!("{table}; try: {}", table.remedy());
     }
     if let Some(more @ 1..) = unreplicable.len().checked_sub(WARNINGS_SHOWN) {
-        talk.warning(&format!("UPDATE or DELETE fails on {more} more tables"));
+        warn!("UPDATE or DELETE fails on {more} more tables");
     }
 }

@@ -5,15 +5,14 @@ mod drop;
 mod list;
 
 use crate::cli::PublicationCommand;
-use crate::command::Talk;
 use crate::connect::Settings;
 use crate::error::Result;
 
 /// Runs the subcommand.
-pub fn run(command: &PublicationCommand, settings: &Settings, talk: &Talk) -> Result<()> {
+pub fn run(command: &PublicationCommand, settings: &Settings) -> Result<()> {
     match command {
-        PublicationCommand::Create(args) => create::run(args, settings, talk),
-        PublicationCommand::Drop(args) => drop::run(args, settings, talk),
+        PublicationCommand::Create(args) => create::run(args, settings),
+        PublicationCommand::Drop(args) => drop::run(args, settings),
         PublicationCommand::List(args) => list::run(args, settings),
     }
 }

@@ -5,13 +5,14 @@ use crate::catalog::server::Server;
 use crate::catalog::sessions::{self, Awaited};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::SlotCreateArgs;
-use crate::command::{Talk, answer};
+use crate::command::answer;
 use crate::connect::{self, Client, Settings};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
 use crate::plugin::{self, Support};
 use crate::shell;
 use crate::stop::Stop;
+use log::info;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Prints the slot and its consistent point.
-pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk, stop: &Stop) -> Result<()> {
+pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let plugin = args.kind.plugin.as_deref().unwrap_or(plugin::DEFAULT.name);
@@ -40,7 +41,7 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, talk: &Talk, stop: &Stop)
         return keep(&there, &new, &server, args.if_not_exists);
     }
     require(&server, &new)?;
-    match create(session, settings, talk, &new, args.timeout, stop) {
+    match create(session, settings, &new, args.timeout, stop) {
         Ok(lsn) => answer::print(&format!(
             "slot {}: plugin {plugin}, consistent point {lsn}\n",
             new.name
@@ -120,7 +121,6 @@ pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
 pub fn create(
     mut session: Client,
     settings: &Settings,
-    talk: &Talk,
     new: &NewSlot<'_>,
     timeout: Option<Duration>,
     stop: &Stop,
@@ -146,13 +146,12 @@ pub fn create(
         // Nobody is left to be told that it took too long.
         let _ = sender.send(slots::create(&mut session, &new));
     });
-    Watch::new(settings, talk, new.name).until_done(&done, timeout, stop, pid)
+    Watch::new(settings, new.name).until_done(&done, timeout, stop, pid)
 }
 
 /// Watches the creation of a slot, and says what it waits for if that takes long.
 pub struct Watch<'a> {
     settings: &'a Settings,
-    talk: &'a Talk,
     name: &'a str,
     start: Instant,
     next_report: Duration,
@@ -160,10 +159,9 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// The creation of the slot `name` begins.
-    pub fn new(settings: &'a Settings, talk: &'a Talk, name: &'a str) -> Watch<'a> {
+    pub fn new(settings: &'a Settings, name: &'a str) -> Watch<'a> {
         Watch {
             settings,
-            talk,
             name,
             start: Instant::now(),
             next_report: SILENCE,
@@ -239,8 +237,7 @@ impl<'a> Watch<'a> {
             Ok(None) => "the server".to_owned(),
             Err(error) => format!("running transactions ({error})"),
         };
-        self.talk
-            .info(&format!("slot \"{}\" waits for {what}", self.name));
+        info!("slot \"{}\" waits for {what}", self.name);
     }
 
     fn error(&self, reason: &str) -> Error {

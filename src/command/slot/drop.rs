@@ -3,11 +3,11 @@
 use crate::catalog::server::Server;
 use crate::catalog::{refusal, sessions, slots};
 use crate::cli::SlotDropArgs;
-use crate::command::Talk;
 use crate::connect::Client;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use crate::shell;
+use log::info;
 use std::time::{Duration, Instant};
 
 /// How long `--force` tries: a consumer that reconnects may take the slot again and again.
@@ -17,7 +17,7 @@ const UNDEFINED_OBJECT: &str = "42704";
 const OBJECT_IN_USE: &str = "55006";
 
 /// Drops the slots, or none if one of them is not there.
-pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> {
+pub fn run(args: &SlotDropArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let mut there = Vec::new();
@@ -30,18 +30,18 @@ pub fn run(args: &SlotDropArgs, settings: &Settings, talk: &Talk) -> Result<()> 
     }
     for name in there {
         if args.force {
-            drop_by_force(&mut session, &server, name, talk)?;
+            drop_by_force(&mut session, &server, name)?;
         } else {
             slots::drop(&mut session, name)
                 .map_err(|error| in_use(&mut session, &server, name, error))?;
         }
-        talk.info(&format!("dropped slot \"{name}\""));
+        info!("dropped slot \"{name}\"");
     }
     Ok(())
 }
 
 /// Ends whoever holds the slot, until it can be dropped.
-fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) -> Result<()> {
+fn drop_by_force(client: &mut Client, server: &Server, name: &str) -> Result<()> {
     let start = Instant::now();
     let mut ended = false;
     loop {
@@ -51,7 +51,7 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str, talk: &Talk) 
             ended = sessions::terminate(client, pid, patience)
                 .map_err(|error| refusal::explain(error, &server.user))?;
             if let Some(holder) = holder.filter(|_| ended) {
-                talk.info(&format!("ended {holder}, which held slot \"{name}\""));
+                info!("ended {holder}, which held slot \"{name}\"");
             }
         }
         match slots::drop(client, name) {

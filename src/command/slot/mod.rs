@@ -8,16 +8,15 @@ mod list;
 pub use create::{Watch, create, require};
 
 use crate::cli::SlotCommand;
-use crate::command::Talk;
 use crate::connect::Settings;
 use crate::error::Result;
 use crate::stop::Stop;
 
 /// Runs the subcommand.
-pub fn run(command: &SlotCommand, settings: &Settings, talk: &Talk, stop: &Stop) -> Result<()> {
+pub fn run(command: &SlotCommand, settings: &Settings, stop: &Stop) -> Result<()> {
     match command {
-        SlotCommand::Create(args) => create::run(args, settings, talk, stop),
-        SlotCommand::Drop(args) => drop::run(args, settings, talk),
+        SlotCommand::Create(args) => create::run(args, settings, stop),
+        SlotCommand::Drop(args) => drop::run(args, settings),
         SlotCommand::List(args) => list::run(args, settings),
         SlotCommand::Advance(args) => advance::run(args, settings),
     }

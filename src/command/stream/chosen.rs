@@ -4,25 +4,24 @@
 use crate::catalog::enumerate;
 use crate::catalog::publications::{self, Publication};
 use crate::catalog::tables::{self, Table};
-use crate::command::Talk;
 use crate::connect::Client;
 use crate::error::Result;
 use crate::select::{Filter, Operations, pattern};
 use crate::version::Version;
 use crate::{shell, sql};
+use log::warn;
 
 /// Warns of each pattern without wildcards that no published table matches, and if none matches any
 /// pattern.
-pub fn warn(
+pub fn warn_of_hidden(
     client: &mut Client,
     names: &[String],
     patterns: &[String],
     version: &Version,
-    talk: &Talk,
 ) -> Result<()> {
     // Where all is chosen but what is excluded, anything may be yet to come.
     if patterns.iter().all(|pattern| pattern.starts_with('!')) {
-        return warn_of_empty(client, names, version, talk);
+        return warn_of_empty(client, names, version);
     }
     let published = publications::tables(client, names)?;
     let filter = Filter::new(patterns, Operations::ALL)?;
@@ -41,25 +40,20 @@ pub fn warn(
     };
     for pattern in missing.iter().filter_map(|&at| patterns.get(at)) {
         let (what, remedy) = there.of_name(pattern)?;
-        talk.warning_with_remedy(
-            &format!("--table {} shows nothing: {what}", shell::word(pattern)),
-            &remedy,
+        warn!(
+            remedy = remedy.as_str();
+            "--table {} shows nothing: {what}", shell::word(pattern)
         );
     }
     if missing.is_empty() {
         let (what, remedy) = (there.without("that --table chooses"), there.another());
-        talk.warning_with_remedy(&format!("nothing is shown: {what}"), &remedy);
+        warn!(remedy = remedy.as_str(); "nothing is shown: {what}");
     }
     Ok(())
 }
 
 /// One for all tables, or for those of a schema, waits for them; one of no tables is a mistake.
-fn warn_of_empty(
-    client: &mut Client,
-    names: &[String],
-    version: &Version,
-    talk: &Talk,
-) -> Result<()> {
+fn warn_of_empty(client: &mut Client, names: &[String], version: &Version) -> Result<()> {
     if names.is_empty() || publications::have_contents(client, names, version)? {
         return Ok(());
     }
@@ -67,10 +61,7 @@ fn warn_of_empty(
         Some(publication) => format!("ALTER PUBLICATION {publication} ADD TABLE ..."),
         None => "another publication: walcat pub create NAME --all-tables".to_owned(),
     };
-    talk.warning_with_remedy(
-        &format!("nothing is shown: {} no table", have(names)),
-        &remedy,
-    );
+    warn!(remedy = remedy.as_str(); "nothing is shown: {} no table", have(names));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::lsn::Lsn;
 use crate::select::bounds::Until;
 use crate::stop::Stop;
 use crate::walsender::{Connection, SystemIdentification};
+use log::{debug, info};
 use std::time::{Duration, Instant};
 
 /// How long a new connection may take from the first packet to the stream.
@@ -78,9 +79,7 @@ impl<'a> Stream<'a> {
         };
         let progress = self.delivery.progress();
         let (received, durable) = (progress.received_position(), progress.durable_position());
-        self.requirements.talk.detail(&format!(
-            "ended: {reason}; received up to {received}, durable up to {durable}"
-        ));
+        debug!("ended: {reason}; received up to {received}, durable up to {durable}");
         Ok(())
     }
 
@@ -103,10 +102,7 @@ impl<'a> Stream<'a> {
             };
             let error = self.require_another_try(error)?;
             let delay = backoff.next();
-            self.requirements.talk.info(&format!(
-                "{error}; trying again in {:.1} s",
-                delay.as_secs_f64()
-            ));
+            info!("{error}; trying again in {:.1} s", delay.as_secs_f64());
             let (plan, stop) = (&self.plan, &self.stop);
             if let Some(ended) = reconnect::wait(delay, plan, stop, &mut self.delivery)? {
                 return self.end_without_connection(ended);
@@ -280,14 +276,14 @@ impl<'a> Stream<'a> {
     }
 
     fn tell_start(&self, start: Lsn) {
-        let (slot, talk) = (&self.plan.slot, &self.requirements.talk);
+        let slot = &self.plan.slot;
         let from = match start {
             Lsn::INVALID => String::new(),
             start => format!(", from {start} on"),
         };
         match self.phase {
-            Phase::Starting => talk.detail(&format!("streaming from slot \"{slot}\"{from}")),
-            Phase::Started(_) => talk.info(&format!("streaming again from slot \"{slot}\"{from}")),
+            Phase::Starting => debug!("streaming from slot \"{slot}\"{from}"),
+            Phase::Started(_) => info!("streaming again from slot \"{slot}\"{from}"),
         }
     }
 }

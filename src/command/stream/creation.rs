@@ -13,6 +13,7 @@ use crate::select::{Filter, Operations};
 use crate::shell;
 use crate::stop::Stop;
 use crate::walsender::Connection;
+use log::info;
 use std::ops::ControlFlow;
 
 /// Creates what the command line allows to create, the publications first: they do not exist for
@@ -37,7 +38,7 @@ pub fn create_temporary_slot(
 ) -> Result<()> {
     let plugin = requirements.plugin.name();
     let two_phase = options::two_phase(requirements.args);
-    let mut watch = slot::Watch::new(requirements.settings, &requirements.talk, name);
+    let mut watch = slot::Watch::new(requirements.settings, name);
     let mut keep_on = || {
         watch.tick();
         if stop.requested() {
@@ -74,9 +75,7 @@ fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
             via_root: !args.print.table.is_empty(),
         };
         if publications::create_harmless(client, &requirements.server, &new)? {
-            requirements
-                .talk
-                .info(&format!("created publication \"{name}\""));
+            info!("created publication \"{name}\"");
         }
     }
     Ok(())
@@ -106,14 +105,12 @@ fn chosen_tables(client: &mut Client, patterns: &[String], act: &str) -> Result<
 }
 
 fn create_slot(requirements: &Requirements<'_>, name: &str, stop: &Stop) -> Result<()> {
-    let Requirements { args, talk, .. } = requirements;
+    let args = requirements.args;
     let (settings, plugin) = (requirements.settings, requirements.plugin.name());
     let new = requirements.new_slot(name);
     let session = connect::sql(settings)?;
-    let point = slot::create(session, settings, talk, &new, args.timeout, stop)
+    let point = slot::create(session, settings, &new, args.timeout, stop)
         .map_err(|error| refusal::explain(error, &requirements.server.user))?;
-    talk.info(&format!(
-        "created slot \"{name}\" with plugin {plugin}, consistent at {point}"
-    ));
+    info!("created slot \"{name}\" with plugin {plugin}, consistent at {point}");
     Ok(())
 }

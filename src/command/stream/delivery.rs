@@ -5,7 +5,6 @@ use super::Ended;
 use super::statistics::Statistics;
 use super::wait::wait_for;
 use crate::catalog::LookUps;
-use crate::command::Talk;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::{Body, EventId, Place};
@@ -16,6 +15,7 @@ use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
 use crate::sink::{Driven, Moment, Sink, Urge};
 use crate::stop::Stop;
+use log::info;
 use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -29,7 +29,6 @@ pub struct Delivery {
     repeats: Repeats,
     bounds: Bounds,
     statistics: Option<Statistics>,
-    talk: Talk,
 }
 
 /// What is made of a message.
@@ -52,7 +51,6 @@ impl Delivery {
         sink: Box<dyn Sink>,
         mut bounds: Bounds,
         statistics: Option<Statistics>,
-        talk: Talk,
     ) -> Delivery {
         let mut repeats = Repeats::default();
         if let Some(last) = sink.held().last {
@@ -66,7 +64,6 @@ impl Delivery {
             repeats,
             bounds,
             statistics,
-            talk,
         }
     }
 
@@ -212,10 +209,6 @@ impl Delivery {
         if let Some(error) = unknown {
             return Err(error);
         }
-        printer
-            .take_warnings()
-            .iter()
-            .for_each(|warning| self.talk.warning(warning));
         Ok(taken)
     }
 
@@ -316,7 +309,7 @@ impl Delivery {
     /// Opens the sink by its name again; all of it is durable.
     pub fn reopen(&mut self) -> Result<()> {
         self.sink.reopen(self.repeats.last())?;
-        self.talk.info("reopened the output file");
+        info!("reopened the output file");
         Ok(())
     }
 

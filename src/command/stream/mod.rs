@@ -27,7 +27,7 @@ use crate::catalog::LookUps;
 use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
 use crate::cli::StreamArgs;
-use crate::command::{Talk, print_settings};
+use crate::command::print_settings;
 use crate::connect::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::printer::{PrintSettings, Printer};
@@ -37,6 +37,7 @@ use crate::stop::Stop;
 use crate::value::Types;
 use connections::Stream;
 use delivery::{Delivery, Form};
+use log::{Level, debug, log_enabled, warn};
 use plan::Plan;
 use requirements::{Requirements, SlotPlugin};
 use statistics::Statistics;
@@ -67,14 +68,8 @@ impl From<Bound> for Ended {
 }
 
 /// Streams as the command line says.
-pub fn run(
-    args: &StreamArgs,
-    settings: &Settings,
-    stop: &Stop,
-    talk: Talk,
-    color: bool,
-) -> Result<()> {
-    match start(args, settings, stop, talk, color) {
+pub fn run(args: &StreamArgs, settings: &Settings, stop: &Stop, color: bool) -> Result<()> {
+    match start(args, settings, stop, color) {
         // Nothing has begun yet: what was under way was broken off.
         Err(error) if stop.requested() && error.kind() != Kind::Usage => Ok(()),
         Err(error) => Err(error),
@@ -88,7 +83,6 @@ fn start<'a>(
     args: &'a StreamArgs,
     settings: &'a Settings,
     stop: &Stop,
-    talk: Talk,
     color: bool,
 ) -> Result<Option<Stream<'a>>> {
     let deadline = args
@@ -96,7 +90,7 @@ fn start<'a>(
         .and_then(|timeout| Instant::now().checked_add(timeout));
     let print = print_settings(&args.print, args.messages, color)?;
     options::check(args)?;
-    let mut requirements = Requirements::check(args, settings, talk, stop)?;
+    let mut requirements = Requirements::check(args, settings, stop)?;
     let sink = open_sink(&mut requirements, stop)?;
     let last = sink.held().last;
     if let Some(last) = last {
@@ -109,16 +103,16 @@ fn start<'a>(
     }
     let plan = Plan::new(&requirements, deadline)?;
     requirements.catalog.close();
-    talk.detail(&requirements.describe(&plan));
+    debug!("{}", requirements.describe(&plan));
     for gap in sink.gaps(requirements.confirmed()) {
-        talk.warning(&gap);
+        warn!("{gap}");
     }
     if let Some(last) = last.filter(|_| created || plan.temporary) {
-        talk.warning(&format!(
+        warn!(
             "the slot is new: whatever committed between the end of the file, {}, and now is \
              missing from it",
             last.lsn
-        ));
+        );
     }
     let look_ups = LookUps::new(settings.until({
         let (stop, deadline) = (stop.clone(), plan.deadline);
@@ -160,10 +154,10 @@ fn deliver(
     print: PrintSettings,
     sink: Box<dyn Sink>,
 ) -> Result<Delivery> {
-    let (args, talk) = (requirements.args, requirements.talk);
+    let args = requirements.args;
     let decoder = match requirements.plugin {
         SlotPlugin::Known(plugin) => {
-            let relations = SqlRelations::new(&look_ups, move |text| talk.warning(text));
+            let relations = SqlRelations::new(&look_ups);
             Some(plugin.decoder(Box::new(relations)))
         }
         SlotPlugin::Other(_) => None,
@@ -185,17 +179,11 @@ fn deliver(
     };
     let statistics = args
         .stats
-        .filter(|_| !talk.is_quiet())
+        .filter(|_| log_enabled!(Level::Info))
         .map(|every| Statistics::new(every, plan.peek));
     let within_transactions = plan.confirms_nothing() || sink.resumes();
     let limit = args
         .limit
         .map(|changes| Limit::new(changes, within_transactions));
-    Ok(Delivery::new(
-        form,
-        sink,
-        Bounds::new(limit),
-        statistics,
-        talk,
-    ))
+    Ok(Delivery::new(form, sink, Bounds::new(limit), statistics))
 }

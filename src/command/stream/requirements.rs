@@ -9,7 +9,7 @@ use crate::catalog::publications;
 use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::StreamArgs;
-use crate::command::{Talk, slot};
+use crate::command::slot;
 use crate::connect::{Client, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::event::EventId;
@@ -20,6 +20,7 @@ use crate::sink::Source;
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use crate::{shell, sql};
+use log::warn;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,6 @@ const DEFAULT_PUBLICATION: &str = "walcat";
 pub struct Requirements<'a> {
     pub args: &'a StreamArgs,
     pub settings: &'a Settings,
-    pub talk: Talk,
     pub catalog: CatalogConnection<'a>,
     pub server: Server,
     /// The slot that is there already.
@@ -77,7 +77,6 @@ impl<'a> Requirements<'a> {
     pub fn check(
         args: &'a StreamArgs,
         settings: &'a Settings,
-        talk: Talk,
         stop: &Stop,
     ) -> Result<Requirements<'a>> {
         let mut catalog = CatalogConnection::open(settings)?;
@@ -94,7 +93,6 @@ impl<'a> Requirements<'a> {
         let mut requirements = Requirements {
             args,
             settings,
-            talk,
             catalog,
             server,
             slot,
@@ -188,12 +186,11 @@ impl<'a> Requirements<'a> {
             return Ok(());
         }
         let client = self.catalog.client()?;
-        chosen::warn(
+        chosen::warn_of_hidden(
             client,
             &self.publications,
             &args.print.table,
             &self.server.version,
-            &self.talk,
         )
     }
 
@@ -376,10 +373,10 @@ impl<'a> Requirements<'a> {
         if let Some(confirmed) = confirmed
             && wanted < confirmed
         {
-            self.talk.warning(&format!(
+            warn!(
                 "the slot is confirmed up to {confirmed}, so the server starts there and not at \
                  {wanted}"
-            ));
+            );
         }
         Ok(())
     }

@@ -21,4 +21,4 @@ pub use report::Report;
 pub use route::Route;
 pub use socket::{Patience, Socket};
 pub use startup::{BackendKey, Purpose};
-pub use wire::{Wire, io_error, unexpected};
+pub use wire::{NOTICE, Wire, io_error, unexpected};

@@ -60,7 +60,7 @@ fn open_at(
 ) -> std::result::Result<(Wire, BackendKey, Route), Refusal> {
     let settings = attempt.settings;
     let (socket, route) = Route::open(attempt, patience)?;
-    let mut wire = Wire::new(socket, settings.voice.clone());
+    let mut wire = Wire::new(socket);
     let credentials = Credentials {
         user: &settings.user,
         password: attempt.password.map(|secret| secret.0.as_str()),

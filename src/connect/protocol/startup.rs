@@ -207,7 +207,7 @@ fn parse_server_version(text: &str) -> Option<u32> {
 mod tests {
     use super::super::socket::Socket;
     use super::*;
-    use crate::connect::{ChannelBinding, Environment, Given, Prompt, Voice};
+    use crate::connect::{ChannelBinding, Environment, Given, Prompt};
     use crate::error::{Error, Kind};
     use std::collections::HashMap;
     use std::io::{Read, Write};
@@ -277,7 +277,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(answer).unwrap();
         theirs.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut wire = Wire::new(Socket::new(ours.into()).unwrap(), Voice::default());
+        let mut wire = Wire::new(Socket::new(ours.into()).unwrap());
         start(&mut wire, Duration::from_secs(10)).map_err(|refusal| match refusal {
             Refusal::Other(error) | Refusal::Tls(error) => error,
             Refusal::PasswordNeeded => Error::new("password needed"),
@@ -303,7 +303,7 @@ mod tests {
                 .write_all(&first(text.rsplit(",r=").next().unwrap()))
                 .unwrap();
         });
-        let mut wire = Wire::new(Socket::new(ours.into()).unwrap(), Voice::default());
+        let mut wire = Wire::new(Socket::new(ours.into()).unwrap());
         let result = start(&mut wire, Duration::from_secs(10));
         server.join().unwrap();
         match result {
@@ -319,7 +319,7 @@ mod tests {
             BackendKey { pid: 7, secret: -1 }
         );
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut wire = Wire::new(Socket::new(ours.into()).unwrap(), Voice::default());
+        let mut wire = Wire::new(Socket::new(ours.into()).unwrap());
         theirs.write_all(&good_answer()).unwrap();
         start(&mut wire, Duration::from_secs(10)).unwrap();
         assert_eq!(
@@ -550,7 +550,7 @@ mod tests {
                 }
             }
         });
-        let mut wire = Wire::new(Socket::new(ours.into()).unwrap(), Voice::default());
+        let mut wire = Wire::new(Socket::new(ours.into()).unwrap());
         let Err(Refusal::Other(error)) = start(&mut wire, Duration::from_millis(200)) else {
             panic!("no error")
         };

@@ -4,9 +4,10 @@ use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_ROW};
 use super::reader::Reader;
 use super::report::Report;
 use super::socket::{Patience, Socket};
-use crate::connect::{Remark, Voice, plain, tls};
-use crate::error::{Error, Result};
+use crate::connect::{plain, tls};
+use crate::error::{Error, Result, ServerError};
 use crate::text::readable;
+use log::{Level, log};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,13 +18,15 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 const MOST_PARAMETERS: usize = 1000;
 const LONGEST_PARAMETER: usize = 1000;
 
+/// The target of the log messages that are the server's notices.
+pub const NOTICE: &str = "walcat::notice";
+
 /// A socket with its receive buffer, and what the server may tell at any time.
 pub struct Wire {
     socket: Socket,
     buffer: Buffer,
     /// The values of ParameterStatus.
     pub parameters: BTreeMap<String, String>,
-    voice: Voice,
     /// The SQLSTATE of the last warning.
     warning: Option<String>,
     /// Sending failed; what the server said before it went away may still be read.
@@ -32,13 +35,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// A wire over this socket; notices go to `voice`.
-    pub fn new(socket: Socket, voice: Voice) -> Wire {
+    /// A wire over this socket.
+    pub fn new(socket: Socket) -> Wire {
         Wire {
             socket,
             buffer: Buffer::new(),
             parameters: BTreeMap::new(),
-            voice,
             warning: None,
             send_failed: false,
             tls_failed: false,
@@ -131,18 +133,18 @@ impl Wire {
         }
     }
 
-    /// Takes note of a NoticeResponse or ParameterStatus; a NotificationResponse is ignored.
+    /// Logs a NoticeResponse, keeps a ParameterStatus; a NotificationResponse is ignored.
     pub fn note(&mut self, frame: &Frame) -> Result<()> {
         let body = self.buffer.body(frame);
         match frame.tag {
             b'N' => {
                 let notice = Report::parse("NoticeResponse", body, frame.cut)?;
-                let remark = match notice.severity.as_str() {
-                    "NOTICE" | "INFO" | "LOG" | "DEBUG" => Remark::Notice,
-                    _ => Remark::Warning,
+                let level = match notice.severity.as_str() {
+                    "NOTICE" | "INFO" | "LOG" | "DEBUG" => Level::Info,
+                    _ => Level::Warn,
                 };
-                self.voice.relay(remark, &notice.content);
-                if remark == Remark::Warning {
+                log_notice(level, &notice.content);
+                if level == Level::Warn {
                     self.warning = Some(notice.content.sqlstate);
                 }
             }
@@ -199,6 +201,14 @@ fn no_postgresql(act: &str, error: &ImpossibleLength) -> Error {
     Error::new(format!(
         "could not {act}: the server does not speak PostgreSQL's protocol: {error}"
     ))
+}
+
+fn log_notice(level: Level, notice: &ServerError) {
+    log!(
+        target: NOTICE, level,
+        detail = notice.detail.as_deref(), hint = notice.hint.as_deref();
+        "{}", notice.message
+    );
 }
 
 // name: cstr | value: cstr
