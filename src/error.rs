@@ -18,6 +18,8 @@ pub struct Error(Box<Parts>);
 #[derive(Debug)]
 struct Parts {
     kind: Kind,
+    /// The message is no more than the reason, or nothing where the server says it.
+    lacks_context: bool,
     /// What failed before and led to this.
     earlier: Vec<Error>,
     /// What could not be done, and, unless the server says it, why.
@@ -59,6 +61,7 @@ impl Error {
     pub fn new(message: impl Into<String>) -> Error {
         Error(Box::new(Parts {
             kind: Kind::Permanent,
+            lacks_context: false,
             earlier: Vec::new(),
             message: message.into(),
             server: None,
@@ -77,17 +80,38 @@ impl Error {
         Error::new(message).with_kind(Kind::Transient)
     }
 
-    /// The server said no: `could not <act>: <the server's message>`.
-    /// It is transient when the SQLSTATE says that the server or its resources are away for now.
-    pub fn from_server(act: &str, server: ServerError) -> Error {
+    /// A reason alone, of a failure that trying again cannot mend. Whoever knows what was being
+    /// done adds that by [`Error::could_not`].
+    pub fn because(reason: impl fmt::Display) -> Error {
+        let mut error = Error::new(reason.to_string());
+        error.0.lacks_context = true;
+        error
+    }
+
+    /// The server said no, which is a reason alone too. It is transient when the SQLSTATE says that
+    /// the server or its resources are away for now.
+    pub fn from_server(server: ServerError) -> Error {
         let kind = if server.is_transient() {
             Kind::Transient
         } else {
             Kind::Permanent
         };
-        let mut error = Error::new(format!("could not {act}")).with_kind(kind);
+        let mut error = Error::because("").with_kind(kind);
         error.0.server = Some(server);
         error
+    }
+
+    /// Makes a reason the whole message, `could not <action>: <reason>`. An error that says
+    /// already what could not be done stays as it is.
+    pub fn could_not(mut self, action: impl fmt::Display) -> Error {
+        let parts = &mut *self.0;
+        if std::mem::take(&mut parts.lacks_context) {
+            parts.message = match parts.message.as_str() {
+                "" => format!("could not {action}"),
+                reason => format!("could not {action}: {reason}"),
+            };
+        }
+        self
     }
 
     /// The same failure, of another kind.
@@ -163,7 +187,8 @@ impl Error {
     fn shown(&self) -> String {
         let mut text = printable(&self.0.message);
         if let Some(server) = &self.0.server {
-            text += &format!(": {}", indented(&server.message));
+            text += if text.is_empty() { "" } else { ": " };
+            text += &indented(&server.message);
         }
         text + &printable(&self.state())
     }
@@ -185,13 +210,26 @@ impl fmt::Display for Error {
         }
         f.write_str(&self.0.message)?;
         if let Some(server) = &self.0.server {
-            write!(f, ": {}", server.message)?;
+            let colon = if self.0.message.is_empty() { "" } else { ": " };
+            write!(f, "{colon}{}", server.message)?;
         }
         f.write_str(&self.state())
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Says of a result what could not be done.
+pub trait CouldNot<T> {
+    /// Adds to the error what was being done: see [`Error::could_not`].
+    fn could_not(self, action: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> CouldNot<T> for std::result::Result<T, E> {
+    fn could_not(self, action: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().could_not(action))
+    }
+}
 
 impl ServerError {
     /// Classes 08 (connection), 53 (resources), 57P0x (shutdown, start-up, recovery), and 55006 (a
@@ -219,8 +257,9 @@ mod tests {
             hint: Some("A hint.".into()),
             routine: None,
         };
-        let error =
-            Error::from_server("create slot \"s\"", server).with_remedy("walcat slot drop s");
+        let error = Error::from_server(server)
+            .could_not("create slot \"s\"")
+            .with_remedy("walcat slot drop s");
         assert_eq!(
             error.report(),
             "walcat: error: could not create slot \"s\": replication slot \"s\" already exists (SQLSTATE 42710)\n\
@@ -240,8 +279,9 @@ mod tests {
             hint: Some(forged.into()),
             routine: None,
         };
-        let earlier = Error::from_server("connect", server.clone());
-        let error = Error::from_server(&format!("drop slot \"{forged}\""), server)
+        let earlier = Error::from_server(server.clone()).could_not("connect");
+        let error = Error::from_server(server)
+            .could_not(format!("drop slot \"{forged}\""))
             .with_detail(forged)
             .with_remedy(format!("walcat slot drop {forged}"))
             .after(vec![earlier, Error::new(forged)]);
@@ -260,6 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_done_is_said_once() {
+        let reason = || Error::because("it is gone").with_kind(Kind::Transient);
+        assert_eq!(reason().to_string(), "it is gone");
+        let error = reason().could_not("find it").could_not("stream");
+        assert_eq!(error.to_string(), "could not find it: it is gone");
+        assert_eq!(error.kind(), Kind::Transient);
+        let server = ServerError {
+            message: "no".into(),
+            ..ServerError::default()
+        };
+        let refused = || Error::from_server(server.clone());
+        assert_eq!(refused().to_string(), "no");
+        assert_eq!(
+            refused().could_not("do it").to_string(),
+            "could not do it: no"
+        );
+        let whole = Error::new("could not read a file").could_not("stream");
+        assert_eq!(whole.to_string(), "could not read a file");
+    }
+
+    #[test]
     fn a_server_that_shuts_down_may_come_back() {
         for (sqlstate, kind) in [
             ("57P01", Kind::Transient),
@@ -271,7 +332,7 @@ mod tests {
                 sqlstate: sqlstate.into(),
                 ..ServerError::default()
             };
-            assert_eq!(Error::from_server("x", server).kind(), kind, "{sqlstate}");
+            assert_eq!(Error::from_server(server).kind(), kind, "{sqlstate}");
         }
     }
 }

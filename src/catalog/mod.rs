@@ -21,7 +21,7 @@ pub mod types;
 pub use on_demand::LookUps;
 
 use crate::connect::SqlError;
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::text::readable;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
@@ -41,22 +41,19 @@ pub fn enumerate<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// What to make of a statement that failed: `could not <act>: ...`.
-fn failed<E: Into<SqlError>>(act: impl Into<String>) -> impl FnOnce(E) -> Error {
-    let act = act.into();
-    move |error| crate::connect::server_error(&act, error.into())
-}
-
 /// The value of a column.
 fn column<T: Value>(row: &Row, index: usize) -> Result<T> {
-    T::of(row, index).map_err(failed("read the catalog"))
+    T::of(row, index)
+        .map_err(SqlError::from)
+        .could_not("read the catalog")
 }
 
 /// The row's only column, a JSON text, as what it stands for.
 fn decoded<T: DeserializeOwned>(row: &Row) -> Result<T> {
     let Bytes(text) = row
         .try_get(0)
-        .map_err(failed::<tokio_postgres::Error>("read the catalog"))?;
+        .map_err(SqlError::from)
+        .could_not("read the catalog")?;
     serde_json::from_str(&json::readable(text))
         .map_err(|reason| Error::new(format!("could not read the catalog: {reason}")))
 }

@@ -3,9 +3,9 @@
 use super::replica_identity::{self, Unreplicable};
 use super::server::Server;
 use super::table_spec::TableSpec;
-use super::{column, decoded, enumerate, failed, refusal};
+use super::{column, decoded, enumerate, refusal};
 use crate::connect::Client;
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::shell;
 use crate::sql::{self, quoted};
 use crate::version::Version;
@@ -86,16 +86,14 @@ pub enum Contents<'a> {
 pub fn list(client: &mut Client, version: &Version) -> Result<Vec<Publication>> {
     let rows = client
         .query(&query(version), &[])
-        .map_err(failed("list publications"))?;
+        .could_not("list publications")?;
     rows.iter().map(decoded).collect()
 }
 
 /// The names of all publications of the database.
 pub fn names(client: &mut Client) -> Result<Vec<String>> {
     let query = "SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication ORDER BY pubname";
-    let rows = client
-        .query(query, &[])
-        .map_err(failed("list publications"))?;
+    let rows = client.query(query, &[]).could_not("list publications")?;
     rows.iter().map(|row| column(row, 0)).collect()
 }
 
@@ -124,9 +122,7 @@ pub fn existing(client: &mut Client) -> Result<Vec<Existing>> {
          FROM pg_catalog.pg_publication AS p
          LEFT JOIN pg_catalog.pg_publication_tables AS t ON t.pubname = p.pubname
          GROUP BY p.oid, p.pubname ORDER BY p.pubname";
-    let rows = client
-        .query(query, &[])
-        .map_err(failed("list publications"))?;
+    let rows = client.query(query, &[]).could_not("list publications")?;
     let publication = |row: &Row| {
         Ok(Existing {
             oid: column(row, 0)?,
@@ -143,7 +139,7 @@ pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, Stri
                  FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = ANY ($1) ORDER BY 1, 2";
     let rows = client
         .query(query, &[&names])
-        .map_err(failed("list the tables of the publications"))?;
+        .could_not("list the tables of the publications")?;
     rows.iter()
         .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
         .collect()
@@ -165,13 +161,12 @@ pub fn have_contents(client: &mut Client, names: &[String], version: &Version) -
     );
     let row = client
         .query_one(&query, &[&names])
-        .map_err(failed("look for the tables of the publications"))?;
+        .could_not("look for the tables of the publications")?;
     column(&row, 0)
 }
 
-/// Fails, for what was to be done (`stream from slot "s"`), unless all these publications are
-/// there, and names those that are.
-pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> {
+/// Fails, with the reason alone, unless all these publications are there, and names those that are.
+pub fn require(client: &mut Client, wanted: &[String]) -> Result<()> {
     let there = names(client)?;
     let missing: Vec<String> = wanted
         .iter()
@@ -180,26 +175,20 @@ pub fn require(client: &mut Client, wanted: &[String], act: &str) -> Result<()> 
         .collect();
     match missing.as_slice() {
         [] => Ok(()),
-        [name] => Err(not_there(
-            &there,
-            format!("could not {act}: there is no publication {name}"),
-        )),
+        [name] => Err(not_there(&there, format!("there is no publication {name}"))),
         names => Err(not_there(
             &there,
-            format!(
-                "could not {act}: there are no publications {}",
-                enumerate(names)
-            ),
+            format!("there are no publications {}", enumerate(names)),
         )),
     }
 }
 
-/// Says, for what was to be done, that it takes a publication, and names those that there are.
-pub fn none_named(client: &mut Client, act: &str) -> Error {
+/// The reason alone that a publication is needed, with the names of those that there are.
+pub fn none_named(client: &mut Client) -> Error {
     match names(client) {
         Ok(there) => not_there(
             &there,
-            format!("could not {act}: pgoutput needs a publication, and none was named"),
+            "pgoutput needs a publication, and none was named".to_owned(),
         ),
         Err(error) => error,
     }
@@ -212,13 +201,13 @@ pub fn create(
     server: &Server,
     new: &NewPublication<'_>,
 ) -> Result<Option<Vec<Unreplicable>>> {
-    let act = format!("create publication \"{}\"", new.name);
-    client.in_transaction(&act, |client| {
+    let created = client.in_transaction(|client| {
         if find(client, new.name)?.is_some() {
             return Ok(None);
         }
-        create_within(client, server, new, &act).map(Some)
-    })
+        create_within(client, server, new).map(Some)
+    });
+    created.could_not(format!("create publication \"{}\"", new.name))
 }
 
 /// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on
@@ -228,12 +217,11 @@ pub fn create_harmless(
     server: &Server,
     new: &NewPublication<'_>,
 ) -> Result<bool> {
-    let act = format!("create publication \"{}\"", new.name);
-    client.in_transaction(&act, |client| {
+    let created = client.in_transaction(|client| {
         if find(client, new.name)?.is_some() {
             return Ok(false);
         }
-        let unreplicable = create_within(client, server, new, &act)?;
+        let unreplicable = create_within(client, server, new)?;
         let Some(first) = unreplicable.first() else {
             return Ok(true);
         };
@@ -241,14 +229,15 @@ pub fn create_harmless(
             .iter()
             .map(|table| table.table.as_str())
             .collect();
-        Err(Error::new(format!(
-            "could not {act}: {} would fail on {}",
+        Err(Error::because(format!(
+            "{} would fail on {}",
             first.operations(),
             enumerate(&tables)
         ))
         .with_detail(format!("{first}."))
         .with_remedy(first.remedy()))
-    })
+    });
+    created.could_not(format!("create publication \"{}\"", new.name))
 }
 
 /// Drops publications, all or none, and returns which. One that is not there is an error unless
@@ -259,12 +248,14 @@ pub fn drop(
     wanted: &[String],
     if_exists: bool,
 ) -> Result<Vec<String>> {
-    let act = match wanted {
+    let action = match wanted {
         [name] => format!("drop publication \"{name}\""),
         names => format!("drop publications {}", enumerate(names)),
     };
     if !if_exists {
-        require(client, wanted, &act).map_err(|error| error.with_remedy("walcat pub list"))?;
+        require(client, wanted)
+            .map_err(|error| error.with_remedy("walcat pub list"))
+            .could_not(&action)?;
     }
     let there = names(client)?;
     let found: Vec<String> = wanted
@@ -279,7 +270,8 @@ pub fn drop(
     let statement = format!("DROP PUBLICATION {}", names.join(", "));
     client
         .batch_execute(&statement)
-        .map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
+        .map_err(|error| refusal::explain(error.into(), &server.user))
+        .could_not(action)?;
     Ok(found)
 }
 
@@ -288,7 +280,7 @@ fn find(client: &mut Client, name: &str) -> Result<Option<u32>> {
     let query = "SELECT oid FROM pg_catalog.pg_publication WHERE pubname = $1";
     let row = client
         .query_opt(query, &[&name])
-        .map_err(failed(format!("look up publication \"{name}\"")))?;
+        .could_not(format!("look up publication \"{name}\""))?;
     row.map(|row| column(&row, 0)).transpose()
 }
 
@@ -296,38 +288,33 @@ fn create_within(
     client: &mut Client,
     server: &Server,
     new: &NewPublication<'_>,
-    act: &str,
 ) -> Result<Vec<Unreplicable>> {
-    let statement = statement(server, new, act)?;
+    let statement = statement(server, new)?;
     // Names without a schema mean here what they mean to this role in psql. What a quote ends must
     // not depend on a setting.
-    client
-        .batch_execute(
-            "SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on",
-        )
-        .map_err(failed(act))?;
+    client.batch_execute(
+        "SET LOCAL search_path TO DEFAULT; SET LOCAL standard_conforming_strings TO on",
+    )?;
     // As a prepared statement it cannot be two.
     client
         .execute(&statement, &[])
-        .map_err(|error| refusal::explain(failed(act)(error), &server.user))?;
-    client
-        .batch_execute("SET LOCAL search_path TO ''")
-        .map_err(failed(act))?;
+        .map_err(|error| refusal::explain(error.into(), &server.user))?;
+    client.batch_execute("SET LOCAL search_path TO ''")?;
     match find(client, new.name)? {
         Some(oid) => replica_identity::unreplicable(client, oid),
         None => Ok(Vec::new()),
     }
 }
 
-fn statement(server: &Server, new: &NewPublication<'_>, act: &str) -> Result<String> {
+fn statement(server: &Server, new: &NewPublication<'_>) -> Result<String> {
     let contents = match &new.contents {
         Contents::AllTables => " FOR ALL TABLES".to_owned(),
         Contents::Only { tables, schemas } => {
             if !schemas.is_empty() {
-                server.require_version(15, act, "publishing a schema")?;
+                server.require_version(15, "publishing a schema")?;
             }
             if tables.iter().any(TableSpec::is_partial) {
-                server.require_version(15, act, "a column list or row filter")?;
+                server.require_version(15, "a column list or row filter")?;
             }
             let tables: Vec<&str> = tables.iter().map(TableSpec::sql).collect();
             let schemas: Vec<String> = schemas.iter().map(|name| quoted(name)).collect();
@@ -373,8 +360,8 @@ pub fn listable(name: &str) -> String {
 }
 
 /// The message, with the publications that are there instead.
-fn not_there(there: &[String], message: String) -> Error {
-    let error = Error::new(message);
+fn not_there(there: &[String], reason: String) -> Error {
+    let error = Error::because(reason);
     match there {
         [] => error
             .with_detail("The database has no publications.")

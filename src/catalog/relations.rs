@@ -2,9 +2,9 @@
 //! [`Decoder::wal2json`](crate::decode::Decoder::wal2json).
 
 use super::on_demand::{LookUps, OnDemand};
-use super::{Value, column, failed};
+use super::{Value, column};
 use crate::decode::{CatalogColumn, CatalogTable, RelationCatalog, Written};
-use crate::error::{Kind, Result};
+use crate::error::{CouldNot, Kind, Result};
 use crate::event::Column;
 use log::warn;
 use std::error::Error;
@@ -58,7 +58,7 @@ impl SqlRelations {
         let rows = self.connection.ask(|client| {
             client
                 .query(LOOK_UP, &[&schema, &table])
-                .map_err(failed("look up the columns of a table"))
+                .could_not("look up the columns of a table")
         })?;
         let Some(first) = rows.first() else {
             return Ok(None);

@@ -5,9 +5,9 @@
 //! 29.5): a table needs a replica identity; a row filter may use only its columns, and a column
 //! list must have all of them, where UPDATE or DELETE is published.
 
-use super::{column, failed};
+use super::column;
 use crate::connect::Client;
-use crate::error::Result;
+use crate::error::{CouldNot, Result};
 use std::fmt;
 
 /// A table on which UPDATE or DELETE fails as long as a publication is there.
@@ -117,7 +117,7 @@ impl fmt::Display for Unreplicable {
 pub fn unreplicable(client: &mut Client, publication: u32) -> Result<Vec<Unreplicable>> {
     let rows = client
         .query(QUERY, &[&publication])
-        .map_err(failed("check the replica identities"))?;
+        .could_not("check the replica identities")?;
     rows.iter()
         .map(|row| {
             let reason: String = column(row, 3)?;

@@ -1,9 +1,9 @@
 //! What every command must know of the server before it acts: version, recovery, `wal_level`,
 //! position.
 
-use super::{column, failed};
+use super::column;
 use crate::connect::Client;
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 use crate::version::Version;
 use postgres_protocol::escape::escape_literal;
@@ -43,7 +43,7 @@ impl Server {
         );
         let row = client
             .query_one(&query, &[])
-            .map_err(failed("ask the server for its settings"))?;
+            .could_not("ask the server for its settings")?;
         let version: i32 = column(&row, 0)?;
         let position: Option<PgLsn> = column(&row, 6)?;
         Ok(Server {
@@ -57,34 +57,34 @@ impl Server {
         })
     }
 
-    /// Does its WAL hold what logical decoding needs? From 19 on the first logical slot sees to
-    /// that by itself.
+    /// Returns `true` if its WAL holds what logical decoding needs. From 19 on the first logical
+    /// slot sees to that by itself.
     fn decodes(&self) -> bool {
         self.wal_level == "logical" || (self.wal_level == "replica" && self.version.major() >= 19)
     }
 
-    /// Fails, for what was to be done, where its WAL does not hold what logical decoding needs.
-    pub fn require_decoding(&self, act: &str) -> Result<()> {
+    /// Fails, with the reason alone, where its WAL does not hold what logical decoding needs.
+    pub fn require_decoding(&self) -> Result<()> {
         if self.decodes() {
             return Ok(());
         }
-        Err(Error::new(format!(
-            "could not {act}: wal_level is \"{}\", not \"logical\"",
+        Err(Error::because(format!(
+            "wal_level is \"{}\", not \"logical\"",
             self.wal_level
         ))
         .with_remedy("ALTER SYSTEM SET wal_level = logical, then restart the server"))
     }
 
-    /// Fails, for what was to be done, on a server older than that.
-    pub fn require_version(&self, major: u32, act: &str, what: &str) -> Result<()> {
+    /// Fails, with the reason alone, on a server older than that, which `what` needs.
+    pub fn require_version(&self, major: u32, what: &str) -> Result<()> {
         if self.version.major() >= major {
             return Ok(());
         }
         let message = format!(
-            "could not {act}: {what} needs PostgreSQL {major} or later, the server is {}",
+            "{what} needs PostgreSQL {major} or later, the server is {}",
             self.version
         );
-        Err(Error::new(message))
+        Err(Error::because(message))
     }
 }
 
@@ -118,7 +118,7 @@ pub fn room(client: &mut Client) -> Result<Room> {
                         pg_catalog.current_setting('max_wal_senders')::pg_catalog.int8";
     let row = client
         .query_one(query, &[])
-        .map_err(failed("count slots and WAL senders"))?;
+        .could_not("count slots and WAL senders")?;
     Ok(Room {
         slots: column(&row, 0)?,
         max_slots: column(&row, 1)?,
@@ -131,9 +131,7 @@ pub fn room(client: &mut Client) -> Result<Room> {
 pub fn may_replicate(client: &mut Client) -> Result<bool> {
     let query =
         "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    let row = client
-        .query_one(query, &[])
-        .map_err(failed("look up the role"))?;
+    let row = client.query_one(query, &[]).could_not("look up the role")?;
     column(&row, 0)
 }
 
@@ -143,7 +141,7 @@ pub fn number(client: &mut Client, name: &str) -> Result<Option<Number>> {
                  FROM pg_catalog.pg_settings WHERE name = $1";
     let row = client
         .query_opt(query, &[&name])
-        .map_err(failed(format!("ask the server for {name}")))?;
+        .could_not(format!("ask the server for {name}"))?;
     row.map(|row| {
         Ok(Number {
             value: column(&row, 0)?,
@@ -157,16 +155,16 @@ pub fn number(client: &mut Client, name: &str) -> Result<Option<Number>> {
 pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
     let row = client
         .query_one("SELECT pg_catalog.current_setting($1, true)", &[&name])
-        .map_err(failed(format!("ask the server for {name}")))?;
+        .could_not(format!("ask the server for {name}"))?;
     column(&row, 0)
 }
 
 /// Loads a library into the session: is it installed? Only a superuser may.
 pub fn load(client: &mut Client, library: &str) -> Result<()> {
     let statement = format!("LOAD {}", escape_literal(library));
-    client.batch_execute(&statement).map_err(failed(format!(
-        "load the library of output plugin {library}"
-    )))
+    client
+        .batch_execute(&statement)
+        .could_not(format!("load the library of output plugin {library}"))
 }
 
 /// Where the WAL ends that the server has: a standby may have received more than it has replayed.
@@ -174,7 +172,7 @@ pub fn received(client: &mut Client) -> Result<Lsn> {
     let query = format!("SELECT GREATEST({POSITION}, pg_catalog.pg_last_wal_receive_lsn())");
     let row = client
         .query_one(&query, &[])
-        .map_err(failed("ask the server for its WAL position"))?;
+        .could_not("ask the server for its WAL position")?;
     let position: Option<PgLsn> = column(&row, 0)?;
     Ok(position.map_or(Lsn::INVALID, |lsn| Lsn(lsn.into())))
 }
@@ -184,7 +182,7 @@ pub fn system_identifier(client: &mut Client) -> Result<String> {
     let query = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()";
     let row = client
         .query_one(query, &[])
-        .map_err(failed("ask the server for its system identifier"))?;
+        .could_not("ask the server for its system identifier")?;
     // It is an unsigned number, and SQL has none of this size.
     let signed: String = column(&row, 0)?;
     Ok(signed
@@ -197,7 +195,7 @@ pub fn require_timezone(client: &mut Client, name: &str) -> Result<()> {
     let query = "SELECT pg_catalog.set_config('timezone', $1, true)";
     let set = client
         .query_one(query, &[&name])
-        .map_err(failed(format!("use --timezone {name}")));
+        .could_not(format!("use --timezone {name}"));
     // invalid_parameter_value
     set.map(|_| ()).map_err(|error| match error.sqlstate() {
         "22023" => error.with_remedy("one of SELECT name FROM pg_timezone_names, as Europe/Berlin"),

@@ -1,9 +1,9 @@
 //! Who else is connected: the session that holds a slot, the transaction that a new slot waits for.
 
+use super::column;
 use super::server::Server;
-use super::{column, failed};
 use crate::connect::Client;
-use crate::error::Result;
+use crate::error::{CouldNot, Result};
 use crate::sql;
 use std::fmt;
 use std::time::Duration;
@@ -131,7 +131,7 @@ pub fn find(client: &mut Client, pid: i32) -> Result<Option<Backend>> {
     let query = format!("SELECT {SESSION} FROM pg_catalog.pg_stat_activity AS s WHERE s.pid = $1");
     let row = client
         .query_opt(&query, &[&pid])
-        .map_err(failed("look up a session"))?;
+        .could_not("look up a session")?;
     row.as_ref().map(session).transpose()
 }
 
@@ -155,7 +155,7 @@ pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
     );
     let Some(row) = client
         .query_opt(&query, &[])
-        .map_err(failed("look for the oldest transaction"))?
+        .could_not("look for the oldest transaction")?
     else {
         return Ok(None);
     };
@@ -179,14 +179,14 @@ pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
 }
 
 /// Ends a session and waits for its end; `false` if it is still there after that time.
-pub fn terminate(client: &mut Client, pid: i32, patience: Duration) -> Result<bool> {
-    let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+pub fn terminate(client: &mut Client, pid: i32, timeout: Duration) -> Result<bool> {
+    let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
     let row = client
         .query_one(
             "SELECT pg_catalog.pg_terminate_backend($1, $2)",
             &[&pid, &milliseconds],
         )
-        .map_err(failed(format!("end the session of PID {pid}")))?;
+        .could_not(format!("end the session of PID {pid}"))?;
     column(&row, 0)
 }
 
@@ -195,14 +195,14 @@ pub fn cancel(client: &mut Client, pid: i32) -> Result<()> {
     let cancel = client.execute("SELECT pg_catalog.pg_cancel_backend($1)", &[&pid]);
     cancel
         .map(|_| ())
-        .map_err(failed(format!("cancel the query of PID {pid}")))
+        .could_not(format!("cancel the query of PID {pid}"))
 }
 
 /// The process of the session itself.
 pub fn own_pid(client: &mut Client) -> Result<i32> {
     let row = client
         .query_one("SELECT pg_catalog.pg_backend_pid()", &[])
-        .map_err(failed("ask for the process"))?;
+        .could_not("ask for the process")?;
     column(&row, 0)
 }
 

@@ -2,9 +2,9 @@
 //! and drop them.
 
 use super::server::{POSITION, Server};
-use super::{column, decoded, enumerate, failed, output_plugins, refusal, sessions};
+use super::{column, decoded, enumerate, output_plugins, refusal, sessions};
 use crate::connect::Client;
-use crate::error::{Error, Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::plugin;
 use crate::shell;
@@ -130,40 +130,36 @@ impl Slot {
             .then(|| "the WAL it needs was removed".to_owned())
     }
 
-    /// Fails, for what was to be done (`stream from slot "s"`), if logical changes cannot be had
-    /// from it in this session: it is physical, of another database, invalidated, or held by
-    /// somebody else. The last may pass, so it is transient.
-    pub fn require_usable(&self, client: &mut Client, server: &Server, act: &str) -> Result<()> {
+    /// Fails, with the reason alone, if logical changes cannot be had from it in this session: it
+    /// is physical, of another database, invalidated, or held by somebody else. The last may pass,
+    /// so it is transient.
+    pub fn require_usable(&self, client: &mut Client, server: &Server) -> Result<()> {
         if self.slot_type == SlotType::Physical {
-            return Err(
-                Error::new(format!("could not {act}: it is a physical slot"))
-                    .with_detail("Changes can be had from logical slots only.")
-                    .with_remedy("walcat slot create NAME"),
-            );
+            return Err(Error::because("it is a physical slot")
+                .with_detail("Changes can be had from logical slots only.")
+                .with_remedy("walcat slot create NAME"));
         }
         if let Some(database) = self
             .database
             .as_ref()
             .filter(|&database| *database != server.database)
         {
-            return Err(Error::new(format!(
-                "could not {act}: it belongs to database \"{database}\""
-            ))
-            .with_detail(format!(
-                "This session is connected to database \"{}\".",
-                server.database
-            ))
-            .with_remedy(format!("walcat -d {} ...", shell::word(database))));
-        }
-        if let Some(reason) = self.lost() {
             return Err(
-                Error::new(format!("could not {act}: it is invalidated ({reason})"))
-                    .with_detail("The server no longer has what the slot had not yet delivered.")
-                    .with_remedy(self.recreate_command()),
+                Error::because(format!("it belongs to database \"{database}\""))
+                    .with_detail(format!(
+                        "This session is connected to database \"{}\".",
+                        server.database
+                    ))
+                    .with_remedy(format!("walcat -d {} ...", shell::word(database))),
             );
         }
+        if let Some(reason) = self.lost() {
+            return Err(Error::because(format!("it is invalidated ({reason})"))
+                .with_detail("The server no longer has what the slot had not yet delivered.")
+                .with_remedy(self.recreate_command()));
+        }
         match self.active_pid {
-            Some(pid) => Err(held(client, pid, act)),
+            Some(pid) => Err(held(client, pid)),
             None => Ok(()),
         }
     }
@@ -187,25 +183,23 @@ impl Slot {
 pub fn list(client: &mut Client) -> Result<Vec<Slot>> {
     let rows = client
         .query(&query("true"), &[])
-        .map_err(failed("list replication slots"))?;
+        .could_not("list replication slots")?;
     rows.iter().map(decoded).collect()
 }
 
 /// The slot of this name.
 pub fn find(client: &mut Client, name: &str) -> Result<Option<Slot>> {
     let row = client.query_opt(&query("s.slot_name = $1"), &[&name]);
-    row.map_err(failed(format!("look up slot \"{name}\"")))?
+    row.could_not(format!("look up slot \"{name}\""))?
         .as_ref()
         .map(decoded)
         .transpose()
 }
 
-/// Says, for what was to be done, that there is no such slot, and which there are.
-pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
-    let error = Error::new(format!(
-        "could not {act}: there is no replication slot \"{name}\""
-    ))
-    .with_remedy(format!("walcat slot create {}", shell::word(name)));
+/// The reason alone that there is no such slot, and which there are.
+pub fn missing(client: &mut Client, name: &str) -> Error {
+    let error = Error::because(format!("there is no replication slot \"{name}\""))
+        .with_remedy(format!("walcat slot create {}", shell::word(name)));
     let Ok(slots) = list(client) else {
         return error;
     };
@@ -220,26 +214,26 @@ pub fn missing(client: &mut Client, name: &str, act: &str) -> Error {
     })
 }
 
-/// Explains the server's refusal to do something with a slot (`stream from slot "s"`) from the
-/// catalog: who holds it, which slots there are, why it cannot be used.
-pub fn explain(client: &mut Client, server: &Server, name: &str, act: &str, error: Error) -> Error {
+/// Explains the server's refusal to do something with a slot from the catalog: who holds it, which
+/// slots there are, why it cannot be used. The error may then be the reason alone.
+pub fn explain(client: &mut Client, server: &Server, name: &str, error: Error) -> Error {
     let said = error
         .server()
         .map(|server| server.message.clone())
         .unwrap_or_default();
     match error.sqlstate() {
         // undefined_object, object_in_use
-        "42704" if said.contains("replication slot") => missing(client, name, act),
+        "42704" if said.contains("replication slot") => missing(client, name),
         "55006" => match find(client, name) {
             Ok(Some(Slot {
                 active_pid: Some(pid),
                 ..
-            })) => held(client, pid, act),
+            })) => held(client, pid),
             _ => error,
         },
         // object_not_in_prerequisite_state
         "55000" => match find(client, name) {
-            Ok(Some(slot)) => match slot.require_usable(client, server, act) {
+            Ok(Some(slot)) => match slot.require_usable(client, server) {
                 Err(explained) if explained.kind() == Kind::Permanent => explained,
                 _ => refusal::explain(error, &server.user),
             },
@@ -267,7 +261,7 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
             // The server reports an error before it takes back what it had begun; when it answers
             // again, that is done.
             let _ = client.batch_execute("");
-            let error = failed(format!("create slot \"{}\"", slot.name))(error);
+            let error = Error::from(error).could_not(format!("create slot \"{}\"", slot.name));
             output_plugins::explain(client, slot.plugin, error)
         })?;
     position(&row)
@@ -277,7 +271,7 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
 pub fn drop(client: &mut Client, name: &str) -> Result<()> {
     client
         .execute("SELECT pg_catalog.pg_drop_replication_slot($1)", &[&name])
-        .map_err(failed(format!("drop slot \"{name}\"")))?;
+        .could_not(format!("drop slot \"{name}\""))?;
     Ok(())
 }
 
@@ -288,19 +282,21 @@ pub fn advance(client: &mut Client, name: &str, to: Lsn) -> Result<Lsn> {
             "SELECT end_lsn FROM pg_catalog.pg_replication_slot_advance($1, $2)",
             &[&name, &PgLsn::from(to.0)],
         )
-        .map_err(failed(format!("advance slot \"{name}\"")))?;
+        .could_not(format!("advance slot \"{name}\""))?;
     position(&row)
 }
 
 /// The error for a slot that another session holds. It may be released, so it is transient.
-fn held(client: &mut Client, pid: i32, act: &str) -> Error {
+fn held(client: &mut Client, pid: i32) -> Error {
     let holder = match sessions::find(client, pid) {
         Ok(Some(session)) => session.to_string(),
         _ => format!("PID {pid}"),
     };
-    Error::transient(format!("could not {act}: it is in use by {holder}")).with_remedy(format!(
-        "end that session: SELECT pg_terminate_backend({pid})"
-    ))
+    Error::because(format!("it is in use by {holder}"))
+        .with_kind(Kind::Transient)
+        .with_remedy(format!(
+            "end that session: SELECT pg_terminate_backend({pid})"
+        ))
 }
 
 /// Selects slots as JSON texts.

@@ -1,8 +1,8 @@
 //! Tables that can be published.
 
-use super::{column, failed};
+use super::column;
 use crate::connect::Client;
-use crate::error::Result;
+use crate::error::{CouldNot, Result};
 use crate::sql;
 
 /// Schema and name of every table whose changes reach the WAL: permanent ones that users made,
@@ -14,7 +14,7 @@ pub fn publishable(client: &mut Client) -> Result<Vec<(String, String)>> {
          WHERE class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT class.relispartition
            AND namespace.nspname NOT LIKE 'pg\\_%' AND namespace.nspname <> 'information_schema'
          ORDER BY 1, 2";
-    let rows = client.query(query, &[]).map_err(failed("list tables"))?;
+    let rows = client.query(query, &[]).could_not("list tables")?;
     rows.iter()
         .map(|row| Ok((column(row, 0)?, column(row, 1)?)))
         .collect()
@@ -50,7 +50,7 @@ pub fn all(client: &mut Client) -> Result<Vec<Table>> {
          WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
            AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
          ORDER BY 1, 2";
-    let rows = client.query(query, &[]).map_err(failed("list tables"))?;
+    let rows = client.query(query, &[]).could_not("list tables")?;
     rows.iter()
         .map(|row| {
             let root: (Option<String>, Option<String>) = (column(row, 2)?, column(row, 3)?);

@@ -1,8 +1,8 @@
 //! What types consist of: the catalog behind [`crate::value::Types`].
 
+use super::column;
 use super::on_demand::{LookUps, OnDemand};
-use super::{column, failed};
-use crate::error::Result;
+use crate::error::{CouldNot, Result};
 use crate::value::{Shape, TypeCatalog, TypeEntry};
 use tokio_postgres::Row;
 
@@ -86,11 +86,9 @@ impl SqlTypes {
 impl TypeCatalog for SqlTypes {
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>> {
         let oids = oids.to_vec();
-        let rows = self.connection.ask(|client| {
-            client
-                .query(LOOK_UP, &[&oids])
-                .map_err(failed("look up types"))
-        })?;
+        let rows = self
+            .connection
+            .ask(|client| client.query(LOOK_UP, &[&oids]).could_not("look up types"))?;
         rows.iter().map(entry).collect()
     }
 }

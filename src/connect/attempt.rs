@@ -2,9 +2,9 @@
 //! replication connection. The caller's [`open`](first) opens one.
 
 use super::password;
-use super::protocol::Patience;
+use super::protocol::WaitLimit;
 use super::{Address, Host, Prompt, Secret, Settings, SslMode, TargetSessionAttrs};
-use crate::error::{Error, Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use log::warn;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -72,12 +72,18 @@ impl From<Error> for Refusal {
     }
 }
 
-impl Attempt<'_> {
-    /// What is being done, for `could not <act>: ...`.
-    pub fn act(&self) -> String {
-        act(self.host, Some(&self.endpoint))
+impl Refusal {
+    /// Adds to an error what was being done: see [`Error::could_not`].
+    pub fn could_not(self, action: &str) -> Refusal {
+        match self {
+            Refusal::PasswordNeeded => Refusal::PasswordNeeded,
+            Refusal::Tls(error) => Refusal::Tls(error.could_not(action)),
+            Refusal::Other(error) => Refusal::Other(error.could_not(action)),
+        }
     }
+}
 
+impl Attempt<'_> {
     /// The name that the server's certificate must bear.
     pub fn server_name(&self) -> &str {
         match &self.host.address {
@@ -86,29 +92,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// The error for a reason that trying again cannot mend.
-    pub fn permanent(&self, reason: impl std::fmt::Display) -> Error {
-        Error::new(format!("could not {}: {reason}", self.act()))
-    }
-
-    /// The error for a server that is not there or went away.
-    pub fn transient(&self, reason: impl std::fmt::Display) -> Error {
-        Error::transient(format!("could not {}: {reason}", self.act()))
-    }
-
-    /// The error for a connection that broke while it was being set up.
-    pub fn lost(&self, reason: &io::Error) -> Error {
-        match reason.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                self.transient("server closed the connection unexpectedly")
-            }
-            _ => self.transient(plain(reason)),
-        }
-    }
-
     /// The error for a socket that could not be connected.
     pub fn unreachable(&self, reason: &io::Error) -> Error {
-        let error = self.transient(plain(reason));
+        let error = Error::because(plain(reason)).with_kind(Kind::Transient);
         match &self.endpoint {
             Endpoint::Unix(_) => error.with_detail(
                 "Is the server running locally and accepting connections on that socket?",
@@ -125,10 +111,10 @@ impl Attempt<'_> {
 /// over servers that are not what `target_session_attrs` wants.
 ///
 /// `open` makes one try; `ask` runs a query that gives one value on what it opened. Names are
-/// translated with `patience`, which also says when no further try is to be made.
+/// translated within `limit`, after which no further try is made either.
 pub fn first<S>(
     settings: &Settings,
-    patience: Patience<'_>,
+    limit: &WaitLimit,
     mut open: impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
     mut ask: impl FnMut(&mut S, &str) -> Result<String>,
 ) -> Result<S> {
@@ -137,25 +123,25 @@ pub fn first<S>(
     }
     if settings.target_session_attrs == TargetSessionAttrs::PreferStandby {
         let standby = TargetSessionAttrs::Standby;
-        match first_of_kind(settings, patience, standby, &mut open, &mut ask) {
+        match first_of_kind(settings, limit, standby, &mut open, &mut ask) {
             Err(error) if error.kind() == Kind::Transient => {}
             done => return done,
         }
     }
     let wanted = settings.target_session_attrs;
-    first_of_kind(settings, patience, wanted, &mut open, &mut ask)
+    first_of_kind(settings, limit, wanted, &mut open, &mut ask)
 }
 
 fn first_of_kind<S>(
     settings: &Settings,
-    patience: Patience<'_>,
+    limit: &WaitLimit,
     wanted: TargetSessionAttrs,
     open: &mut impl FnMut(&Attempt<'_>) -> std::result::Result<S, Refusal>,
     ask: &mut impl FnMut(&mut S, &str) -> Result<String>,
 ) -> Result<S> {
     let mut failures = Vec::new();
     for host in shuffled(settings, settings.hosts.iter().collect()) {
-        let endpoints = match endpoints(host, patience) {
+        let endpoints = match endpoints(host, limit) {
             Ok(endpoints) => shuffled(settings, endpoints),
             Err(error) => {
                 failures.push(error);
@@ -163,20 +149,18 @@ fn first_of_kind<S>(
             }
         };
         for endpoint in endpoints {
-            if let Err(reason) = patience.is_left() {
-                return Err(ended(host, &endpoint, &reason).after(failures));
+            if let Err(reason) = limit.check() {
+                let error = Error::because(plain(&reason)).with_kind(Kind::Transient);
+                return Err(error.could_not(connect_to(host, &endpoint)).after(failures));
             }
             let opened =
                 encrypted_or_not(settings, host, &endpoint, open).and_then(|mut session| {
                     match unsuited(wanted, |query| ask(&mut session, query))? {
                         None => Ok(session),
-                        Some(reason) => Err(Error::transient(format!(
-                            "could not {}: {reason}",
-                            act(host, Some(&endpoint))
-                        ))),
+                        Some(reason) => Err(Error::because(reason).with_kind(Kind::Transient)),
                     }
                 });
-            match opened {
+            match opened.could_not(connect_to(host, &endpoint)) {
                 Ok(session) => return Ok(session),
                 Err(error) if error.kind() == Kind::Transient => failures.push(error),
                 Err(error) => return Err(error.after(failures)),
@@ -202,6 +186,9 @@ fn encrypted_or_not<S>(
         (_, SslMode::Prefer) => &[Encryption::IfOffered, Encryption::Off],
         (_, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => &[Encryption::Required],
     };
+    let mut open = |attempt: &Attempt<'_>| {
+        open(attempt).map_err(|refusal| refusal.could_not(&connect_to(host, endpoint)))
+    };
     let mut failures = Vec::new();
     let mut tls_failure: Option<String> = None;
     for encryption in kinds {
@@ -215,7 +202,7 @@ fn encrypted_or_not<S>(
         attempt.password = password::known(settings, host);
         let mut opened = open(&attempt);
         if let Err(Refusal::PasswordNeeded) = opened {
-            attempt.password = Some(password::asked_for(&attempt)?);
+            attempt.password = Some(password::asked_for(settings)?);
             opened = open(&attempt);
         }
         let error = match opened {
@@ -225,7 +212,7 @@ fn encrypted_or_not<S>(
                 }
                 return Ok(session);
             }
-            Err(Refusal::PasswordNeeded) => return Err(attempt.permanent("no password supplied")),
+            Err(Refusal::PasswordNeeded) => return Err(Error::because("no password supplied")),
             Err(Refusal::Tls(error)) if *encryption == Encryption::IfOffered => {
                 tls_failure = Some(error.to_string());
                 error
@@ -244,7 +231,7 @@ fn encrypted_or_not<S>(
     }
     let last = failures
         .pop()
-        .unwrap_or_else(|| Error::new(format!("could not {}", act(host, Some(endpoint)))));
+        .unwrap_or_else(|| Error::because("no way of encryption is left to try"));
     let remedy = authorization_remedy(settings, endpoint, &last);
     Err(last.with_remedy(remedy).after(failures))
 }
@@ -341,14 +328,17 @@ fn unsuited(
     Ok((ask(query)? != suitable).then_some(reason))
 }
 
-/// The error for a server that there is no more time for.
-fn ended(host: &Host, endpoint: &Endpoint, reason: &io::Error) -> Error {
-    let act = act(host, Some(endpoint));
-    Error::transient(format!("could not {act}: {}", plain(reason)))
+/// The error for a connection that broke while it was being set up.
+pub fn lost(reason: &io::Error) -> Error {
+    let reason = match reason.kind() {
+        io::ErrorKind::UnexpectedEof => "server closed the connection unexpectedly".to_owned(),
+        _ => plain(reason),
+    };
+    Error::because(reason).with_kind(Kind::Transient)
 }
 
 /// All addresses of a server.
-fn endpoints(host: &Host, patience: Patience<'_>) -> Result<Vec<Endpoint>> {
+fn endpoints(host: &Host, limit: &WaitLimit) -> Result<Vec<Endpoint>> {
     match &host.address {
         Address::Unix(directory) => Ok(vec![Endpoint::Unix(
             directory.join(format!(".s.PGSQL.{}", host.port)),
@@ -361,7 +351,7 @@ fn endpoints(host: &Host, patience: Patience<'_>) -> Result<Vec<Endpoint>> {
             name,
             hostaddr: None,
         } => {
-            let found = addresses(name, host.port, patience).map_err(|error| {
+            let found = addresses(name, host.port, limit).map_err(|error| {
                 let reason = plain(&error);
                 let reason = reason
                     .strip_prefix("failed to lookup address information: ")
@@ -377,7 +367,7 @@ fn endpoints(host: &Host, patience: Patience<'_>) -> Result<Vec<Endpoint>> {
 
 /// Translates a name. On a thread of its own, which is left behind if it takes too long: the
 /// system's resolver cannot be interrupted.
-fn addresses(name: &str, port: u16, patience: Patience<'_>) -> io::Result<Vec<SocketAddr>> {
+fn addresses(name: &str, port: u16, limit: &WaitLimit) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
@@ -389,7 +379,7 @@ fn addresses(name: &str, port: u16, patience: Patience<'_>) -> io::Result<Vec<So
         let _ = sender.send(found.map(Iterator::collect));
     });
     loop {
-        match answer.recv_timeout(patience.pause()?) {
+        match answer.recv_timeout(limit.pause()?) {
             Ok(found) => return found,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("no answer")),
@@ -411,12 +401,12 @@ fn shuffled<T>(settings: &Settings, mut items: Vec<T>) -> Vec<T> {
 }
 
 /// Names the server as libpq does, with the address where it says more than the name.
-fn act(host: &Host, endpoint: Option<&Endpoint>) -> String {
+fn connect_to(host: &Host, endpoint: &Endpoint) -> String {
     match (&host.address, endpoint) {
-        (_, Some(Endpoint::Unix(path))) => {
+        (_, Endpoint::Unix(path)) => {
             format!("connect to server on socket \"{}\"", path.display())
         }
-        (Address::Tcp { name, .. }, Some(Endpoint::Tcp(address)))
+        (Address::Tcp { name, .. }, Endpoint::Tcp(address))
             if address.ip().to_string() != *name =>
         {
             format!(

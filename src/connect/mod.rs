@@ -14,12 +14,12 @@ mod service;
 mod sql;
 pub mod tls;
 
-pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, plain};
+pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, lost, plain};
 pub use environment::Environment;
 pub use password::AskPassword;
 pub use process_title::hide_password;
 pub use resolve::Given;
-pub use sql::{Client, SqlError, server_error, sql};
+pub use sql::{Client, SqlError, sql};
 
 use std::fmt;
 use std::net::IpAddr;

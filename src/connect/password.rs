@@ -1,6 +1,6 @@
 //! Which password to answer with, and asking the user for it.
 
-use super::attempt::{Attempt, plain};
+use super::attempt::plain;
 use super::{Host, Prompt, Secret, Settings};
 use crate::error::{Error, Result};
 use crate::text::printable;
@@ -48,19 +48,20 @@ pub fn known<'a>(settings: &'a Settings, host: &'a Host) -> Option<&'a Secret> {
 }
 
 /// The password for a server that asks for one while none is known.
-pub fn asked_for<'a>(attempt: &Attempt<'a>) -> Result<&'a Secret> {
-    let can_ask = attempt.settings.prompt != Prompt::Never
+pub fn asked_for(settings: &Settings) -> Result<&Secret> {
+    let can_ask = settings.prompt != Prompt::Never
         && OpenOptions::new()
             .read(true)
             .write(true)
             .open("/dev/tty")
             .is_ok();
     if !can_ask {
-        return Err(attempt
-            .permanent("the server asks for a password, and none is known")
-            .with_remedy("PGPASSWORD, a password file (~/.pgpass), or -W on a terminal"));
+        return Err(
+            Error::because("the server asks for a password, and none is known")
+                .with_remedy("PGPASSWORD, a password file (~/.pgpass), or -W on a terminal"),
+        );
     }
-    typed(attempt.settings)
+    typed(settings)
 }
 
 /// The password that the user types, or typed before.

@@ -249,7 +249,7 @@ mod tests {
                 message: format!("option \"{name}\" = \"true\" is unknown"),
                 ..Default::default()
             };
-            Error::from_server("stream", server)
+            Error::from_server(server)
         };
         let plugin = find("wal2json").unwrap();
         let name = plugin.dispensable[0];

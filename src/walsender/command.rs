@@ -2,7 +2,7 @@
 //!
 //! Their grammar has neither `E'...'` strings nor backslashes: a quote in a literal is doubled.
 
-use crate::connect::protocol::{Patience, Row, Wire, query};
+use crate::connect::protocol::{Row, Wire, query};
 use crate::error::{Error, Result};
 use crate::lsn::Lsn;
 
@@ -18,41 +18,34 @@ pub struct SystemIdentification {
 }
 
 /// IDENTIFY_SYSTEM
-pub fn identify_system(wire: &mut Wire, patience: Patience<'_>) -> Result<SystemIdentification> {
-    let act = "identify the server";
-    let row = query(wire, act, "IDENTIFY_SYSTEM", patience)?.unwrap_or_default();
+pub fn identify_system(wire: &mut Wire) -> Result<SystemIdentification> {
+    let row = query(wire, "IDENTIFY_SYSTEM")?.unwrap_or_default();
     // systemid | timeline | xlogpos | dbname
     let [Some(system_id), Some(timeline), Some(flushed), ..] = row.as_slice() else {
-        return Err(malformed_answer(act, "IDENTIFY_SYSTEM"));
+        return Err(malformed_answer("IDENTIFY_SYSTEM"));
     };
     Ok(SystemIdentification {
         system_id: system_id.clone(),
         timeline: timeline
             .parse()
-            .map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
+            .map_err(|_| malformed_answer("IDENTIFY_SYSTEM"))?,
         flushed: flushed
             .parse()
-            .map_err(|_| malformed_answer(act, "IDENTIFY_SYSTEM"))?,
+            .map_err(|_| malformed_answer("IDENTIFY_SYSTEM"))?,
     })
 }
 
 /// TIMELINE_HISTORY: where the server's WAL left the timeline `from` on its way to `to`, the one it
 /// is on. `None` if it never was on it.
-pub fn switch_point(
-    wire: &mut Wire,
-    from: u32,
-    to: u32,
-    patience: Patience<'_>,
-) -> Result<Option<Lsn>> {
+pub fn switch_point(wire: &mut Wire, from: u32, to: u32) -> Result<Option<Lsn>> {
     if to <= from {
         // The first has no history at all.
         return Ok(None);
     }
-    let act = "read the history of the server's timeline";
-    let row = query(wire, act, &format!("TIMELINE_HISTORY {to}"), patience)?;
+    let row = query(wire, &format!("TIMELINE_HISTORY {to}"))?;
     // filename | content
     let content = row.and_then(|row| row.into_iter().nth(1)).flatten();
-    let content = content.ok_or_else(|| malformed_answer(act, "TIMELINE_HISTORY"))?;
+    let content = content.ok_or_else(|| malformed_answer("TIMELINE_HISTORY"))?;
     Ok(find_switch_point(&content, from))
 }
 
@@ -68,19 +61,17 @@ fn find_switch_point(history: &str, from: u32) -> Option<Lsn> {
 }
 
 /// SHOW
-pub fn show(wire: &mut Wire, name: &str, patience: Patience<'_>) -> Result<String> {
-    let act = format!("read the setting \"{name}\"");
+pub fn show(wire: &mut Wire, name: &str) -> Result<String> {
     // A name may have two parts, as `plugin.setting`.
     let parts = name
         .split('.')
         .map(quote_identifier)
         .collect::<Result<Vec<_>>>()?;
-    let row =
-        query(wire, &act, &format!("SHOW {}", parts.join(".")), patience)?.unwrap_or_default();
+    let row = query(wire, &format!("SHOW {}", parts.join(".")))?.unwrap_or_default();
     row.into_iter()
         .next()
         .flatten()
-        .ok_or_else(|| malformed_answer(&act, "SHOW"))
+        .ok_or_else(|| malformed_answer("SHOW"))
 }
 
 /// The command that creates a temporary slot, for the grammar of this server. That of version 14
@@ -110,11 +101,11 @@ pub fn create_temporary_slot(
 }
 
 /// The consistent point in the answer to CREATE_REPLICATION_SLOT.
-pub fn consistent_point(act: &str, row: Option<Row>) -> Result<Lsn> {
+pub fn consistent_point(row: Option<Row>) -> Result<Lsn> {
     // slot_name | consistent_point | snapshot_name | output_plugin; by SQL the first two
     let point = row.and_then(|row| row.into_iter().nth(1)).flatten();
     let point = point.and_then(|point| point.parse().ok());
-    point.ok_or_else(|| malformed_answer(act, "CREATE_REPLICATION_SLOT"))
+    point.ok_or_else(|| malformed_answer("CREATE_REPLICATION_SLOT"))
 }
 
 /// The command that starts the stream of a logical slot.
@@ -168,10 +159,8 @@ fn unquotable(text: &str, reason: &str) -> Error {
     Error::usage(format!("could not send {text:?} to the server: {reason}"))
 }
 
-fn malformed_answer(act: &str, command: &str) -> Error {
-    Error::new(format!(
-        "could not {act}: the server's answer to {command} makes no sense"
-    ))
+fn malformed_answer(command: &str) -> Error {
+    Error::because(format!("the server's answer to {command} makes no sense"))
 }
 
 #[cfg(test)]

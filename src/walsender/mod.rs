@@ -12,22 +12,23 @@ pub use command::SystemIdentification;
 pub use message::Message;
 
 use crate::connect::protocol::{
-    BackendKey, Opened, Patience, Purpose, Reader, Route, Wire, io_error, open, query, send,
-    unexpected, wait_for_answer, wait_for_reply,
+    Answer, BackendKey, Opened, Purpose, Reader, Route, WaitLimit, Wire, io_error, next_reply,
+    open, query, send, unexpected, wait_for_answer, wait_for_reply,
 };
 use crate::connect::{Interrupt, Settings};
-use crate::error::{Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::time::PgTime;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
-use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const RECEIVE: &str = "receive data from the WAL stream";
-const FINISH: &str = "end the WAL stream";
+/// How often whoever waits for a new slot is asked whether to go on.
+const WAIT_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the server may take to obey a cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server may take to answer what it need not wait for anything to answer.
@@ -93,26 +94,24 @@ impl Connection {
 
     /// IDENTIFY_SYSTEM: which cluster this is and how far its WAL goes.
     pub fn identify_system(&mut self) -> Result<SystemIdentification> {
-        let patience = patience(&self.interrupt);
-        command::identify_system(&mut self.wire, patience)
+        command::identify_system(self.begin()).could_not("identify the server")
     }
 
     /// Where the server's WAL left the timeline `from` on its way to `to`, the one that it is on.
     /// `None` if it never was on it.
     pub fn switch_point(&mut self, from: u32, to: u32) -> Result<Option<Lsn>> {
-        let patience = patience(&self.interrupt);
-        command::switch_point(&mut self.wire, from, to, patience)
+        command::switch_point(self.begin(), from, to)
+            .could_not("read the history of the server's timeline")
     }
 
     /// The value of a setting.
     pub fn show(&mut self, name: &str) -> Result<String> {
-        let patience = patience(&self.interrupt);
-        command::show(&mut self.wire, name, patience)
+        command::show(self.begin(), name).could_not(format!("read the setting \"{name}\""))
     }
 
-    /// The first value of the first row of an SQL query, as text.
-    pub fn ask(&mut self, act: &str, question: &str) -> Result<Option<String>> {
-        let row = query(&mut self.wire, act, question, patience(&self.interrupt))?;
+    /// The first value of the first row of an SQL query, as text. An error is the reason alone.
+    pub fn ask(&mut self, question: &str) -> Result<Option<String>> {
+        let row = query(self.begin(), question)?;
         Ok(row.and_then(|row| row.into_iter().next()).flatten())
     }
 
@@ -127,23 +126,31 @@ impl Connection {
         two_phase: bool,
         wait: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Lsn> {
-        let act = format!("create the temporary replication slot \"{name}\"");
         let command = command::create_temporary_slot(name, plugin, two_phase, self.server_version)?;
-        let (given_up, wait) = (Cell::new(false), RefCell::new(wait));
-        let stop = self.interrupt.clone();
-        let interrupted = || {
-            given_up.set(stop.is_wanted() || wait.borrow_mut()().is_break());
-            given_up.get()
-        };
-        let patience = Patience {
-            deadline: None,
-            interrupted: &interrupted,
-        };
-        let row = query(&mut self.wire, &act, &command, patience);
-        if given_up.get() {
-            self.cancel(&act);
+        send(self.begin(), &command)
+            .and_then(|()| self.wait_for_slot(wait))
+            .could_not(format!("create the temporary replication slot \"{name}\""))
+    }
+
+    fn wait_for_slot(&mut self, wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Lsn> {
+        let mut answer = Answer::default();
+        while !answer.complete {
+            if let Some(frame) = next_reply(&mut self.wire)? {
+                answer.take(&self.wire, &frame)?;
+                continue;
+            }
+            *self.wire.limit() = WaitLimit::new(Some(WAIT_INTERVAL), &self.interrupt);
+            match self.wire.wait() {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && wait().is_continue() => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut || self.interrupt.is_wanted() => {
+                    self.cancel();
+                    return Err(Error::because("interrupted").with_kind(Kind::Transient));
+                }
+                Err(error) => return Err(io_error(&error)),
+            }
         }
-        command::consistent_point(&act, row?)
+        command::consistent_point(answer.row)
     }
 
     /// Starts the stream of a logical slot. `options` are the output plugin's; `None` is an option
@@ -154,17 +161,16 @@ impl Connection {
         start: Lsn,
         options: &[(String, Option<String>)],
     ) -> Result<()> {
-        let act = format!("start streaming from slot \"{slot}\"");
-        send(
-            &mut self.wire,
-            &act,
-            &command::start_replication(slot, start, options)?,
-        )?;
-        let frame = wait_for_reply(&mut self.wire, &act, patience(&self.interrupt))?;
-        match frame.tag {
-            b'W' => parse_copy_both_response(self.wire.body(&frame)),
-            _ => Err(unexpected(&act, &frame)),
-        }
+        let command = command::start_replication(slot, start, options)?;
+        let wire = self.begin();
+        let started = send(wire, &command).and_then(|()| {
+            let frame = wait_for_reply(wire)?;
+            match frame.tag {
+                b'W' => parse_copy_both_response(wire.body(&frame)),
+                _ => Err(unexpected(&frame)),
+            }
+        });
+        started.could_not(format!("start streaming from slot \"{slot}\""))
     }
 
     /// One read of what the socket has; call it when `poll` says that there is something. Returns
@@ -173,7 +179,8 @@ impl Connection {
     pub fn receive(&mut self) -> Result<usize> {
         self.wire
             .receive()
-            .map_err(|error| io_error(RECEIVE, &error).with_kind(Kind::Transient))
+            .map_err(|error| io_error(&error).with_kind(Kind::Transient))
+            .could_not(RECEIVE)
     }
 
     /// The next message that has arrived whole; `None`: receive more. Call it before the first
@@ -181,7 +188,7 @@ impl Connection {
     /// [`Connection::start_replication`].
     pub fn next_message(&mut self) -> Result<Option<Message<'_>>> {
         loop {
-            let Some(frame) = self.wire.next_frame(RECEIVE)? else {
+            let Some(frame) = self.wire.next_frame().could_not(RECEIVE)? else {
                 return Ok(None);
             };
             match frame.tag {
@@ -192,20 +199,21 @@ impl Connection {
                     return Ok(Some(Message::CopyDone));
                 }
                 b'N' | b'S' | b'A' => self.wire.note(&frame)?,
-                b'E' => return Err(self.wire.error_response(RECEIVE, &frame)),
+                b'E' => return Err(self.wire.error_response(&frame).could_not(RECEIVE)),
                 b'Z' => {}
-                _ => return Err(unexpected(RECEIVE, &frame)),
+                _ => return Err(unexpected(&frame).could_not(RECEIVE)),
             }
         }
     }
 
-    /// The SQLSTATE of the last warning, which the `voice` of the settings has told, since this was
-    /// asked.
+    /// The SQLSTATE of the last of the server's warnings, which was logged too, since this was last
+    /// called.
     pub fn take_warning(&mut self) -> Option<String> {
         self.wire.take_warning()
     }
 
-    /// Is there a message for [`Connection::next_message`]? Then `poll` may wait in vain.
+    /// Returns `true` if there is a message for [`Connection::next_message`]: then `poll` may wait in
+    /// vain.
     pub fn buffered(&self) -> bool {
         self.wire.has_frame()
     }
@@ -216,89 +224,78 @@ impl Connection {
         let message = encode_status(status, PgTime::now());
         self.wire
             .send(&message)
-            .map_err(|error| io_error("report to the server", &error))
+            .map_err(|error| io_error(&error))
+            .could_not("report to the server")
     }
 
     /// Ends the stream and the session: what was last reported has then arrived. What the server
     /// still sends is dropped; in the middle of a large transaction that may take longer than is
     /// waited for.
     pub fn finish(&mut self, longest: Duration) -> Result<()> {
+        *self.wire.limit() = WaitLimit::new(Some(longest), &Interrupt::default());
+        self.end_stream().could_not("end the WAL stream")
+    }
+
+    fn end_stream(&mut self) -> Result<()> {
         let mut message = BytesMut::new();
         frontend::copy_done(&mut message);
-        self.wire
-            .send(&message)
-            .map_err(|error| io_error(FINISH, &error))?;
-        let patience = Patience {
-            deadline: Instant::now().checked_add(longest),
-            interrupted: &|| false,
-        };
-        self.drain(patience)?;
+        self.wire.send(&message).map_err(|error| io_error(&error))?;
+        self.drain()?;
         message.clear();
         frontend::terminate(&mut message);
-        self.wire
-            .send(&message)
-            .map_err(|error| io_error(FINISH, &error))
+        self.wire.send(&message).map_err(|error| io_error(&error))
     }
 
     /// Waits until the server is ready for another command, or has closed the connection after it
     /// ended the stream.
-    fn drain(&mut self, patience: Patience<'_>) -> Result<()> {
+    fn drain(&mut self) -> Result<()> {
         loop {
-            while let Some(frame) = self.wire.next_frame(FINISH)? {
+            while let Some(frame) = self.wire.next_frame()? {
                 match frame.tag {
                     b'Z' => return Ok(()),
                     b'C' => self.ended = true,
-                    b'E' => return Err(self.wire.error_response(FINISH, &frame)),
+                    b'E' => return Err(self.wire.error_response(&frame)),
                     b'N' | b'S' => self.wire.note(&frame)?,
                     _ => {}
                 }
             }
-            let received = self
-                .wire
-                .socket()
-                .wait_readable(patience)
-                .and_then(|()| self.wire.receive());
-            match received {
-                Ok(_) => {}
-                Err(error) if self.ended && error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            match self.wire.wait() {
+                Ok(()) => {}
+                Err(error) if self.ended && error.kind() == ErrorKind::UnexpectedEof => {
                     return Ok(());
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return Ok(()),
-                Err(error) => return Err(io_error(FINISH, &error)),
+                Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
+                Err(error) => return Err(io_error(&error)),
             }
         }
     }
 
     /// Makes the server stop the running command, which would otherwise run on without us. Failures
     /// do not matter: we are giving up anyway.
-    fn cancel(&mut self, act: &str) {
-        let patience = Patience {
-            deadline: Instant::now().checked_add(CANCEL_TIMEOUT),
-            interrupted: &|| false,
-        };
+    fn cancel(&mut self) {
+        let limit = WaitLimit::new(Some(CANCEL_TIMEOUT), &Interrupt::default());
+        *self.wire.limit() = limit.clone();
         let mut message = BytesMut::new();
         frontend::cancel_request(self.key.pid as i32, self.key.secret, &mut message);
-        let sent = self.route.reopen(patience).and_then(|mut socket| {
+        let sent = self.route.reopen(limit).and_then(|mut socket| {
             socket.send(&message)?;
             // The server closes the connection when it has passed the request on.
-            socket.receive_byte(patience)
+            socket.receive_byte()
         });
         drop(sent);
-        let _ = wait_for_answer(&mut self.wire, act, patience);
+        let _ = wait_for_answer(&mut self.wire);
+    }
+
+    /// The wire for a command that the server need not wait for anything to answer.
+    fn begin(&mut self) -> &mut Wire {
+        *self.wire.limit() = WaitLimit::new(Some(ANSWER_TIMEOUT), &self.interrupt);
+        &mut self.wire
     }
 }
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wire.as_fd()
-    }
-}
-
-/// For what the server answers at once.
-fn patience(interrupt: &Interrupt) -> Patience<'_> {
-    Patience {
-        deadline: Instant::now().checked_add(ANSWER_TIMEOUT),
-        interrupted: interrupt.check(),
     }
 }
 
@@ -333,7 +330,6 @@ mod tests {
     use super::*;
     use crate::connect::Endpoint;
     use crate::connect::protocol::Socket;
-    use crate::error::Error;
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
     use std::path::PathBuf;

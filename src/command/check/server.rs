@@ -22,7 +22,7 @@ pub fn check(
     settings: &Settings,
 ) -> Result<()> {
     check_version(findings, server);
-    match server.require_decoding("stream") {
+    match server.require_decoding() {
         Ok(()) => findings.ok(format!("wal_level is {}", server.wal_level)),
         Err(_) => findings.fail(
             format!("wal_level is {}, not logical", server.wal_level),

@@ -6,7 +6,7 @@ use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::command::answer::human_size;
 use crate::connect::Client;
-use crate::error::{Kind, Result};
+use crate::error::{CouldNot, Kind, Result};
 use crate::plugin;
 use crate::shell;
 
@@ -28,7 +28,10 @@ pub fn check(
         );
         return Ok(plugin::DEFAULT.name.to_owned());
     };
-    match slot.require_usable(session, server, &format!("stream from slot \"{name}\"")) {
+    match slot
+        .require_usable(session, server)
+        .could_not(format!("stream from slot \"{name}\""))
+    {
         Ok(()) => check_lag(findings, &slot),
         Err(error) => {
             let remedy = error.remedy().unwrap_or("walcat slot list").to_owned();

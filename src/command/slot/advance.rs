@@ -6,56 +6,59 @@ use crate::cli::SlotAdvanceArgs;
 use crate::command::answer;
 use crate::connect::Client;
 use crate::connect::{self, Settings};
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 
 /// Moves the slot and says from where to where.
 pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> Result<()> {
     let name = &args.name;
-    let act = format!("advance slot \"{name}\"");
+    let advance = format!("advance slot \"{name}\"");
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let Some(slot) = slots::find(&mut session, name)? else {
-        return Err(slots::missing(&mut session, name, &act));
+        return Err(slots::missing(&mut session, name).could_not(advance));
     };
-    let from = position(&mut session, &server, &slot, &act)?;
-    let to = target(args.to, from, &server, &act)?;
+    let from = position(&mut session, &server, &slot).could_not(&advance)?;
+    let to = match args.to {
+        Some(to) => target(to, from, &server).could_not(format!("{advance} to {to}"))?,
+        None => server.position.max(from),
+    };
     if to == from {
         return answer::print(&format!("slot {name}: already at {from}\n"));
     }
     let to = slots::advance(&mut session, name, to)
-        .map_err(|error| slots::explain(&mut session, &server, name, &act, error))?;
+        .map_err(|error| slots::explain(&mut session, &server, name, error))
+        .could_not(advance)?;
     answer::print(&format!("slot {name}: advanced from {from} to {to}\n"))
 }
 
 /// Where the slot is now, if it can be moved.
-fn position(client: &mut Client, server: &Server, slot: &Slot, act: &str) -> Result<Lsn> {
+fn position(client: &mut Client, server: &Server, slot: &Slot) -> Result<Lsn> {
     if slot.slot_type == SlotType::Logical {
-        slot.require_usable(client, server, act)?;
+        slot.require_usable(client, server)?;
         return Ok(slot.confirmed_flush_lsn.unwrap_or(Lsn::INVALID));
     }
     if let Some(reason) = slot.lost() {
-        return Err(Error::new(format!(
-            "could not {act}: it is invalidated ({reason})"
-        )));
+        return Err(Error::because(format!("it is invalidated ({reason})")));
     }
     slot.restart_lsn.ok_or_else(|| {
-        Error::new(format!("could not {act}: it has no position yet"))
+        Error::because("it has no position yet")
             .with_detail("A physical slot gets one when a standby uses it for the first time.")
     })
 }
 
 /// Where to move it. The server goes no further than its WAL, without a word; and never back.
-fn target(wanted: Option<Lsn>, from: Lsn, server: &Server, act: &str) -> Result<Lsn> {
-    match wanted {
-        None => Ok(server.position.max(from)),
-        Some(to) if to < from => Err(Error::new(format!(
-            "could not {act} to {to}: it is at {from} already, and slots do not move backwards"
-        ))),
-        Some(to) if to > server.position => Err(Error::new(format!(
-            "could not {act} to {to}: the WAL ends at {}",
-            server.position
-        ))),
-        Some(to) => Ok(to),
+fn target(to: Lsn, from: Lsn, server: &Server) -> Result<Lsn> {
+    if to < from {
+        return Err(Error::because(format!(
+            "it is at {from} already, and slots do not move backwards"
+        )));
     }
+    if to > server.position {
+        return Err(Error::because(format!(
+            "the WAL ends at {}",
+            server.position
+        )));
+    }
+    Ok(to)
 }

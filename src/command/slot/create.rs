@@ -7,7 +7,7 @@ use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::SlotCreateArgs;
 use crate::command::answer;
 use crate::connect::{self, Client, Settings};
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 use crate::plugin::{self, Support};
 use crate::shell;
@@ -98,20 +98,23 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
 
 /// Refuses what the server would refuse with a syntax error, or understand differently.
 pub fn require(server: &Server, new: &NewSlot<'_>) -> Result<()> {
-    let act = format!("create slot \"{}\"", new.name);
-    server.require_version(14, &act, "walcat")?;
-    server.require_decoding(&act)?;
+    require_all(server, new).could_not(format!("create slot \"{}\"", new.name))
+}
+
+fn require_all(server: &Server, new: &NewSlot<'_>) -> Result<()> {
+    server.require_version(14, "walcat")?;
+    server.require_decoding()?;
     if server.in_recovery {
-        server.require_version(16, &act, "a logical slot on a standby")?;
+        server.require_version(16, "a logical slot on a standby")?;
     }
     if new.failover {
-        server.require_version(17, &act, "--failover")?;
+        server.require_version(17, "--failover")?;
     }
     if let Some(Support::Since(major)) = plugin::find(new.plugin).map(|plugin| plugin.two_phase)
         && new.two_phase
     {
         let what = format!("--two-phase with {}", new.plugin);
-        server.require_version(major, &act, &what)?;
+        server.require_version(major, &what)?;
     }
     Ok(())
 }

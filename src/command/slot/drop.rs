@@ -11,7 +11,7 @@ use log::info;
 use std::time::{Duration, Instant};
 
 /// How long `--force` tries: a consumer that reconnects may take the slot again and again.
-const PATIENCE: Duration = Duration::from_secs(15);
+const FORCE_TIMEOUT: Duration = Duration::from_secs(15);
 
 const UNDEFINED_OBJECT: &str = "42704";
 const OBJECT_IN_USE: &str = "55006";
@@ -45,10 +45,10 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str) -> Result<()>
     let start = Instant::now();
     let mut ended = false;
     loop {
-        let patience = PATIENCE.saturating_sub(start.elapsed());
+        let left = FORCE_TIMEOUT.saturating_sub(start.elapsed());
         if let Some(pid) = slots::find(client, name)?.and_then(|slot| slot.active_pid) {
             let holder = sessions::find(client, pid)?;
-            ended = sessions::terminate(client, pid, patience)
+            ended = sessions::terminate(client, pid, left)
                 .map_err(|error| refusal::explain(error, &server.user))?;
             if let Some(holder) = holder.filter(|_| ended) {
                 info!("ended {holder}, which held slot \"{name}\"");
@@ -57,7 +57,7 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str) -> Result<()>
         match slots::drop(client, name) {
             // A temporary slot went with its session.
             Err(error) if error.sqlstate() == UNDEFINED_OBJECT && ended => return Ok(()),
-            Err(error) if error.sqlstate() == OBJECT_IN_USE && !patience.is_zero() => {}
+            Err(error) if error.sqlstate() == OBJECT_IN_USE && !left.is_zero() => {}
             Err(error) => return Err(in_use(client, server, name, error)),
             Ok(()) => return Ok(()),
         }
@@ -66,19 +66,18 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str) -> Result<()>
 
 /// The error for a slot that is not there, without the advice to create it.
 fn missing(client: &mut Client, name: &str) -> Error {
-    slots::missing(client, name, &act(name)).with_remedy("walcat slot list")
+    slots::missing(client, name)
+        .with_remedy("walcat slot list")
+        .could_not(format!("drop slot \"{name}\""))
 }
 
 fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Error {
     let in_use = error.sqlstate() == OBJECT_IN_USE;
-    let explained = slots::explain(client, server, name, &act(name), error);
+    let explained =
+        slots::explain(client, server, name, error).could_not(format!("drop slot \"{name}\""));
     if in_use {
         explained.with_remedy(format!("walcat slot drop --force {}", shell::word(name)))
     } else {
         explained
     }
-}
-
-fn act(name: &str) -> String {
-    format!("drop slot \"{name}\"")
 }

@@ -6,7 +6,7 @@ use super::reconnect::{self, Backoff, ServerSilence};
 use super::requirements::Requirements;
 use super::session::Session;
 use super::{Ended, creation, explanation, history, options, until_now};
-use crate::error::{Error, Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::select::bounds::Until;
 use crate::stop::Stop;
@@ -299,7 +299,9 @@ fn unanswered() -> Error {
 /// The server's `wal_sender_timeout`; `None` where it does not give up silent clients.
 fn wal_sender_timeout(connection: &mut Connection) -> Result<Option<Duration>> {
     let query = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
-    let milliseconds = connection.ask("read the setting \"wal_sender_timeout\"", query)?;
+    let milliseconds = connection
+        .ask(query)
+        .could_not("read the setting \"wal_sender_timeout\"")?;
     let milliseconds = milliseconds.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Some(Duration::from_millis(milliseconds)).filter(|timeout| !timeout.is_zero()))
 }

@@ -8,7 +8,7 @@ use crate::catalog::table_spec::TableSpec;
 use crate::catalog::tables;
 use crate::command::slot;
 use crate::connect::{self, Client};
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::select::{Filter, Operations};
 use crate::shell;
 use crate::stop::Stop;
@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 /// WAL that is older. Returns whether the slot is new.
 pub fn create(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<bool> {
     if requirements.args.create_publication && requirements.plugin.has_publications() {
-        create_publications(requirements)?;
+        create_publications(requirements).could_not(requirements.action())?;
     }
     if let (Some(name), None) = (&requirements.args.slot, &requirements.slot) {
         create_slot(requirements, name, stop)?;
@@ -52,7 +52,7 @@ pub fn create_temporary_slot(
 }
 
 fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
-    let (act, args) = (requirements.act(), requirements.args);
+    let args = requirements.args;
     let client = requirements.catalog.client()?;
     let there = publications::names(client)?;
     let missing = |name: &&String| !there.contains(name);
@@ -61,7 +61,7 @@ fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
         let contents = if args.print.table.is_empty() {
             Contents::AllTables
         } else {
-            specs = chosen_tables(client, &args.print.table, &act)?;
+            specs = chosen_tables(client, &args.print.table)?;
             Contents::Only {
                 tables: &specs,
                 schemas: &[],
@@ -82,7 +82,7 @@ fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
 }
 
 /// The tables that the patterns of `--table` choose now, as a publication takes them.
-fn chosen_tables(client: &mut Client, patterns: &[String], act: &str) -> Result<Vec<TableSpec>> {
+fn chosen_tables(client: &mut Client, patterns: &[String]) -> Result<Vec<TableSpec>> {
     let filter = Filter::new(patterns, Operations::ALL)?;
     let chosen: Vec<_> = tables::publishable(client)?
         .into_iter()
@@ -93,8 +93,8 @@ fn chosen_tables(client: &mut Client, patterns: &[String], act: &str) -> Result<
             .iter()
             .map(|pattern| shell::word(pattern))
             .collect();
-        return Err(Error::new(format!(
-            "could not {act}: no table matches --table {}",
+        return Err(Error::because(format!(
+            "no table matches --table {}",
             patterns.join(" --table ")
         )));
     }

@@ -11,14 +11,14 @@ pub fn explain(requirements: &mut Requirements<'_>, plan: &Plan, error: Error) -
     if error.server().is_none() {
         return error;
     }
-    let act = requirements.act();
+    let stream = requirements.action();
     let Ok(client) = requirements.catalog.client() else {
         return error;
     };
     // undefined_object
     if requirements.plugin.has_publications() && error.sqlstate() == "42704" {
-        if let Err(missing) = publications::require(client, &requirements.publications, &act) {
-            return missing;
+        if let Err(missing) = publications::require(client, &requirements.publications) {
+            return missing.could_not(stream);
         }
         if error
             .server()
@@ -28,7 +28,7 @@ pub fn explain(requirements: &mut Requirements<'_>, plan: &Plan, error: Error) -
         }
     }
     let error = output_plugins::explain(client, requirements.plugin.name(), error);
-    slots::explain(client, &requirements.server, &plan.slot, &act, error)
+    slots::explain(client, &requirements.server, &plan.slot, error).could_not(stream)
 }
 
 fn younger_publication(plan: &Plan, error: Error) -> Error {

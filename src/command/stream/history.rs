@@ -1,7 +1,7 @@
 //! Whether a server has the history of what was received: the same system, the same timeline or one
 //! that left it later, WAL that reaches as far.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::sink::Held;
 use crate::walsender::{Connection, SystemIdentification};
@@ -18,10 +18,8 @@ pub fn require_that_of_sink(
     received: Lsn,
 ) -> Result<()> {
     match held.timeline.filter(|_| received.is_valid()) {
-        Some(timeline) => {
-            let act = format!("go on in {}", held.name);
-            require_timeline(connection, system.timeline, timeline, received, &act)
-        }
+        Some(timeline) => require_timeline(connection, system.timeline, timeline, received)
+            .could_not(format!("go on in {}", held.name)),
         None => Ok(()),
     }
 }
@@ -55,7 +53,7 @@ pub fn require_same(
         });
     }
     let (new, old) = (system.timeline, known.timeline);
-    require_timeline(connection, new, old, received, "go on")
+    require_timeline(connection, new, old, received).could_not("go on")
 }
 
 /// Fails if the server left the timeline on which all up to `received` came before that.
@@ -64,7 +62,6 @@ fn require_timeline(
     new: u32,
     known: u32,
     received: Lsn,
-    act: &str,
 ) -> Result<()> {
     if new == known {
         return Ok(());
@@ -74,8 +71,8 @@ fn require_timeline(
         Some(point) => format!("was left at {point}, but was received up to {received}"),
         None => "is not among those that it comes from".to_owned(),
     };
-    Err(Error::new(format!(
-        "could not {act}: the server is on timeline {new}, and timeline {known} {reason}"
+    Err(Error::because(format!(
+        "the server is on timeline {new}, and timeline {known} {reason}"
     ))
     .with_detail(SET_BACK))
 }

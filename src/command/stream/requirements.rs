@@ -11,7 +11,7 @@ use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::StreamArgs;
 use crate::command::slot;
 use crate::connect::{Client, Settings};
-use crate::error::{Error, Kind, Result};
+use crate::error::{CouldNot, Error, Kind, Result};
 use crate::event::EventId;
 use crate::lsn::Lsn;
 use crate::plugin::{self, PLUGINS, Plugin};
@@ -82,9 +82,9 @@ impl<'a> Requirements<'a> {
         let mut catalog = CatalogConnection::open(settings)?;
         let client = catalog.client()?;
         let server = Server::ask(client)?;
-        server.require_decoding(&act(args))?;
+        server.require_decoding().could_not(action(args))?;
         let slot = match &args.slot {
-            Some(name) => find_slot(args, name, &server, client, stop)?,
+            Some(name) => find_slot(args, name, &server, client, stop).could_not(action(args))?,
             None => None,
         };
         let plugin = slot.as_ref().and_then(|slot| slot.plugin.clone());
@@ -99,14 +99,18 @@ impl<'a> Requirements<'a> {
             plugin,
             publications: publications_of(args),
         };
-        requirements.check_kind()?;
-        requirements.check_plugin()?;
-        requirements.check_publications()?;
-        requirements.check_start()?;
+        requirements.check_all().could_not(action(args))?;
         if args.timezone != "UTC" {
             server::require_timezone(requirements.catalog.client()?, &args.timezone)?;
         }
         Ok(requirements)
+    }
+
+    fn check_all(&mut self) -> Result<()> {
+        self.check_kind()?;
+        self.check_plugin()?;
+        self.check_publications()?;
+        self.check_start()
     }
 
     /// Where the lines come from that are to be written; the timeline is not known yet.
@@ -153,7 +157,9 @@ impl<'a> Requirements<'a> {
             "SELECT count(*) FROM pg_catalog.pg_publication WHERE pubname::pg_catalog.text IN ({})",
             names.join(", ")
         );
-        let found = connection.ask("look for the publications", &query)?;
+        let found = connection
+            .ask(&query)
+            .could_not("look for the publications")?;
         let wanted: HashSet<&String> = self.publications.iter().collect();
         if found == Some(wanted.len().to_string()) {
             return Ok(());
@@ -163,17 +169,16 @@ impl<'a> Requirements<'a> {
 
     /// While the stream runs: are the publications still there?
     pub fn require_publications(&mut self) -> Result<()> {
-        let act = self.act();
-        let required = publications::require(self.catalog.client()?, &self.publications, &act);
+        let action = self.action();
+        let required = publications::require(self.catalog.client()?, &self.publications);
         self.catalog.close();
         // query_canceled: a lock, or a server too busy, is in the way for now.
-        required.map_err(|error| {
-            if error.sqlstate() == "57014" {
-                error.with_kind(Kind::Transient)
-            } else {
-                error
-            }
-        })
+        required
+            .map_err(|error| match error.sqlstate() {
+                "57014" => error.with_kind(Kind::Transient),
+                _ => error,
+            })
+            .could_not(action)
     }
 
     /// Warns if nothing will be shown of what `--table` names. Before anything else is done, as all
@@ -232,13 +237,13 @@ impl<'a> Requirements<'a> {
     }
 
     /// What is to be done, for messages.
-    pub fn act(&self) -> String {
-        act(self.args)
+    pub fn action(&self) -> String {
+        action(self.args)
     }
 
     /// Is the slot, or will it be, of the kind that is asked for?
     fn check_kind(&self) -> Result<()> {
-        let (act, kind) = (self.act(), &self.args.kind);
+        let kind = &self.args.kind;
         let Some(slot) = &self.slot else {
             return match &self.args.slot {
                 Some(name) => slot::require(&self.server, &self.new_slot(name)),
@@ -248,35 +253,33 @@ impl<'a> Requirements<'a> {
         if let (Some(wanted), Some(plugin)) = (&kind.plugin, &slot.plugin)
             && wanted != plugin
         {
-            return Err(Error::new(format!(
-                "could not {act}: its plugin is {plugin}, not {wanted}"
-            ))
-            .with_detail("A slot keeps the plugin that it was created with.")
-            .with_remedy(format!(
-                "walcat stream --slot {} without --plugin",
-                shell::word(&slot.name)
-            )));
-        }
-        if options::two_phase(self.args) && !slot.two_phase {
-            return Err(Error::new(format!(
-                "could not {act}: it does not decode transactions when they are prepared"
-            ))
-            .with_detail("Whether a slot does is decided when it is created.")
-            .with_remedy(format!(
-                "walcat slot create --two-phase {}_2pc",
-                shell::word(&slot.name)
-            )));
-        }
-        if kind.failover && slot.failover != Some(true) {
-            self.server.require_version(17, &act, "--failover")?;
             return Err(
-                Error::new(format!("could not {act}: standbys do not take it over"))
-                    .with_detail("Whether they do is decided when a slot is created.")
+                Error::because(format!("its plugin is {plugin}, not {wanted}"))
+                    .with_detail("A slot keeps the plugin that it was created with.")
                     .with_remedy(format!(
-                        "walcat slot create --failover {}_failover",
+                        "walcat stream --slot {} without --plugin",
                         shell::word(&slot.name)
                     )),
             );
+        }
+        if options::two_phase(self.args) && !slot.two_phase {
+            return Err(
+                Error::because("it does not decode transactions when they are prepared")
+                    .with_detail("Whether a slot does is decided when it is created.")
+                    .with_remedy(format!(
+                        "walcat slot create --two-phase {}_2pc",
+                        shell::word(&slot.name)
+                    )),
+            );
+        }
+        if kind.failover && slot.failover != Some(true) {
+            self.server.require_version(17, "--failover")?;
+            return Err(Error::because("standbys do not take it over")
+                .with_detail("Whether they do is decided when a slot is created.")
+                .with_remedy(format!(
+                    "walcat slot create --failover {}_failover",
+                    shell::word(&slot.name)
+                )));
         }
         Ok(())
     }
@@ -291,9 +294,8 @@ impl<'a> Requirements<'a> {
     fn check_other_plugin(&self, name: &str) -> Result<()> {
         if !self.args.print.format.is_raw() {
             let known = PLUGINS.map(|plugin| plugin.name).join(" and ");
-            return Err(Error::new(format!(
-                "could not {}: output plugin \"{name}\" can only be printed raw",
-                self.act()
+            return Err(Error::because(format!(
+                "output plugin \"{name}\" can only be printed raw"
             ))
             .with_detail(format!("The plugins that can be decoded are {known}."))
             .with_remedy("walcat stream --format raw ..."));
@@ -317,9 +319,8 @@ impl<'a> Requirements<'a> {
         let encoding = self.server.encoding.as_str();
         let printed = !self.args.print.format.is_raw();
         if printed && !plugin.converts && !matches!(encoding, "UTF8" | "SQL_ASCII") {
-            return Err(Error::new(format!(
-                "could not {}: {name} does not convert from {encoding} to UTF-8",
-                self.act()
+            return Err(Error::because(format!(
+                "{name} does not convert from {encoding} to UTF-8"
             ))
             .with_remedy("a slot with the plugin pgoutput, which does"));
         }
@@ -347,15 +348,14 @@ impl<'a> Requirements<'a> {
         if !self.plugin.has_publications() || named_by_option {
             return Ok(());
         }
-        let act = self.act();
         let client = self.catalog.client()?;
         if self.publications.is_empty() {
-            return Err(publications::none_named(client, &act));
+            return Err(publications::none_named(client));
         }
         if self.args.create_publication {
             return Ok(());
         }
-        publications::require(client, &self.publications, &act)
+        publications::require(client, &self.publications)
     }
 
     /// The server would take a start beyond its WAL, and confirm all that comes before.
@@ -364,10 +364,8 @@ impl<'a> Requirements<'a> {
             return Ok(());
         };
         if let Some(end) = self.end_before(wanted)? {
-            return Err(Error::new(format!(
-                "could not {} from {wanted} on: the WAL ends at {end}",
-                self.act()
-            )));
+            return Err(Error::because(format!("the WAL ends at {end}"))
+                .could_not(format!("{} from {wanted} on", self.action())));
         }
         let confirmed = self.confirmed();
         if let Some(confirmed) = confirmed
@@ -403,7 +401,7 @@ impl<'a> Requirements<'a> {
 }
 
 /// What is to be done, for messages.
-fn act(args: &StreamArgs) -> String {
+fn action(args: &StreamArgs) -> String {
     match &args.slot {
         Some(name) => format!("stream from slot \"{name}\""),
         None => "stream".to_owned(),
@@ -429,13 +427,13 @@ fn find_slot(
     client: &mut Client,
     stop: &Stop,
 ) -> Result<Option<Slot>> {
-    let (act, start) = (act(args), Instant::now());
+    let start = Instant::now();
     loop {
         let slot = slots::find(client, name)?;
         let usable = match &slot {
-            Some(slot) => slot.require_usable(client, server, &act),
+            Some(slot) => slot.require_usable(client, server),
             None if args.create_slot => Ok(()),
-            None => Err(slots::missing(client, name, &act)),
+            None => Err(slots::missing(client, name)),
         };
         match usable {
             Ok(()) => return Ok(slot),

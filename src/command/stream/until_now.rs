@@ -4,12 +4,13 @@
 //! WAL is on the server's disk, and a WAL sender sends only what is there. So the bound is where WAL
 //! is inserted now, and the stream begins once it is flushed up to there.
 
-use crate::error::{Error, Result};
+use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use std::time::{Duration, Instant};
 
+const LOOK_AT_WAL: &str = "look how far the WAL is flushed";
 /// How often to look how far the WAL is flushed.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -27,7 +28,7 @@ pub fn committed_by_now(connection: &mut Connection, flushed: Lsn, stop: &Stop) 
     if connection.parameter("in_hot_standby") == Some("on") {
         return Ok(flushed);
     }
-    let now = Wal::ask(connection)?;
+    let now = Wal::ask(connection).could_not(LOOK_AT_WAL)?;
     // "The maximum delay is three times wal_writer_delay": manual section 28.4.
     let mut nudge = Some(Instant::now() + now.writer_delay * 3);
     let mut flushed = now.flushed;
@@ -36,22 +37,23 @@ pub fn committed_by_now(connection: &mut Connection, flushed: Lsn, stop: &Stop) 
             // What is left belongs to transactions that still run, or is the header of a page: the
             // WAL writer lets it be until something commits. A transaction of nothing but its
             // number does.
-            connection.ask("flush the WAL", "SELECT pg_catalog.pg_current_xact_id()")?;
+            connection
+                .ask("SELECT pg_catalog.pg_current_xact_id()")
+                .could_not("flush the WAL")?;
             nudge = None;
         }
         stop.wait(LOOK);
-        flushed = Wal::ask(connection)?.flushed;
+        flushed = Wal::ask(connection).could_not(LOOK_AT_WAL)?.flushed;
     }
     Ok(now.inserted)
 }
 
 impl Wal {
     fn ask(connection: &mut Connection) -> Result<Wal> {
-        let act = "look how far the WAL is flushed";
         let query = "SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_current_wal_insert_lsn(), \
                      pg_catalog.pg_current_wal_flush_lsn(), setting) FROM pg_catalog.pg_settings \
                      WHERE name = 'wal_writer_delay'";
-        let answer = connection.ask(act, query)?.unwrap_or_default();
+        let answer = connection.ask(query)?.unwrap_or_default();
         let mut fields = answer.split(' ');
         let mut lsn = || fields.next()?.parse().ok();
         let (inserted, flushed) = (lsn(), lsn());
@@ -62,9 +64,7 @@ impl Wal {
                 flushed,
                 writer_delay: Duration::from_millis(milliseconds),
             }),
-            _ => Err(Error::new(format!(
-                "could not {act}: the server answered {answer:?}"
-            ))),
+            _ => Err(Error::because(format!("the server answered {answer:?}"))),
         }
     }
 }

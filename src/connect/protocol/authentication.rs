@@ -2,7 +2,6 @@
 //! channel binding (manual sections 55.2.1 and 55.3).
 
 use super::reader::Reader;
-use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
 use crate::connect::tls::tls_server_end_point;
 use crate::connect::{ChannelBinding, Refusal, plain};
@@ -37,42 +36,38 @@ impl Credentials<'_> {
 /// Answers the server until it says AuthenticationOk.
 pub fn authenticate(
     wire: &mut Wire,
-    act: &str,
     credentials: &Credentials<'_>,
-    patience: Patience<'_>,
 ) -> std::result::Result<(), Refusal> {
-    let request = next_request(wire, act, patience)?;
+    let request = next_request(wire)?;
     let bound = matches!(&request, Request::Sasl { mechanisms } if mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS));
     if credentials.channel_binding == ChannelBinding::Require && !bound {
         let reason = "channel binding is required, but the server's authentication request does \
                       not support it";
-        return Err(Error::new(format!("could not {act}: {reason}")).into());
+        return Err(Error::because(reason).into());
     }
     match request {
         Request::Ok => return Ok(()),
         Request::CleartextPassword => {
             let password = credentials.password()?;
-            send(wire, act, |message| {
+            send(wire, |message| {
                 frontend::password_message(password, message)
             })?;
         }
         Request::Md5Password { salt } => {
             let hash = md5_hash(credentials.user.as_bytes(), credentials.password()?, salt);
-            send(wire, act, |message| {
+            send(wire, |message| {
                 frontend::password_message(hash.as_bytes(), message)
             })?;
         }
-        Request::Sasl { mechanisms } => {
-            authenticate_by_scram(wire, act, &mechanisms, credentials, patience)?
-        }
+        Request::Sasl { mechanisms } => authenticate_by_scram(wire, &mechanisms, credentials)?,
         Request::SaslContinue { .. } | Request::SaslFinal { .. } => {
-            return Err(out_of_turn(act).into());
+            return Err(out_of_turn().into());
         }
-        Request::Unsupported(method) => return Err(unsupported(act, &method).into()),
+        Request::Unsupported(method) => return Err(unsupported(&method).into()),
     }
-    match next_request(wire, act, patience)? {
+    match next_request(wire)? {
         Request::Ok => Ok(()),
-        _ => Err(out_of_turn(act).into()),
+        _ => Err(out_of_turn().into()),
     }
 }
 
@@ -80,34 +75,30 @@ pub fn authenticate(
 /// refused.
 fn authenticate_by_scram(
     wire: &mut Wire,
-    act: &str,
     mechanisms: &[String],
     credentials: &Credentials<'_>,
-    patience: Patience<'_>,
 ) -> std::result::Result<(), Refusal> {
-    let (mechanism, binding) =
-        choose_mechanism(wire, act, mechanisms, credentials.channel_binding)?;
-    let failed = |error: io::Error| Error::new(format!("could not {act}: {}", plain(&error)));
+    let (mechanism, binding) = choose_mechanism(wire, mechanisms, credentials.channel_binding)?;
+    let failed = |error: io::Error| Error::because(plain(&error));
     let mut scram = ScramSha256::new(credentials.password()?, binding);
-    send(wire, act, |message| {
+    send(wire, |message| {
         frontend::sasl_initial_response(mechanism, scram.message(), message)
     })?;
-    let Request::SaslContinue { data } = next_request(wire, act, patience)? else {
-        return Err(out_of_turn(act).into());
+    let Request::SaslContinue { data } = next_request(wire)? else {
+        return Err(out_of_turn().into());
     };
     scram.update(&data).map_err(failed)?;
-    send(wire, act, |message| {
+    send(wire, |message| {
         frontend::sasl_response(scram.message(), message)
     })?;
-    let Request::SaslFinal { data } = next_request(wire, act, patience)? else {
-        return Err(out_of_turn(act).into());
+    let Request::SaslFinal { data } = next_request(wire)? else {
+        return Err(out_of_turn().into());
     };
     Ok(scram.finish(&data).map_err(failed)?)
 }
 
 fn choose_mechanism(
     wire: &Wire,
-    act: &str,
     mechanisms: &[String],
     wanted: ChannelBinding,
 ) -> Result<(&'static str, sasl::ChannelBinding)> {
@@ -128,12 +119,12 @@ fn choose_mechanism(
         } else {
             "the connection is not encrypted"
         };
-        return Err(Error::new(format!(
-            "could not {act}: channel binding is required, but {reason}"
+        return Err(Error::because(format!(
+            "channel binding is required, but {reason}"
         )));
     }
     if !offered(SCRAM_SHA_256) {
-        return Err(unsupported(act, &sasl_of(mechanisms)));
+        return Err(unsupported(&sasl_of(mechanisms)));
     }
     // If we could bind but are told that the server cannot, we say so: then the server notices if
     // somebody in between has lied.
@@ -156,11 +147,11 @@ enum Request {
     Unsupported(String),
 }
 
-fn next_request(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Request> {
-    let frame = wire.wait_frame(act, patience)?;
+fn next_request(wire: &mut Wire) -> Result<Request> {
+    let frame = wire.wait_frame()?;
     match frame.tag {
         b'R' => parse_request(wire.body(&frame)),
-        _ => Err(unexpected(act, &frame)),
+        _ => Err(unexpected(&frame)),
     }
 }
 
@@ -199,20 +190,16 @@ fn parse_mechanisms(reader: &mut Reader<'_>) -> Result<Vec<String>> {
     }
 }
 
-fn send(
-    wire: &mut Wire,
-    act: &str,
-    write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
-) -> Result<()> {
+fn send(wire: &mut Wire, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<()> {
     let mut message = BytesMut::new();
     write(&mut message)
         .and_then(|()| wire.send(&message))
-        .map_err(|error| io_error(act, &error))
+        .map_err(|error| io_error(&error))
 }
 
-fn unsupported(act: &str, method: &str) -> Error {
-    Error::new(format!(
-        "could not {act}: the server asks for {method} authentication, which walcat does not have"
+fn unsupported(method: &str) -> Error {
+    Error::because(format!(
+        "the server asks for {method} authentication, which walcat does not have"
     ))
 }
 
@@ -232,8 +219,6 @@ fn sasl_of(mechanisms: &[String]) -> String {
     format!("SASL ({})", mechanisms.join(", "))
 }
 
-fn out_of_turn(act: &str) -> Error {
-    Error::new(format!(
-        "could not {act}: the server sent an authentication message out of turn"
-    ))
+fn out_of_turn() -> Error {
+    Error::because("the server sent an authentication message out of turn")
 }

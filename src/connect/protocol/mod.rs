@@ -15,10 +15,10 @@ mod wire;
 
 pub use buffer::{Frame, LONGEST_ROW};
 pub use open::{Opened, open};
-pub use query::{Row, query, send, wait_for_answer, wait_for_reply};
+pub use query::{Answer, Row, next_reply, query, send, wait_for_answer, wait_for_reply};
 pub use reader::Reader;
 pub use report::Report;
 pub use route::Route;
-pub use socket::{Patience, Socket};
+pub use socket::{Socket, WaitLimit};
 pub use startup::{BackendKey, Purpose};
 pub use wire::{NOTICE, Wire, io_error, unexpected};

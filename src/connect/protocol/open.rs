@@ -3,12 +3,11 @@
 use super::authentication::Credentials;
 use super::query::query;
 use super::route::Route;
-use super::socket::Patience;
+use super::socket::WaitLimit;
 use super::startup::{BackendKey, Purpose, settle, start_session};
 use super::wire::Wire;
 use crate::connect::{Attempt, Refusal, Settings, first};
-use crate::error::Result;
-use std::time::Instant;
+use crate::error::{CouldNot, Result};
 
 /// A session that is ready for commands.
 pub struct Opened {
@@ -24,27 +23,23 @@ pub struct Opened {
 
 /// Opens a session with the first server that accepts us.
 pub fn open(settings: &Settings, purpose: Purpose<'_>) -> Result<Opened> {
-    let patience = Patience {
-        deadline: settings
-            .limit
-            .and_then(|limit| Instant::now().checked_add(limit)),
-        interrupted: settings.interrupt.check(),
-    };
+    let limit = WaitLimit::new(settings.limit, &settings.interrupt);
     let of_host = || match settings.connect_timeout {
-        Some(timeout) => patience.no_longer_than(timeout),
-        None => patience,
+        Some(timeout) => limit.no_longer_than(timeout),
+        None => limit.clone(),
     };
     let open = |attempt: &Attempt<'_>| open_at(attempt, purpose, of_host());
     let ask = |(wire, _, _): &mut (Wire, BackendKey, Route), question: &str| {
-        let act = "ask what kind of server it is";
-        let row = query(wire, act, question, of_host())?;
+        *wire.limit() = of_host();
+        let row = query(wire, question).could_not("ask what kind of server it is")?;
         Ok(row
             .and_then(|row| row.into_iter().next())
             .flatten()
             .unwrap_or_default())
     };
-    let (mut wire, key, route) = first(settings, patience, open, ask)?;
-    let server_version = settle(&mut wire, purpose, patience)?;
+    let (mut wire, key, route) = first(settings, &limit, open, ask)?;
+    *wire.limit() = limit;
+    let server_version = settle(&mut wire, purpose).could_not("set up the session")?;
     Ok(Opened {
         wire,
         key,
@@ -56,24 +51,17 @@ pub fn open(settings: &Settings, purpose: Purpose<'_>) -> Result<Opened> {
 fn open_at(
     attempt: &Attempt<'_>,
     purpose: Purpose<'_>,
-    patience: Patience<'_>,
+    limit: WaitLimit,
 ) -> std::result::Result<(Wire, BackendKey, Route), Refusal> {
     let settings = attempt.settings;
-    let (socket, route) = Route::open(attempt, patience)?;
+    let (socket, route) = Route::open(attempt, limit)?;
     let mut wire = Wire::new(socket);
     let credentials = Credentials {
         user: &settings.user,
         password: attempt.password.map(|secret| secret.0.as_str()),
         channel_binding: settings.channel_binding,
     };
-    match start_session(
-        &mut wire,
-        &attempt.act(),
-        settings,
-        purpose,
-        &credentials,
-        patience,
-    ) {
+    match start_session(&mut wire, settings, purpose, &credentials) {
         Ok(key) => Ok((wire, key, route)),
         // With TLS 1.3 a server refuses the client's certificate only after the handshake.
         Err(Refusal::Other(error)) if wire.tls_failed() => Err(Refusal::Tls(error)),

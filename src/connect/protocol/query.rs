@@ -2,7 +2,6 @@
 
 use super::buffer::Frame;
 use super::reader::Reader;
-use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
 use crate::error::Result;
 use crate::text::readable;
@@ -17,48 +16,69 @@ pub type Row = Vec<Option<String>>;
 const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Sends a command.
-pub fn send(wire: &mut Wire, act: &str, command: &str) -> Result<()> {
+pub fn send(wire: &mut Wire, command: &str) -> Result<()> {
     let mut message = BytesMut::new();
-    frontend::query(command, &mut message).map_err(|error| io_error(act, &error))?;
-    wire.send(&message).map_err(|error| io_error(act, &error))
+    frontend::query(command, &mut message).map_err(|error| io_error(&error))?;
+    wire.send(&message).map_err(|error| io_error(&error))
 }
 
-/// Runs a command, in order to `act`, and waits until the server is ready for the next. Returns its
-/// first row.
-pub fn query(
-    wire: &mut Wire,
-    act: &str,
-    command: &str,
-    patience: Patience<'_>,
-) -> Result<Option<Row>> {
-    send(wire, act, command)?;
-    wait_for_answer(wire, act, patience)
+/// Runs a command and waits until the server is ready for the next. Returns its first row.
+pub fn query(wire: &mut Wire, command: &str) -> Result<Option<Row>> {
+    send(wire, command)?;
+    wait_for_answer(wire)
 }
 
 /// Waits for the answer to a command and until the server is ready for the next.
-pub fn wait_for_answer(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Option<Row>> {
-    let mut row = None;
-    loop {
-        let frame = wait_for_reply(wire, act, patience)?;
+pub fn wait_for_answer(wire: &mut Wire) -> Result<Option<Row>> {
+    let mut answer = Answer::default();
+    while !answer.complete {
+        let frame = wait_for_reply(wire)?;
+        answer.take(wire, &frame)?;
+    }
+    Ok(answer.row)
+}
+
+/// The answer to a command, as far as it has come.
+#[derive(Default)]
+pub struct Answer {
+    /// Its first row.
+    pub row: Option<Row>,
+    /// The server is ready for the next command.
+    pub complete: bool,
+}
+
+impl Answer {
+    /// Takes one more message of it.
+    pub fn take(&mut self, wire: &Wire, frame: &Frame) -> Result<()> {
         match frame.tag {
-            b'D' if row.is_none() => row = Some(parse_data_row(wire.body(&frame))?),
+            b'D' if self.row.is_none() => self.row = Some(parse_data_row(wire.body(frame))?),
             b'T' | b'D' | b'C' | b'I' => {}
-            b'Z' => return Ok(row),
-            _ => return Err(unexpected(act, &frame)),
+            b'Z' => self.complete = true,
+            _ => return Err(unexpected(frame)),
         }
+        Ok(())
     }
 }
 
 /// Waits for one message of the answer to a command. When it returns an error of the server's, the
 /// server is ready for the next command, unless the error ended the session or it fell silent.
-pub fn wait_for_reply(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<Frame> {
-    let reply = wire.wait_frame(act, patience);
+pub fn wait_for_reply(wire: &mut Wire) -> Result<Frame> {
+    loop {
+        if let Some(frame) = next_reply(wire)? {
+            return Ok(frame);
+        }
+        wire.wait().map_err(|error| io_error(&error))?;
+    }
+}
+
+/// The same for a message that has arrived whole, without waiting for one.
+pub fn next_reply(wire: &mut Wire) -> Result<Option<Frame>> {
+    let reply = wire.next_reply();
     if reply.as_ref().is_err_and(|error| error.server().is_some()) {
-        let patience = patience.no_longer_than(RECOVERY);
-        while wire
-            .wait_frame(act, patience)
-            .is_ok_and(|frame| frame.tag != b'Z')
-        {}
+        let limit = wire.limit().clone();
+        *wire.limit() = limit.no_longer_than(RECOVERY);
+        while wire.wait_frame().is_ok_and(|frame| frame.tag != b'Z') {}
+        *wire.limit() = limit;
     }
     reply
 }

@@ -1,8 +1,9 @@
 //! Whether the connection speaks TLS: SSLRequest and its answers (manual section 55.2.10), or TLS
 //! from the first byte.
 
-use super::socket::{Patience, Socket};
-use crate::connect::{Attempt, Encryption, Endpoint, Refusal, tls, tls::TlsClient};
+use super::socket::{Socket, WaitLimit};
+use crate::connect::{Attempt, Encryption, Endpoint, Refusal, lost, tls, tls::TlsClient};
+use crate::error::Error;
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use std::io;
@@ -18,15 +19,15 @@ pub struct Route {
 
 impl Route {
     /// Connects a socket and encrypts it, as the attempt says.
-    pub fn open(attempt: &Attempt<'_>, patience: Patience<'_>) -> Result<(Socket, Route), Refusal> {
-        let mut socket =
-            connect(&attempt.endpoint, patience).map_err(|error| attempt.unreachable(&error))?;
+    pub fn open(attempt: &Attempt<'_>, limit: WaitLimit) -> Result<(Socket, Route), Refusal> {
+        let mut socket = Socket::connect(&attempt.endpoint, limit)
+            .map_err(|reason| attempt.unreachable(&reason))?;
         if let Endpoint::Tcp(_) = attempt.endpoint {
             socket
                 .keep_alive(&attempt.settings.keepalives)
-                .map_err(|error| attempt.permanent(error))?;
+                .map_err(Error::because)?;
         }
-        let tls = encrypt(&mut socket, attempt, patience)?;
+        let tls = encrypt(&mut socket, attempt)?;
         let route = Route {
             endpoint: attempt.endpoint.clone(),
             tls,
@@ -46,56 +47,43 @@ impl Route {
     }
 
     /// Connects one more socket to the same server in the same way.
-    pub fn reopen(&self, patience: Patience<'_>) -> io::Result<Socket> {
-        let mut socket = connect(&self.endpoint, patience)?;
+    pub fn reopen(&self, limit: WaitLimit) -> io::Result<Socket> {
+        let mut socket = Socket::connect(&self.endpoint, limit)?;
         if let Some(tls) = &self.tls {
-            if !self.direct && request(&mut socket, patience)? != b'S' {
+            if !self.direct && request(&mut socket)? != b'S' {
                 return Err(io::Error::other("the server does not support TLS"));
             }
-            socket.start_tls(tls, patience)?;
+            socket.start_tls(tls)?;
         }
         Ok(socket)
     }
 }
 
-fn connect(endpoint: &Endpoint, patience: Patience<'_>) -> io::Result<Socket> {
-    match endpoint {
-        Endpoint::Unix(path) => Socket::connect_unix(path, patience),
-        Endpoint::Tcp(address) => Socket::connect_tcp(*address, patience),
-    }
-}
-
-fn encrypt(
-    socket: &mut Socket,
-    attempt: &Attempt<'_>,
-    patience: Patience<'_>,
-) -> Result<Option<TlsClient>, Refusal> {
+fn encrypt(socket: &mut Socket, attempt: &Attempt<'_>) -> Result<Option<TlsClient>, Refusal> {
     if attempt.encryption == Encryption::Off {
         return Ok(None);
     }
     let client = tls::client(attempt)?;
     if !attempt.settings.tls.direct {
-        let answer = request(socket, patience).map_err(|error| attempt.lost(&error))?;
-        if !tls::is_offered(answer, attempt.encryption)
-            .map_err(|no_offer| no_offer.refusal(attempt))?
-        {
+        let answer = request(socket).map_err(|reason| lost(&reason))?;
+        if !tls::is_offered(answer, attempt.encryption)? {
             return Ok(None);
         }
     }
     socket
-        .start_tls(&client, patience)
-        .map_err(|error| tls::refusal(attempt, &error))?;
+        .start_tls(&client)
+        .map_err(|reason| tls::refusal(&reason))?;
     if attempt.settings.tls.direct && !socket.speaks_postgresql() {
         let reason = "the server did not confirm PostgreSQL's protocol (ALPN), as \
                       sslnegotiation=direct demands";
-        return Err(Refusal::Tls(attempt.permanent(reason)));
+        return Err(Refusal::Tls(Error::because(reason)));
     }
     Ok(Some(client))
 }
 
-fn request(socket: &mut Socket, patience: Patience<'_>) -> io::Result<u8> {
+fn request(socket: &mut Socket) -> io::Result<u8> {
     let mut message = BytesMut::new();
     frontend::ssl_request(&mut message);
     socket.send(&message)?;
-    socket.receive_byte(patience)
+    socket.receive_byte()
 }

@@ -2,7 +2,7 @@
 //! something is there, so that waiting can end at a deadline or when the user wants to stop.
 
 use super::buffer::Buffer;
-use crate::connect::{Keepalives, tls::TlsClient};
+use crate::connect::{Endpoint, Interrupt, Keepalives, tls::TlsClient};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -28,18 +28,20 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 const CIPHERTEXT: usize = 64 * 1024;
 
 /// How long to wait for the server.
-#[derive(Clone, Copy)]
-pub struct Patience<'a> {
-    /// Not longer than this.
+#[derive(Clone, Debug, Default)]
+pub struct WaitLimit {
+    /// Until then; `None`: for ever.
     pub deadline: Option<Instant>,
-    /// Not if this says so; it is asked ten times a second.
-    pub interrupted: &'a dyn Fn() -> bool,
+    /// As long as the user does not want to stop, which is asked ten times a second.
+    pub interrupt: Interrupt,
 }
 
 /// A connection to a server.
 pub struct Socket {
     fd: OwnedFd,
     tls: Option<Box<Tls>>,
+    /// Ends all waiting for the server.
+    pub limit: WaitLimit,
 }
 
 struct Tls {
@@ -48,12 +50,22 @@ struct Tls {
     closed: bool,
 }
 
-impl Patience<'_> {
-    /// The same, and not longer than this.
-    pub fn no_longer_than(mut self, time: Duration) -> Self {
+impl WaitLimit {
+    /// So long from now on, as long as the user does not want to stop; `None`: for ever.
+    pub fn new(time: Option<Duration>, interrupt: &Interrupt) -> WaitLimit {
+        WaitLimit {
+            deadline: time.and_then(|time| Instant::now().checked_add(time)),
+            interrupt: interrupt.clone(),
+        }
+    }
+
+    /// The same, and not longer than this from now on.
+    pub fn no_longer_than(&self, time: Duration) -> WaitLimit {
         let limit = Instant::now().checked_add(time);
-        self.deadline = self.deadline.into_iter().chain(limit).min();
-        self
+        WaitLimit {
+            deadline: self.deadline.into_iter().chain(limit).min(),
+            interrupt: self.interrupt.clone(),
+        }
     }
 
     /// Waits until `fd` is ready for `events`.
@@ -70,16 +82,16 @@ impl Patience<'_> {
 
     /// How long to wait before this is asked again. An error: no longer.
     pub fn pause(&self) -> io::Result<Duration> {
-        self.is_left()?;
+        self.check()?;
         let left = self
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         Ok(left.map_or(LOOK_UP, |left| left.min(LOOK_UP)))
     }
 
-    /// An error if there is none left.
-    pub fn is_left(&self) -> io::Result<()> {
-        if (self.interrupted)() {
+    /// Fails if there is no time left.
+    pub fn check(&self) -> io::Result<()> {
+        if self.interrupt.is_wanted() {
             return Err(io::Error::other("interrupted"));
         }
         match self.deadline {
@@ -92,30 +104,42 @@ impl Patience<'_> {
 }
 
 impl Socket {
-    /// Connects to the socket `path`.
-    pub fn connect_unix(path: &Path, patience: Patience<'_>) -> io::Result<Socket> {
+    /// Connects to a server. The limit then holds for all waiting.
+    pub fn connect(endpoint: &Endpoint, limit: WaitLimit) -> io::Result<Socket> {
+        let mut socket = match endpoint {
+            Endpoint::Unix(path) => Socket::connect_unix(path, &limit),
+            Endpoint::Tcp(address) => Socket::connect_tcp(*address, &limit),
+        }?;
+        socket.limit = limit;
+        Ok(socket)
+    }
+
+    fn connect_unix(path: &Path, limit: &WaitLimit) -> io::Result<Socket> {
         let address = SocketAddrUnix::new(path)?;
         let fd = new_socket(AddressFamily::UNIX)?;
-        connect_within(&fd, &address, patience)?;
+        connect_within(&fd, &address, limit)?;
         Socket::new(fd)
     }
 
-    /// Connects to a TCP port.
-    pub fn connect_tcp(address: SocketAddr, patience: Patience<'_>) -> io::Result<Socket> {
+    fn connect_tcp(address: SocketAddr, limit: &WaitLimit) -> io::Result<Socket> {
         let fd = new_socket(if address.is_ipv6() {
             AddressFamily::INET6
         } else {
             AddressFamily::INET
         })?;
-        connect_within(&fd, &address, patience)?;
+        connect_within(&fd, &address, limit)?;
         sockopt::set_tcp_nodelay(&fd, true)?;
         Socket::new(fd)
     }
 
-    /// Takes over a connected socket.
+    /// Takes over a connected socket, with no limit for waiting.
     pub fn new(fd: OwnedFd) -> io::Result<Socket> {
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Send, Some(SEND_TIMEOUT))?;
-        Ok(Socket { fd, tls: None })
+        Ok(Socket {
+            fd,
+            tls: None,
+            limit: WaitLimit::default(),
+        })
     }
 
     /// Lets the kernel find out that the other side is gone.
@@ -143,11 +167,11 @@ impl Socket {
 
     /// Waits until the server sent something. Ask [`Socket::receive`] first whether it lies here
     /// already.
-    pub fn wait_readable(&self, patience: Patience<'_>) -> io::Result<()> {
-        patience.wait(self.as_fd(), PollFlags::IN)
+    pub fn wait_readable(&self) -> io::Result<()> {
+        self.limit.wait(self.as_fd(), PollFlags::IN)
     }
 
-    /// Did the server send something, or hang up? Does not wait.
+    /// Returns `true` if the server sent something, or hung up. Does not wait.
     pub fn is_readable(&self) -> io::Result<bool> {
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
         match poll(&mut fds, Some(&Timespec::default())) {
@@ -158,8 +182,8 @@ impl Socket {
     }
 
     /// One byte, as the answer to SSLRequest is: no more, for what follows may belong to TLS.
-    pub fn receive_byte(&mut self, patience: Patience<'_>) -> io::Result<u8> {
-        self.wait_readable(patience)?;
+    pub fn receive_byte(&mut self) -> io::Result<u8> {
+        self.wait_readable()?;
         let mut byte = [0];
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, &mut byte))? {
             0 => Err(closed()),
@@ -191,7 +215,7 @@ impl Socket {
     }
 
     /// Speaks TLS from here on.
-    pub fn start_tls(&mut self, client: &TlsClient, patience: Patience<'_>) -> io::Result<()> {
+    pub fn start_tls(&mut self, client: &TlsClient) -> io::Result<()> {
         let connection = ClientConnection::new(Arc::clone(&client.config), client.name.clone())
             .map_err(io::Error::other)?;
         let mut tls = Tls {
@@ -201,7 +225,7 @@ impl Socket {
         };
         tls.flush(&self.fd)?;
         while tls.connection.is_handshaking() {
-            patience.wait(self.fd.as_fd(), PollFlags::IN)?;
+            self.limit.wait(self.fd.as_fd(), PollFlags::IN)?;
             let result = tls.take(&self.fd);
             // Also after a failure: the alert tells the server why.
             let flushed = tls.flush(&self.fd);
@@ -214,12 +238,13 @@ impl Socket {
         Ok(())
     }
 
-    /// Is the connection encrypted?
+    /// Returns `true` if the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.tls.is_some()
     }
 
-    /// Did the server confirm by ALPN that PostgreSQL's protocol is spoken within TLS?
+    /// Returns `true` if the server confirmed by ALPN that PostgreSQL's protocol is spoken within
+    /// TLS.
     pub fn speaks_postgresql(&self) -> bool {
         self.tls
             .as_ref()
@@ -323,22 +348,18 @@ fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-fn connect_within(
-    fd: &OwnedFd,
-    address: &impl SocketAddrArg,
-    patience: Patience<'_>,
-) -> io::Result<()> {
+fn connect_within(fd: &OwnedFd, address: &impl SocketAddrArg, limit: &WaitLimit) -> io::Result<()> {
     rustix::io::ioctl_fionbio(fd, true)?;
     loop {
         match rustix::net::connect(fd, address) {
             Ok(()) => break,
             Err(Errno::INPROGRESS | Errno::INTR) => {
-                patience.wait(fd.as_fd(), PollFlags::OUT)?;
+                limit.wait(fd.as_fd(), PollFlags::OUT)?;
                 sockopt::socket_error(fd)??;
                 break;
             }
             // As many wait at the socket file as may; nothing tells when there is room again.
-            Err(Errno::AGAIN) => thread::sleep(patience.pause()?.min(CONNECT_PAUSE)),
+            Err(Errno::AGAIN) => thread::sleep(limit.pause()?.min(CONNECT_PAUSE)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -365,20 +386,20 @@ mod tests {
         let listener = new_socket(AddressFamily::UNIX).unwrap();
         rustix::net::bind(&listener, &address).unwrap();
         rustix::net::listen(&listener, 0).unwrap();
-        let within = |milliseconds| Patience {
-            deadline: Some(Instant::now() + Duration::from_millis(milliseconds)),
-            interrupted: &|| false,
+        let within = |milliseconds| {
+            let time = Duration::from_millis(milliseconds);
+            WaitLimit::new(Some(time), &Interrupt::default())
         };
         let waiting: Vec<_> = (0..10)
-            .map_while(|_| Socket::connect_unix(&path, within(50)).ok())
+            .map_while(|_| Socket::connect_unix(&path, &within(50)).ok())
             .collect();
         assert!((1..10).contains(&waiting.len()));
-        let reason = Socket::connect_unix(&path, within(50)).err().unwrap();
+        let reason = Socket::connect_unix(&path, &within(50)).err().unwrap();
         assert_eq!(reason.kind(), io::ErrorKind::TimedOut);
         // Once there is room it goes on.
         thread::scope(|scope| {
             let room = scope.spawn(|| rustix::net::accept(&listener).unwrap());
-            assert!(Socket::connect_unix(&path, within(60_000)).is_ok());
+            assert!(Socket::connect_unix(&path, &within(60_000)).is_ok());
             room.join().unwrap();
         });
     }

@@ -3,7 +3,6 @@
 use super::authentication::{Credentials, authenticate};
 use super::query::query;
 use super::reader::Reader;
-use super::socket::Patience;
 use super::wire::{Wire, io_error, unexpected};
 use crate::connect::{Refusal, Settings};
 use crate::error::{Error, Result};
@@ -61,34 +60,31 @@ const SETTLING: Duration = Duration::from_secs(30);
 /// Sends the startup packet, authenticates, and waits until the server is ready.
 pub fn start_session(
     wire: &mut Wire,
-    act: &str,
     settings: &Settings,
     purpose: Purpose<'_>,
     credentials: &Credentials<'_>,
-    patience: Patience<'_>,
 ) -> std::result::Result<BackendKey, Refusal> {
     let mut message = BytesMut::new();
     let parameters = parameters(settings, purpose);
     let parameters = parameters
         .iter()
         .map(|(name, value)| (*name, value.as_str()));
-    frontend::startup_message(parameters, &mut message).map_err(|error| io_error(act, &error))?;
-    wire.send(&message).map_err(|error| io_error(act, &error))?;
-    authenticate(wire, act, credentials, patience)?;
-    wait_until_ready(wire, act, patience).map_err(|error| explained(error).into())
+    frontend::startup_message(parameters, &mut message).map_err(|error| io_error(&error))?;
+    wire.send(&message).map_err(|error| io_error(&error))?;
+    authenticate(wire, credentials)?;
+    wait_until_ready(wire).map_err(|error| explained(error).into())
 }
 
 /// Sets what depends on the server, whose version is returned.
-pub fn settle(wire: &mut Wire, purpose: Purpose<'_>, patience: Patience<'_>) -> Result<u32> {
-    let act = "set up the session";
-    let patience = patience.no_longer_than(SETTLING);
+pub fn settle(wire: &mut Wire, purpose: Purpose<'_>) -> Result<u32> {
+    *wire.limit() = wire.limit().no_longer_than(SETTLING);
     let parameter = |name: &str| wire.parameters.get(name).map(String::as_str);
     let reported = parameter("server_version").and_then(parse_server_version);
     let is_sql_ascii = parameter("server_encoding") == Some("SQL_ASCII");
     let version = match reported {
         Some(version) => version,
         None => {
-            let row = query(wire, act, "SHOW server_version_num", patience)?.unwrap_or_default();
+            let row = query(wire, "SHOW server_version_num")?.unwrap_or_default();
             let number = row.into_iter().next().flatten();
             number.and_then(|number| number.parse().ok()).unwrap_or(0)
         }
@@ -111,7 +107,7 @@ pub fn settle(wire: &mut Wire, purpose: Purpose<'_>, patience: Patience<'_>) -> 
         statements.push("SET search_path TO ''");
     }
     if !statements.is_empty() {
-        query(wire, act, &statements.join("; "), patience)?;
+        query(wire, &statements.join("; "))?;
     }
     Ok(version)
 }
@@ -162,14 +158,14 @@ fn explained(error: Error) -> Error {
         .with_remedy("dump it, and restore it into a database with ENCODING 'UTF8'")
 }
 
-fn wait_until_ready(wire: &mut Wire, act: &str, patience: Patience<'_>) -> Result<BackendKey> {
+fn wait_until_ready(wire: &mut Wire) -> Result<BackendKey> {
     let mut key = BackendKey::default();
     loop {
-        let frame = wire.wait_frame(act, patience)?;
+        let frame = wire.wait_frame()?;
         match frame.tag {
             b'K' => key = parse_backend_key(wire.body(&frame))?,
             b'Z' => return Ok(key),
-            _ => return Err(unexpected(act, &frame)),
+            _ => return Err(unexpected(&frame)),
         }
     }
 }
@@ -205,9 +201,9 @@ fn parse_server_version(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::socket::Socket;
+    use super::super::socket::{Socket, WaitLimit};
     use super::*;
-    use crate::connect::{ChannelBinding, Environment, Given, Prompt};
+    use crate::connect::{ChannelBinding, Environment, Given, Interrupt, Prompt};
     use crate::error::{Error, Kind};
     use std::collections::HashMap;
     use std::io::{Read, Write};
@@ -257,19 +253,10 @@ mod tests {
             password: Some("secret"),
             channel_binding: ChannelBinding::Prefer,
         };
-        let patience = Patience {
-            deadline: Some(Instant::now() + deadline),
-            interrupted: &|| false,
-        };
+        *wire.limit() = WaitLimit::new(Some(deadline), &Interrupt::default());
         let purpose = Purpose::Replication { timezone: "UTC" };
-        start_session(
-            wire,
-            "connect",
-            &settings(),
-            purpose,
-            &credentials,
-            patience,
-        )
+        start_session(wire, &settings(), purpose, &credentials)
+            .map_err(|refusal| refusal.could_not("connect"))
     }
 
     /// Starts a session with a server that says this whatever it hears, and then leaves.

@@ -3,9 +3,9 @@
 use super::buffer::{Buffer, Frame, ImpossibleLength, LONGEST_ROW};
 use super::reader::Reader;
 use super::report::Report;
-use super::socket::{Patience, Socket};
+use super::socket::{Socket, WaitLimit};
 use crate::connect::{plain, tls};
-use crate::error::{Error, Result, ServerError};
+use crate::error::{Error, Kind, Result, ServerError};
 use crate::text::readable;
 use log::{Level, log};
 use std::collections::BTreeMap;
@@ -45,6 +45,11 @@ impl Wire {
             send_failed: false,
             tls_failed: false,
         }
+    }
+
+    /// How long to wait for the server.
+    pub fn limit(&mut self) -> &mut WaitLimit {
+        &mut self.socket.limit
     }
 
     /// The socket.
@@ -87,50 +92,54 @@ impl Wire {
         self.warning.take()
     }
 
-    /// Did receiving fail because of TLS?
+    /// Returns `true` if receiving failed because of TLS.
     pub fn tls_failed(&self) -> bool {
         self.tls_failed
     }
 
-    /// The next message that has arrived whole; rows may be as long as servers can make them. `act`
-    /// is what we are about to do.
-    pub fn next_frame(&mut self, act: &str) -> Result<Option<Frame>> {
-        self.buffer
-            .next_frame(LONGEST_ROW)
-            .map_err(|error| no_postgresql(act, &error))
+    /// The next message that has arrived whole; rows may be as long as servers can make them.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
+        let frame = self.buffer.next_frame(LONGEST_ROW);
+        frame.map_err(|error| no_postgresql(&error))
     }
 
-    /// Is there a message for [`Wire::next_frame`]?
+    /// Returns `true` if there is a message for [`Wire::next_frame`].
     pub fn has_frame(&self) -> bool {
         self.buffer.has_frame()
     }
 
-    /// What the message holds behind its length.
+    /// What the message holds after its length.
     pub fn body(&self, frame: &Frame) -> &[u8] {
         self.buffer.body(frame)
     }
 
-    /// Waits for the next message, which answers what we are about to `act`. Takes note of what the
-    /// server may send at any time; an ErrorResponse is an error.
-    pub fn wait_frame(&mut self, act: &str, patience: Patience<'_>) -> Result<Frame> {
+    /// Waits for the next message of a short answer. Takes note of what the server may send at any
+    /// time; an ErrorResponse is an error.
+    pub fn wait_frame(&mut self) -> Result<Frame> {
         loop {
-            while let Some(frame) = self
-                .buffer
-                .next_frame(LONGEST_ANSWER)
-                .map_err(|error| no_postgresql(act, &error))?
-            {
-                match frame.tag {
-                    b'N' | b'S' | b'A' => self.note(&frame)?,
-                    b'E' => return Err(self.error_response(act, &frame)),
-                    _ => return Ok(frame),
-                }
+            if let Some(frame) = self.next_reply()? {
+                return Ok(frame);
             }
-            let received = self
-                .socket
-                .wait_readable(patience)
-                .and_then(|()| self.receive());
-            received.map_err(|error| io_error(act, &error))?;
+            self.wait().map_err(|error| io_error(&error))?;
         }
+    }
+
+    /// The same for a message that has arrived whole, without waiting for one.
+    pub fn next_reply(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let frame = self.buffer.next_frame(LONGEST_ANSWER);
+            match frame.map_err(|error| no_postgresql(&error))? {
+                Some(frame) if matches!(frame.tag, b'N' | b'S' | b'A') => self.note(&frame)?,
+                Some(frame) if frame.tag == b'E' => return Err(self.error_response(&frame)),
+                frame => return Ok(frame),
+            }
+        }
+    }
+
+    /// Waits until the server sends something, and takes it.
+    pub fn wait(&mut self) -> io::Result<()> {
+        self.socket.wait_readable()?;
+        self.receive().map(drop)
     }
 
     /// Logs a NoticeResponse, keeps a ParameterStatus; a NotificationResponse is ignored.
@@ -161,10 +170,10 @@ impl Wire {
         Ok(())
     }
 
-    /// What the server says in an ErrorResponse to what we are about to `act`.
-    pub fn error_response(&self, act: &str, frame: &Frame) -> Error {
+    /// The error for an ErrorResponse.
+    pub fn error_response(&self, frame: &Frame) -> Error {
         match self.report(frame) {
-            Ok(report) => Error::from_server(act, report.content),
+            Ok(report) => Error::from_server(report.content),
             Err(error) => error,
         }
     }
@@ -181,25 +190,25 @@ impl AsFd for Wire {
     }
 }
 
-/// Could not `act`, for the connection failed.
-pub fn io_error(act: &str, error: &io::Error) -> Error {
+/// The error for a connection that failed.
+pub fn io_error(error: &io::Error) -> Error {
     match tls::reason(error) {
-        Some(reason) => Error::new(format!("could not {act}: {reason}")),
-        None => Error::transient(format!("could not {act}: {}", plain(error))),
+        Some(reason) => Error::because(reason),
+        None => Error::because(plain(error)).with_kind(Kind::Transient),
     }
 }
 
-/// The server sent a message that has no place here.
-pub fn unexpected(act: &str, frame: &Frame) -> Error {
-    Error::new(format!(
-        "could not {act}: the server sent the unexpected message \"{}\"",
+/// The error for a message of the server's that has no place here.
+pub fn unexpected(frame: &Frame) -> Error {
+    Error::because(format!(
+        "the server sent the unexpected message \"{}\"",
         frame.tag.escape_ascii()
     ))
 }
 
-fn no_postgresql(act: &str, error: &ImpossibleLength) -> Error {
-    Error::new(format!(
-        "could not {act}: the server does not speak PostgreSQL's protocol: {error}"
+fn no_postgresql(error: &ImpossibleLength) -> Error {
+    Error::because(format!(
+        "the server does not speak PostgreSQL's protocol: {error}"
     ))
 }
 

@@ -7,7 +7,7 @@
 
 mod stream;
 
-use super::protocol::{Patience, Purpose, open};
+use super::protocol::{Purpose, WaitLimit, open};
 use super::{Interrupt, Settings, plain};
 use crate::error::{Error, Kind, Result, ServerError};
 use std::error::Error as _;
@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stream::{Link, Stream};
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::types::ToSql;
@@ -60,13 +60,10 @@ impl From<tokio_postgres::Error> for SqlError {
     }
 }
 
-impl Failure {
-    /// From an error that says `could not <act>: <reason>`.
-    fn of(act: &str, error: &Error) -> Failure {
-        let text = error.to_string();
-        let reason = text.strip_prefix(&format!("could not {act}: "));
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
         Failure {
-            reason: reason.unwrap_or(&text).to_owned(),
+            reason: error.to_string(),
             kind: error.kind(),
         }
     }
@@ -96,21 +93,19 @@ pub fn sql(settings: &Settings) -> Result<Client> {
     })
 }
 
-/// What the server, or the way to it, said to `act`: `could not <act>: ...`.
-pub fn server_error(act: &str, error: SqlError) -> Error {
-    match error {
-        SqlError::Refused(refusal) => Error::from_server(act, refusal),
-        SqlError::Failed(Failure { reason, kind }) => {
-            Error::new(format!("could not {act}: {reason}")).with_kind(kind)
-        }
-        SqlError::Unfit(error) => {
-            let reason = match error.source() {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            };
-            Error::new(format!(
-                "could not {act}: the server's answer makes no sense: {reason}"
-            ))
+/// The reason alone.
+impl From<SqlError> for Error {
+    fn from(error: SqlError) -> Error {
+        match error {
+            SqlError::Refused(refusal) => Error::from_server(refusal),
+            SqlError::Failed(Failure { reason, kind }) => Error::because(reason).with_kind(kind),
+            SqlError::Unfit(error) => {
+                let reason = match error.source() {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                };
+                Error::because(format!("the server's answer makes no sense: {reason}"))
+            }
         }
     }
 }
@@ -161,17 +156,12 @@ impl Client {
     }
 
     /// Does some work in a transaction that is committed if the work succeeds.
-    pub fn in_transaction<T>(
-        &mut self,
-        act: &str,
-        work: impl FnOnce(&mut Client) -> Result<T>,
-    ) -> Result<T> {
-        let failed = |error| server_error(act, error);
-        self.batch_execute("BEGIN").map_err(failed)?;
+    pub fn in_transaction<T>(&mut self, work: impl FnOnce(&mut Client) -> Result<T>) -> Result<T> {
+        self.batch_execute("BEGIN")?;
         let done = work(self);
         let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.batch_execute(end).map_err(failed);
-        done.and_then(|done| ended.map(|()| done))
+        let ended = self.batch_execute(end);
+        done.and_then(|done| Ok(ended.map(|()| done)?))
     }
 
     /// From now on a statement may take no longer than this.
@@ -185,7 +175,7 @@ impl Client {
         self.driver.interrupt = Interrupt::default();
     }
 
-    /// Is it of no further use?
+    /// Returns `true` if it is of no further use.
     pub fn is_closed(&self) -> bool {
         self.driver.link.failure().is_some() || self.client.is_closed()
     }
@@ -206,13 +196,7 @@ impl Driver {
         if let Some(failure) = self.link.failure() {
             return Err(SqlError::Failed(failure));
         }
-        let limit = self.limit;
-        let interrupt = self.interrupt.clone();
-        let patience = Patience {
-            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
-            interrupted: interrupt.check(),
-        };
-        self.link.begin();
+        self.link.begin(WaitLimit::new(self.limit, &self.interrupt));
         let mut future = pin!(future);
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));
@@ -231,7 +215,7 @@ impl Driver {
                 }
                 (Poll::Pending, None) if bell.rang() => {}
                 (Poll::Pending, None) => {
-                    if let Err(reason) = self.link.wait(patience) {
+                    if let Err(reason) = self.link.wait() {
                         self.link.fail(Failure {
                             reason: plain(&reason),
                             kind: Kind::Transient,

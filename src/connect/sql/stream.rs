@@ -7,11 +7,9 @@
 
 use super::Failure;
 use crate::connect::protocol::io_error;
-use crate::connect::protocol::{Frame, Patience, Wire};
+use crate::connect::protocol::{Frame, WaitLimit, Wire};
 use crate::error::{Error, Result, ServerError};
-use rustix::event::PollFlags;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -24,9 +22,6 @@ const LONGEST_ANSWER: usize = 64 << 20;
 /// would mean that the crate is led to ask about types without end, which no statement here makes it
 /// do.
 const MOST_ROUNDS: usize = 100;
-
-/// What is being done, as far as it is known here.
-const ACT: &str = "ask the server";
 
 /// AuthenticationOk, ReadyForQuery.
 const GREETING: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
@@ -74,17 +69,18 @@ impl Link {
         Stream(self.clone())
     }
 
-    /// A statement begins.
-    pub fn begin(&self) {
+    /// A statement begins, which may wait this long for its answer.
+    pub fn begin(&self, limit: WaitLimit) {
         let mut state = self.state();
+        *state.wire.limit() = limit;
         state.bytes_left = LONGEST_ANSWER;
         state.rounds_left = MOST_ROUNDS;
         state.refusal = None;
     }
 
     /// Waits until the server sends something.
-    pub fn wait(&self, patience: Patience<'_>) -> io::Result<()> {
-        patience.wait(self.state().wire.as_fd(), PollFlags::IN)
+    pub fn wait(&self) -> io::Result<()> {
+        self.state().wire.socket().wait_readable()
     }
 
     /// The session is of no further use, for this reason.
@@ -119,7 +115,7 @@ impl State {
     /// Makes `pending` the next message for the crate; `false` if there is none yet.
     fn advance(&mut self) -> Result<bool> {
         loop {
-            while let Some(frame) = self.wire.next_frame(ACT)? {
+            while let Some(frame) = self.wire.next_frame()? {
                 self.pending.clear();
                 self.read = 0;
                 self.take(&frame)?;
@@ -127,15 +123,14 @@ impl State {
                     return Ok(true);
                 }
             }
-            let lost = |error: &io::Error| io_error(ACT, error);
             let readable = self.wire.socket().is_readable();
-            if !readable.map_err(|error| lost(&error))? {
+            if !readable.map_err(|error| io_error(&error))? {
                 return Ok(false);
             }
-            let count = self.wire.receive().map_err(|error| lost(&error))?;
+            let count = self.wire.receive().map_err(|error| io_error(&error))?;
             self.bytes_left = self.bytes_left.checked_sub(count).ok_or_else(|| {
-                Error::new(format!(
-                    "could not {ACT}: its answer is longer than {} MB",
+                Error::because(format!(
+                    "its answer is longer than {} MB",
                     LONGEST_ANSWER >> 20
                 ))
             })?;
@@ -161,7 +156,7 @@ impl State {
                 self.rounds_left = self
                     .rounds_left
                     .checked_sub(1)
-                    .ok_or_else(|| Error::new(format!("could not {ACT}: its answer has no end")))?;
+                    .ok_or_else(|| Error::because("its answer has no end"))?;
             }
             _ => {}
         }
@@ -186,7 +181,7 @@ impl AsyncRead for Stream {
                 // Whoever drives the session waits for the socket.
                 Ok(false) => return Poll::Pending,
                 Err(error) => {
-                    state.failure = Some(Failure::of(ACT, &error));
+                    state.failure = Some(error.into());
                     return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
                 }
             }
@@ -211,7 +206,7 @@ impl AsyncWrite for Stream {
         }
         let sent = state.wire.send(bytes);
         if let Err(error) = &sent {
-            state.failure = Some(Failure::of(ACT, &io_error(ACT, error)));
+            state.failure = Some(io_error(error).into());
         }
         Poll::Ready(sent.map(|()| bytes.len()))
     }

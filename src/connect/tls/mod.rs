@@ -18,8 +18,9 @@ pub use channel_binding::tls_server_end_point;
 pub use failure::reason;
 pub use offer::{NoOffer, is_offered};
 
-use super::attempt::{Attempt, Refusal};
+use super::attempt::{Attempt, Refusal, lost};
 use super::{Roots, SslMode, TlsSettings};
+use crate::error::Error;
 use chain::Chain;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
@@ -45,8 +46,7 @@ pub struct TlsClient {
 pub fn client(attempt: &Attempt<'_>) -> Result<TlsClient, Refusal> {
     let settings = &attempt.settings.tls;
     let host = attempt.server_name();
-    let config =
-        config(settings, host).map_err(|reason| Refusal::Tls(attempt.permanent(reason)))?;
+    let config = config(settings, host).map_err(|reason| Refusal::Tls(Error::because(reason)))?;
     Ok(TlsClient {
         config: Arc::new(config),
         name: name_to_ask_for(settings, host),
@@ -54,10 +54,10 @@ pub fn client(attempt: &Attempt<'_>) -> Result<TlsClient, Refusal> {
 }
 
 /// What the failure of a handshake means: a lost connection is transient, all else is not.
-pub fn refusal(attempt: &Attempt<'_>, error: &io::Error) -> Refusal {
+pub fn refusal(error: &io::Error) -> Refusal {
     Refusal::Tls(match reason(error) {
-        Some(reason) => attempt.permanent(reason),
-        None => attempt.lost(error),
+        Some(reason) => Error::because(reason),
+        None => lost(error),
     })
 }
 

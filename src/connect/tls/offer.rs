@@ -1,7 +1,8 @@
 //! What servers answer to SSLRequest (manual section 55.2.10), and what both connections make of
 //! it.
 
-use crate::connect::attempt::{Attempt, Encryption, Refusal};
+use crate::connect::attempt::{Encryption, Refusal};
+use crate::error::Error;
 use std::fmt;
 
 /// Why a server that was asked for TLS gets no connection.
@@ -15,7 +16,7 @@ pub enum NoOffer {
     Unknown(u8),
 }
 
-/// Does the server's answer lead to TLS? If not, the connection goes on without.
+/// Returns `true` if the server's answer leads to TLS, `false` if the connection goes on without.
 pub fn is_offered(answer: u8, encryption: Encryption) -> Result<bool, NoOffer> {
     match answer {
         b'S' => Ok(true),
@@ -26,11 +27,10 @@ pub fn is_offered(answer: u8, encryption: Encryption) -> Result<bool, NoOffer> {
     }
 }
 
-impl NoOffer {
-    /// What that means for an attempt.
-    pub fn refusal(self, attempt: &Attempt<'_>) -> Refusal {
-        let error = attempt.permanent(self);
-        match self {
+impl From<NoOffer> for Refusal {
+    fn from(no_offer: NoOffer) -> Refusal {
+        let error = Error::because(no_offer);
+        match no_offer {
             NoOffer::NoTls => error
                 .with_remedy("sslmode=prefer, or ssl = on in the server's postgresql.conf")
                 .into(),

@@ -337,13 +337,8 @@ impl Judges {
 fn walcat(conninfo: &str) -> [Outcome; 2] {
     let settings = resolve(conninfo);
     let sql = sql(&settings).map(|mut session| session.query_one(ASK, &[]).unwrap().get(0));
-    let replication = Connection::open(&settings, "UTC").map(|mut connection| {
-        connection
-            .ask("look at the connection", ASK)
-            .unwrap()
-            .unwrap()
-            == "t"
-    });
+    let replication = Connection::open(&settings, "UTC")
+        .map(|mut connection| connection.ask(ASK).unwrap().unwrap() == "t");
     [sql, replication].map(|result| match result {
         Ok(true) => Outcome::Encrypted,
         Ok(false) => Outcome::Plain,
