@@ -1,7 +1,7 @@
 //! What the user sees when something fails: message, DETAIL, HINT, SQLSTATE and the command that
 //! mends it.
 //!
-//! Every layer makes [`Error`]s; only `main` prints them. Messages follow PostgreSQL's error style
+//! Every layer makes [`Error`]s, commands add contexts to them, and only `main` prints them. Messages follow PostgreSQL's error style
 //! guide: `could not ...: reason`, lower case, no full stop; details and hints are sentences.
 
 use crate::text::{indented, printable};
@@ -161,10 +161,18 @@ impl Error {
     /// Everything the user needs, on several lines, without a line end after the last. No other
     /// line than ours begins like one of ours, whatever the server says and whatever names it has.
     pub fn report(&self) -> String {
+        self.report_within(&[])
+    }
+
+    /// The same, with what led to it before the message.
+    pub fn report_within(&self, contexts: &[String]) -> String {
         let parts = &self.0;
         let mut text = format!("{} {} ", "walcat:".bold(), "error:".red().bold());
         for earlier in &parts.earlier {
             text += &format!("{}\n", earlier.shown());
+        }
+        for context in contexts {
+            text += &format!("{}: ", printable(context));
         }
         text += &self.shown();
         let server = parts.server.as_ref();
@@ -193,7 +201,7 @@ impl Error {
         text + &printable(&self.state())
     }
 
-    /// The SQLSTATE as it stands behind the message.
+    /// The SQLSTATE as it stands after the message.
     fn state(&self) -> String {
         match self.sqlstate() {
             "" => String::new(),
@@ -202,7 +210,7 @@ impl Error {
     }
 }
 
-/// The message, with the SQLSTATE behind it where there is one, after those that led up to it.
+/// The message, with the SQLSTATE after it where there is one, and those before that led up to it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for earlier in &self.0.earlier {

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
 use walcat::command::{self, ask, is_colored, logger};
 use walcat::connect::{AskPassword, Given, Prompt, Settings, hide_password};
-use walcat::error::{Error, Kind, Result};
 use walcat::stop::{self, Manner, Stop};
 
 fn main() -> ExitCode {
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli) -> anyhow::Result<()> {
     let color = is_colored(&cli.messages, io::stdout().is_terminal());
     let manner = match &cli.command {
         Command::Completions(args) => return command::completions::run(args),
@@ -66,8 +65,8 @@ fn given(options: &ConnectionOptions, stop: &Stop) -> Given {
 }
 
 /// Tells the user, and says it in the exit status too.
-fn report(error: &Error) -> ExitCode {
+fn report(error: &anyhow::Error) -> ExitCode {
     // Nobody is left to be told that stderr is closed.
-    let _ = writeln!(io::stderr(), "{}", error.report());
-    ExitCode::from(if error.kind() == Kind::Usage { 2 } else { 1 })
+    let _ = writeln!(io::stderr(), "{}", command::report(error));
+    ExitCode::from(command::exit_status(error))
 }

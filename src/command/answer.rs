@@ -1,8 +1,8 @@
 //! What the slot, publication and check commands print on stdout: lines, tables made to be read,
 //! and JSON.
 
-use crate::error::{Error, Result};
 use crate::text::printable;
+use anyhow::{Context, Result};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
@@ -15,10 +15,8 @@ pub fn print(text: &str) -> Result<()> {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Err(reason) if reason.kind() != ErrorKind::BrokenPipe => Err(Error::new(format!(
-            "could not write to standard output: {reason}"
-        ))),
-        _ => Ok(()),
+        Err(reason) if reason.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("could not write to standard output"),
     }
 }
 
@@ -26,8 +24,7 @@ pub fn print(text: &str) -> Result<()> {
 pub fn json<T: Serialize>(elements: &[T]) -> Result<String> {
     let lines: std::result::Result<Vec<String>, _> =
         elements.iter().map(serde_json::to_string).collect();
-    let lines =
-        lines.map_err(|reason| Error::new(format!("could not print the list: {reason}")))?;
+    let lines = lines.context("could not print the list")?;
     Ok(if lines.is_empty() {
         "[]\n".to_owned()
     } else {

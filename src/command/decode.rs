@@ -4,11 +4,12 @@
 use super::{is_colored, print_settings};
 use crate::cli::{DecodeArgs, MessageOptions};
 use crate::decode::capture::{Capture, CaptureError, Step};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::event::Body;
 use crate::plugin;
 use crate::printer::Printer;
 use crate::value::{NoCatalog, Types};
+use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::Path;
@@ -22,9 +23,8 @@ pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
     let colored = is_colored(options, stdout.is_terminal());
     let settings = print_settings(&args.print, true, colored)?;
     let Some(printer) = Printer::new(settings, Types::new(Box::new(NoCatalog))) else {
-        return Err(Error::usage(
-            "--format raw makes no sense here: the capture is what it would print",
-        ));
+        let reason = "--format raw makes no sense here: the capture is what it would print";
+        return Err(Error::usage(reason).into());
     };
     let input = open(args.file.as_deref())?;
     let mut lines = Lines {
@@ -42,7 +42,7 @@ pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
 
 /// Why printing ends before the capture does.
 enum Ended {
-    Error(Error),
+    Error(anyhow::Error),
     /// The reader of stdout went away: it has what it wanted.
     ReaderGone,
 }
@@ -74,9 +74,9 @@ impl<W: Write> Lines<W> {
         self.waiting.clear();
         result.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Ended::ReaderGone,
-            _ => Ended::Error(Error::new(format!(
-                "could not write to standard output: {error}"
-            ))),
+            _ => Ended::Error(
+                anyhow::Error::from(error).context("could not write to standard output"),
+            ),
         })
     }
 }
@@ -85,13 +85,11 @@ fn open(path: Option<&Path>) -> Result<Box<dyn Read>> {
     match path {
         None => Ok(Box::new(io::stdin().lock())),
         Some(path) if path == Path::new("-") => Ok(Box::new(io::stdin().lock())),
-        Some(path) => match File::open(path) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(error) => Err(Error::new(format!(
-                "could not open file \"{}\": {error}",
-                path.display()
-            ))),
-        },
+        Some(path) => {
+            let file = File::open(path)
+                .with_context(|| format!("could not open file \"{}\"", path.display()))?;
+            Ok(Box::new(file))
+        }
     }
 }
 
@@ -119,7 +117,7 @@ fn print_all<W: Write>(
             }
             Step::End if undecodable > 0 && !decoded => {
                 lines.write()?;
-                return Err(Ended::Error(nothing_decoded(undecodable)));
+                return Err(Ended::Error(nothing_decoded(undecodable).into()));
             }
             Step::End => return lines.write(),
         }
@@ -141,7 +139,7 @@ fn nothing_decoded(messages: u64) -> Error {
 
 impl From<CaptureError> for Ended {
     fn from(error: CaptureError) -> Ended {
-        Ended::Error(Error::new(error.to_string()))
+        Ended::Error(error.into())
     }
 }
 

@@ -8,8 +8,10 @@ pub mod decode;
 pub mod logger;
 mod printing;
 pub mod publication;
+mod report;
 pub mod slot;
 pub mod stream;
 
 pub use ask::ask;
 pub use printing::{is_colored, print_settings};
+pub use report::{exit_status, report};

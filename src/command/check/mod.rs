@@ -9,8 +9,8 @@ use crate::catalog::server::Server;
 use crate::cli::CheckArgs;
 use crate::command::answer;
 use crate::connect::{self, Settings};
-use crate::error::{Error, Result};
 use crate::plugin;
+use anyhow::{Result, bail};
 use findings::Findings;
 
 /// Prints one line for each thing looked at, and fails after that if one of them would keep a
@@ -34,9 +34,6 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     answer::print(&findings.to_string())?;
     match findings.failures() {
         0 => Ok(()),
-        failures => Err(Error::new(format!(
-            "{failures} of {} checks failed",
-            findings.len()
-        ))),
+        failures => bail!("{failures} of {} checks failed", findings.len()),
     }
 }

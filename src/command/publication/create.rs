@@ -8,8 +8,9 @@ use crate::catalog::server::Server;
 use crate::catalog::table_spec::TableSpec;
 use crate::cli::PublicationCreateArgs;
 use crate::connect::{self, Settings};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::select::Operation;
+use anyhow::Result;
 use log::{info, warn};
 use std::collections::BTreeSet;
 
@@ -65,7 +66,8 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings) -> Result<()> {
             "could not create publication \"{}\": it already exists",
             args.name
         ))
-        .with_remedy("another name, or the option --if-not-exists")),
+        .with_remedy("another name, or the option --if-not-exists")
+        .into()),
     }
 }
 
@@ -110,7 +112,7 @@ fn compare(there: &Publication, args: &PublicationCreateArgs, operations: &[&str
 
 fn table(text: &str) -> Result<TableSpec> {
     TableSpec::parse(text)
-        .map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")))
+        .map_err(|reason| Error::usage(format!("could not read table \"{text}\": {reason}")).into())
 }
 
 fn warn_of(unreplicable: &[Unreplicable]) {

@@ -4,7 +4,7 @@ use crate::catalog::publications;
 use crate::catalog::server::Server;
 use crate::cli::PublicationDropArgs;
 use crate::connect::{self, Settings};
-use crate::error::Result;
+use anyhow::Result;
 use log::info;
 
 /// Drops the publications: all, or after an error none.

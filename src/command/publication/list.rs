@@ -5,8 +5,8 @@ use crate::catalog::server::Server;
 use crate::cli::{ListFormat, PublicationListArgs};
 use crate::command::answer;
 use crate::connect::{self, Settings};
-use crate::error::Result;
 use crate::sql;
+use anyhow::Result;
 
 const HEADINGS: [&str; 6] = [
     "NAME",

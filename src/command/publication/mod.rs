@@ -6,7 +6,7 @@ mod list;
 
 use crate::cli::PublicationCommand;
 use crate::connect::Settings;
-use crate::error::Result;
+use anyhow::Result;
 
 /// Runs the subcommand.
 pub fn run(command: &PublicationCommand, settings: &Settings) -> Result<()> {

@@ -10,13 +10,13 @@ use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 
 /// Moves the slot and says from where to where.
-pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> Result<()> {
+pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> anyhow::Result<()> {
     let name = &args.name;
     let advance = format!("advance slot \"{name}\"");
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let Some(slot) = slots::find(&mut session, name)? else {
-        return Err(slots::missing(&mut session, name).could_not(advance));
+        return Err(slots::missing(&mut session, name).could_not(advance).into());
     };
     let from = position(&mut session, &server, &slot).could_not(&advance)?;
     let to = match args.to {

@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Prints the slot and its consistent point.
-pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> Result<()> {
+pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> anyhow::Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let plugin = args.kind.plugin.as_deref().unwrap_or(plugin::DEFAULT.name);
@@ -49,14 +49,19 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> Result<()
         // Another client created it meanwhile.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
             let there = slots::find(&mut connect::sql(settings)?, new.name)?;
-            there.map_or(Err(error), |there| keep(&there, &new, &server, true))
+            there.map_or(Err(error.into()), |there| keep(&there, &new, &server, true))
         }
-        Err(error) => Err(refusal::explain(error, &server.user)),
+        Err(error) => Err(refusal::explain(error, &server.user).into()),
     }
 }
 
 /// The slot is there already, which is fine if it is the one that was wanted.
-fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -> Result<()> {
+fn keep(
+    there: &Slot,
+    new: &NewSlot<'_>,
+    server: &Server,
+    if_not_exists: bool,
+) -> anyhow::Result<()> {
     let name = new.name;
     let differs = |what: &str, there: &Option<String>| {
         let there = there.as_deref().unwrap_or("none");
@@ -66,7 +71,8 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
         .with_remedy(format!(
             "another name, or first: walcat slot drop {}",
             shell::word(name)
-        )))
+        ))
+        .into())
     };
     if there.plugin.as_deref() != Some(new.plugin) {
         return differs("plugin", &there.plugin);
@@ -87,7 +93,8 @@ fn keep(there: &Slot, new: &NewSlot<'_>, server: &Server, if_not_exists: bool) -
         .with_remedy(format!(
             "walcat slot create --if-not-exists {}",
             shell::word(name)
-        )));
+        ))
+        .into());
     }
     let confirmed = there.confirmed_flush_lsn.unwrap_or(Lsn::INVALID);
     answer::print(&format!(

@@ -17,7 +17,7 @@ const UNDEFINED_OBJECT: &str = "42704";
 const OBJECT_IN_USE: &str = "55006";
 
 /// Drops the slots, or none if one of them is not there.
-pub fn run(args: &SlotDropArgs, settings: &Settings) -> Result<()> {
+pub fn run(args: &SlotDropArgs, settings: &Settings) -> anyhow::Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let mut there = Vec::new();
@@ -25,7 +25,7 @@ pub fn run(args: &SlotDropArgs, settings: &Settings) -> Result<()> {
         match slots::find(&mut session, name)? {
             Some(_) => there.push(name),
             None if args.if_exists => {}
-            None => return Err(missing(&mut session, name)),
+            None => return Err(missing(&mut session, name).into()),
         }
     }
     for name in there {

@@ -5,7 +5,7 @@ use crate::catalog::slots::{self, Slot, SlotType};
 use crate::cli::{ListFormat, SlotListArgs};
 use crate::command::answer;
 use crate::connect::{self, Settings};
-use crate::error::{Error, Result};
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 /// Prints the list; fails after that if a slot retains more than `--max-lag`.
@@ -120,11 +120,10 @@ fn alarm(slots: &[Slot], limit: u64) -> Result<()> {
     if !lost.is_empty() {
         alarms.push(format!("slots are invalidated: {}", enumerate(&lost)));
     }
-    if alarms.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::new(alarms.join("; ")))
+    if !alarms.is_empty() {
+        bail!(alarms.join("; "));
     }
+    Ok(())
 }
 
 fn describe(slot: &Slot) -> String {

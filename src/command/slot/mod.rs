@@ -9,8 +9,8 @@ pub use create::{Watch, create, require};
 
 use crate::cli::SlotCommand;
 use crate::connect::Settings;
-use crate::error::Result;
 use crate::stop::Stop;
+use anyhow::Result;
 
 /// Runs the subcommand.
 pub fn run(command: &SlotCommand, settings: &Settings, stop: &Stop) -> Result<()> {

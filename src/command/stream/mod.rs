@@ -68,13 +68,13 @@ impl From<Bound> for Ended {
 }
 
 /// Streams as the command line says.
-pub fn run(args: &StreamArgs, settings: &Settings, stop: &Stop, color: bool) -> Result<()> {
+pub fn run(args: &StreamArgs, settings: &Settings, stop: &Stop, color: bool) -> anyhow::Result<()> {
     match start(args, settings, stop, color) {
         // Nothing has begun yet: what was under way was broken off.
         Err(error) if stop.requested() && error.kind() != Kind::Usage => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
         Ok(None) => Ok(()),
-        Ok(Some(stream)) => stream.run(),
+        Ok(Some(stream)) => Ok(stream.run()?),
     }
 }
 
