@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
 use walcat::command::{self, ask, is_colored, logger};
-use walcat::connect::{AskPassword, Given, Prompt, Settings, hide_password};
+use walcat::connect::{Arguments, AskPassword, Prompt, Settings, hide_password};
 use walcat::stop::{self, Manner, Stop};
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     // Before the password is asked for and the first connection is made.
     let stop = Stop::install(manner)?;
-    let settings = Settings::resolve(&given(&cli.connection, &stop))?;
+    let settings = Settings::resolve(&arguments(&cli.connection, &stop))?;
     let settings = settings.until({
         let stop = stop.clone();
         move || stop.requested()
@@ -47,14 +47,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 /// What the command line says of the connection.
-fn given(options: &ConnectionOptions, stop: &Stop) -> Given {
+fn arguments(options: &ConnectionOptions, stop: &Stop) -> Arguments {
     let prompt = match (options.no_password, options.password) {
         (true, _) => Prompt::Never,
         (_, true) => Prompt::Always,
         _ => Prompt::IfNeeded,
     };
     let stop = stop.clone();
-    Given {
+    Arguments {
         dbname: options.dbname.clone(),
         host: options.host.clone(),
         port: options.port.clone(),

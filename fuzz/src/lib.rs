@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use walcat::catalog::table_spec::TableSpec;
-use walcat::connect::{Environment, Given, Prompt, Settings};
+use walcat::connect::{Arguments, Environment, Prompt, Settings};
 use walcat::decode::capture::{Capture, Step};
 use walcat::decode::{self, Decoder};
 use walcat::event::{Event, EventId};
@@ -218,10 +218,10 @@ fn settings(conninfo: &str) -> walcat::error::Result<Settings> {
         system_directories: Vec::new(),
     };
     let dbname = Some(conninfo.to_owned());
-    let given = Given {
+    let given = Arguments {
         dbname,
         prompt: Prompt::Never,
-        ..Given::default()
+        ..Arguments::default()
     };
     Settings::resolve_in(&given, &environment)
 }

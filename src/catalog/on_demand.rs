@@ -43,7 +43,7 @@ impl LookUps {
     /// Connects with these settings, whose `interrupt` breaks off what is under way.
     pub fn new(settings: Settings) -> LookUps {
         let interrupt = settings.interrupt.clone();
-        LookUps::with(move |limit| sql(&settings.hurried(limit)), interrupt)
+        LookUps::with(move |limit| sql(&settings.with_limit(limit)), interrupt)
     }
 
     pub(super) fn with(
@@ -130,7 +130,7 @@ impl OnDemand {
         }
     }
 
-    /// Is the server away, or is it only that the look-up cannot be had?
+    /// Decides whether the server is away, or only this look-up cannot be had.
     fn judge(&mut self, error: Error, is_late: bool) -> Error {
         let shared = &*self.common.0;
         if shared.interrupt.is_wanted() {

@@ -19,7 +19,7 @@ pub struct Publication {
     pub name: String,
     /// The role that owns it.
     pub owner: String,
-    /// All tables, also those yet to come?
+    /// Whether it publishes all tables, also those yet to come.
     pub all_tables: bool,
     /// All sequences? Logical decoding sends nothing of them (19).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,9 +30,9 @@ pub struct Publication {
     pub schemas: Vec<String>,
     /// Which of `insert`, `update`, `delete`, `truncate`.
     pub publish: Vec<String>,
-    /// Are changes of partitions published as those of their root?
+    /// Whether changes of partitions are published as those of their root.
     pub via_root: bool,
-    /// Are generated columns published: `none` or `stored` (18)?
+    /// Which generated columns are published: `none` or `stored` (18).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated_columns: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct PublishedTable {
     /// The condition on the rows that are published; absent if all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
-    /// Is it left out instead (19)?
+    /// Whether it is left out instead (19).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub except: bool,
 }
@@ -64,7 +64,7 @@ pub struct NewPublication<'a> {
     pub contents: Contents<'a>,
     /// Which of `insert`, `update`, `delete`, `truncate`; none: all.
     pub operations: &'a [&'a str],
-    /// Are changes of partitions to be published as those of their root?
+    /// Whether changes of partitions are to be published as those of their root.
     pub via_root: bool,
 }
 
@@ -145,7 +145,7 @@ pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, Stri
         .collect()
 }
 
-/// Is there anything in these publications, or may there come to be?
+/// Returns `true` if there is anything in these publications, or may come to be.
 pub fn have_contents(client: &mut Client, names: &[String], version: &Version) -> Result<bool> {
     let schemas = match version.major() {
         15.. => {

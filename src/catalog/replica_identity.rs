@@ -15,9 +15,9 @@ use std::fmt;
 pub struct Unreplicable {
     /// Its name with its schema, quoted where needed.
     pub table: String,
-    /// Does UPDATE fail?
+    /// Whether UPDATE fails.
     pub update: bool,
-    /// Does DELETE fail?
+    /// Whether DELETE fails.
     pub delete: bool,
     /// Why.
     pub reason: Reason,

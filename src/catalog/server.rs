@@ -14,7 +14,7 @@ use tokio_postgres::types::PgLsn;
 pub struct Server {
     /// Its version.
     pub version: Version,
-    /// Is it a standby?
+    /// Whether it is a standby.
     pub in_recovery: bool,
     /// `wal_level`
     pub wal_level: String,
@@ -127,7 +127,7 @@ pub fn room(client: &mut Client) -> Result<Room> {
     })
 }
 
-/// May the session's role replicate?
+/// Returns `true` if the session's role may replicate.
 pub fn may_replicate(client: &mut Client) -> Result<bool> {
     let query =
         "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";

@@ -28,9 +28,9 @@ pub struct Slot {
     pub plugin: Option<String>,
     /// The database; physical slots have none.
     pub database: Option<String>,
-    /// Does it vanish with its session?
+    /// Whether it vanishes with its session.
     pub temporary: bool,
-    /// Is it in use?
+    /// Whether it is in use.
     pub active: bool,
     /// By whom.
     pub active_pid: Option<i32>,
@@ -51,7 +51,7 @@ pub struct Slot {
     pub wal_status: Option<String>,
     /// How much more WAL may be written before the slot is in danger, if that is limited.
     pub safe_wal_size: Option<i64>,
-    /// Does it decode prepared transactions when they are prepared?
+    /// Whether it decodes prepared transactions when they are prepared.
     #[serde(default)]
     pub two_phase: bool,
     /// From here on it does (18).
@@ -61,13 +61,13 @@ pub struct Slot {
         skip_serializing_if = "Option::is_none"
     )]
     pub two_phase_at: Option<Option<Lsn>>,
-    /// Do standbys take it over (17)?
+    /// Whether standbys take it over (17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<bool>,
-    /// Was it copied from the primary (17)?
+    /// Whether it was copied from the primary (17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synced: Option<bool>,
-    /// Did it conflict with recovery and is invalid for that (16)?
+    /// Whether it conflicted with recovery and is invalid for that (16).
     #[serde(
         default,
         deserialize_with = "known",
@@ -110,9 +110,9 @@ pub struct NewSlot<'a> {
     pub name: &'a str,
     /// Its output plugin.
     pub plugin: &'a str,
-    /// Is it to decode prepared transactions when they are prepared?
+    /// Whether it is to decode prepared transactions when they are prepared.
     pub two_phase: bool,
-    /// Are standbys to take it over?
+    /// Whether standbys are to take it over.
     pub failover: bool,
 }
 

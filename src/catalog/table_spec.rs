@@ -79,7 +79,7 @@ impl TableSpec {
         &self.sql
     }
 
-    /// Does it have a column list or a row filter, which 14 does not know?
+    /// Returns `true` if it has a column list or a row filter, which 14 does not know.
     pub fn is_partial(&self) -> bool {
         self.has_columns || self.has_filter
     }

@@ -7,7 +7,7 @@
 use super::parameter::{Parameters, unknown};
 use crate::error::{Error, Result};
 
-/// Is this a connection string, and not just the name of a database?
+/// Returns `true` if this is a connection string, and not just the name of a database.
 pub fn is_conninfo(text: &str) -> bool {
     text.contains('=') || uri_rest(text).is_some()
 }

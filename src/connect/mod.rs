@@ -18,7 +18,7 @@ pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, lost, plain};
 pub use environment::Environment;
 pub use password::AskPassword;
 pub use process_title::hide_password;
-pub use resolve::Given;
+pub use resolve::Arguments;
 pub use sql::{Client, SqlError, sql};
 
 use std::fmt;
@@ -47,7 +47,7 @@ pub struct Settings {
     pub connect_timeout: Option<Duration>,
     /// How long connecting, and then each SQL statement, may take at the most; `None`: for ever.
     pub limit: Option<Duration>,
-    /// Does the user want to stop?
+    /// Whether the user wants to stop.
     pub interrupt: Interrupt,
     /// TCP keepalives.
     pub keepalives: Keepalives,
@@ -55,13 +55,13 @@ pub struct Settings {
     pub target_session_attrs: TargetSessionAttrs,
     /// TLS: whether, and what is verified.
     pub tls: TlsSettings,
-    /// Must SCRAM be bound to the TLS channel?
+    /// Whether SCRAM must be bound to the TLS channel.
     pub channel_binding: ChannelBinding,
     /// The password given by conninfo or `PGPASSWORD`; wins over those of the password file.
     pub password: Option<Secret>,
     /// Where that password comes from, as the end of a sentence.
     pub password_source: &'static str,
-    /// May the user be asked?
+    /// Whether the user may be asked.
     pub prompt: Prompt,
     /// The password the user typed: asked once, good for every connection of this run.
     pub typed: Arc<OnceLock<Secret>>,
@@ -74,7 +74,7 @@ pub struct Settings {
 impl Settings {
     /// The same for a session that others wait for: neither connecting nor a statement may take
     /// longer than that.
-    pub fn hurried(&self, limit: Duration) -> Settings {
+    pub fn with_limit(&self, limit: Duration) -> Settings {
         Settings {
             limit: Some(limit),
             ..self.clone()
@@ -100,14 +100,9 @@ impl Interrupt {
         Interrupt(Arc::new(is_wanted))
     }
 
-    /// Is it time to stop?
+    /// Returns `true` if it is time to stop.
     pub fn is_wanted(&self) -> bool {
         (self.0)()
-    }
-
-    /// The function itself.
-    pub fn check(&self) -> &(dyn Fn() -> bool + Send + Sync) {
-        &*self.0
     }
 }
 
@@ -229,7 +224,7 @@ pub struct TlsSettings {
     pub revoked: Option<PathBuf>,
     /// `sslsni`
     pub sni: bool,
-    /// `ssl_min_protocol_version` and `ssl_max_protocol_version` allow TLS 1.2 and TLS 1.3?
+    /// What `ssl_min_protocol_version` and `ssl_max_protocol_version` allow.
     pub versions: TlsVersions,
 }
 

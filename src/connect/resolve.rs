@@ -22,7 +22,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// What the command line says of the connection. It has no `Debug`, because a conninfo string may
 /// hold a password.
 #[derive(Clone)]
-pub struct Given {
+pub struct Arguments {
     /// `-d`: a database name, a conninfo string or a URI; may hold a password.
     pub dbname: Option<String>,
     /// `-h`
@@ -33,14 +33,14 @@ pub struct Given {
     pub user: Option<String>,
     /// `-w`, `-W` or neither.
     pub prompt: Prompt,
-    /// Where warnings and the server's notices go, and who asks the user.
+    /// Asks the user for the password.
     pub ask_password: AskPassword,
 }
 
 /// Nothing given: all is up to the environment and the defaults.
-impl Default for Given {
-    fn default() -> Given {
-        Given {
+impl Default for Arguments {
+    fn default() -> Arguments {
+        Arguments {
             dbname: None,
             host: None,
             port: None,
@@ -53,12 +53,12 @@ impl Default for Given {
 
 impl Settings {
     /// Completes what the command line says from the surroundings of this process.
-    pub fn resolve(given: &Given) -> Result<Settings> {
+    pub fn resolve(given: &Arguments) -> Result<Settings> {
         Settings::resolve_in(given, &Environment::of_process())
     }
 
     /// Completes what the command line says from these surroundings.
-    pub fn resolve_in(given: &Given, environment: &Environment) -> Result<Settings> {
+    pub fn resolve_in(given: &Arguments, environment: &Environment) -> Result<Settings> {
         let parameters = gather(given, environment)?;
         refuse_unsupported(&parameters)?;
         let user = match parameters.filled("user") {
@@ -119,7 +119,7 @@ impl Settings {
 }
 
 /// All parameters, whichever place they come from.
-fn gather(given: &Given, environment: &Environment) -> Result<Parameters> {
+fn gather(given: &Arguments, environment: &Environment) -> Result<Parameters> {
     let mut parameters = match given.dbname.as_deref() {
         Some(text) if conninfo::is_conninfo(text) => conninfo::parse(text)?,
         _ => Parameters::default(),
@@ -453,10 +453,10 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    fn given(dbname: &str) -> Given {
-        Given {
+    fn given(dbname: &str) -> Arguments {
+        Arguments {
             dbname: Some(dbname.to_owned()),
-            ..Given::default()
+            ..Arguments::default()
         }
     }
 
@@ -491,7 +491,7 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_libpq() {
-        let settings = Settings::resolve_in(&Given::default(), &Environment::of(&[])).unwrap();
+        let settings = Settings::resolve_in(&Arguments::default(), &Environment::of(&[])).unwrap();
         assert_eq!(
             (settings.user.as_str(), settings.dbname.as_str()),
             ("ada", "ada")
@@ -534,7 +534,7 @@ mod tests {
             ("PGAPPNAME", "environment"),
             ("PGOPTIONS", "-c geqo=off"),
         ]);
-        let given = Given {
+        let given = Arguments {
             user: Some("option".into()),
             host: Some(String::new()),
             ..given("port=3 user=conninfo")
@@ -628,7 +628,7 @@ mod tests {
         );
         let environment = Environment::of(&[("PGREQUIRESSL", "1")]);
         assert_eq!(
-            Settings::resolve_in(&Given::default(), &environment)
+            Settings::resolve_in(&Arguments::default(), &environment)
                 .unwrap()
                 .tls
                 .mode,
@@ -646,7 +646,7 @@ mod tests {
         }
         let mut environment = Environment::of(&[]);
         environment.home = Some(home.path().to_owned());
-        let tls = Settings::resolve_in(&Given::default(), &environment)
+        let tls = Settings::resolve_in(&Arguments::default(), &environment)
             .unwrap()
             .tls;
         assert_eq!(tls.roots, Roots::File(directory.join("root.crt")));
@@ -694,7 +694,7 @@ mod tests {
 
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         logged::messages();
-        let settings = Settings::resolve_in(&Given::default(), &environment).unwrap();
+        let settings = Settings::resolve_in(&Arguments::default(), &environment).unwrap();
         assert_eq!(settings.hosts[0].password, None);
         assert!(
             logged::warnings()

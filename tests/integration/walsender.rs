@@ -26,10 +26,10 @@ fn resolve(conninfo: &str) -> Settings {
         socket_directory: "/nowhere".into(),
         system_directories: Vec::new(),
     };
-    let given = Given {
+    let given = Arguments {
         dbname: Some(conninfo.into()),
         prompt: Prompt::Never,
-        ..Given::default()
+        ..Arguments::default()
     };
     Settings::resolve_in(&given, &environment).unwrap()
 }

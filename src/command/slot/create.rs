@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long a server may take to tell what it waits for, and to stop it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prints the slot and its consistent point.
 pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> anyhow::Result<()> {
@@ -220,10 +220,10 @@ impl<'a> Watch<'a> {
     /// Cancels the creation. It may succeed just before: then the slot stays.
     fn give_up(&self, done: &Receiver<Result<Lsn>>, pid: i32, reason: &str) -> Result<Lsn> {
         // Also when the user wants to stop, this is still to be done.
-        let settings = self.settings.hurried(PATIENCE).until(|| false);
+        let settings = self.settings.with_limit(CANCEL_TIMEOUT).until(|| false);
         let awaited = ask(&settings).ok().flatten();
         sessions::cancel(&mut connect::sql(&settings)?, pid)?;
-        match done.recv_timeout(PATIENCE) {
+        match done.recv_timeout(CANCEL_TIMEOUT) {
             Ok(Ok(lsn)) => Ok(lsn),
             // query_canceled
             Ok(Err(error)) if error.sqlstate() == "57014" => {
@@ -242,7 +242,7 @@ impl<'a> Watch<'a> {
 
     /// Names what the server waits for, if that can be found out.
     fn report(&self) {
-        let what = match ask(&self.settings.hurried(PATIENCE)) {
+        let what = match ask(&self.settings.with_limit(CANCEL_TIMEOUT)) {
             Ok(Some(awaited)) => awaited.to_string(),
             Ok(None) => "the server".to_owned(),
             Err(error) => format!("running transactions ({error})"),

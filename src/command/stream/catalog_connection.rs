@@ -23,7 +23,7 @@ impl<'a> CatalogConnection<'a> {
     /// The client, connected again if it was closed.
     pub fn client(&mut self) -> Result<&mut Client> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
-            self.client = Some(connect::sql(&self.settings.hurried(LIMIT))?);
+            self.client = Some(connect::sql(&self.settings.with_limit(LIMIT))?);
         }
         self.client
             .as_mut()

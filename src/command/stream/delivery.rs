@@ -121,7 +121,7 @@ impl Delivery {
         self.bounds.end_at(until);
     }
 
-    /// Is all that is wanted before the position where the stream would start?
+    /// Returns `true` if all that is wanted is before the position where the stream would start.
     pub fn is_done_at(&self, start: Lsn) -> bool {
         self.bounds.until().is_some_and(|until| start > until.lsn)
     }
@@ -133,7 +133,7 @@ impl Delivery {
         }
     }
 
-    /// Are stream and output between transactions?
+    /// Returns `true` if stream and output are between transactions.
     pub fn at_boundary(&self) -> bool {
         self.bounds.at_boundary()
     }

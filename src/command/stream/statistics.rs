@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Counts what passes and shows it every now and then.
 pub struct Statistics {
     every: Duration,
-    /// Is anything confirmed at all?
+    /// Whether anything is confirmed at all.
     confirms: bool,
     due: Instant,
     since: Instant,

@@ -21,7 +21,7 @@ pub struct Credentials<'a> {
     pub user: &'a str,
     /// The password, if one is known.
     pub password: Option<&'a str>,
-    /// Must SCRAM be bound to the TLS channel?
+    /// Whether SCRAM must be bound to the TLS channel.
     pub channel_binding: ChannelBinding,
 }
 

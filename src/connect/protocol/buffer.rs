@@ -116,12 +116,12 @@ impl Buffer {
         Ok(Some(Frame { tag, cut, body }))
     }
 
-    /// What the message holds behind its length.
+    /// What the message holds after its length.
     pub fn body(&self, frame: &Frame) -> &[u8] {
         self.bytes.get(frame.body.clone()).unwrap_or_default()
     }
 
-    /// Is there a message for [`Buffer::next_frame`]?
+    /// Returns `true` if there is a message for [`Buffer::next_frame`].
     pub fn has_frame(&self) -> bool {
         self.header()
             .is_some_and(|(tag, length)| wanted(tag, length) < self.end - self.start)

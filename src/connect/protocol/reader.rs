@@ -10,7 +10,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `body`, all that lies behind the length of the message.
+    /// Reads `body`, all that follows the length of the message.
     pub fn new(message: &'static str, body: &'a [u8]) -> Reader<'a> {
         Reader {
             message,
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// Is nothing left?
+    /// Returns `true` if nothing is left.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -203,7 +203,7 @@ fn parse_server_version(text: &str) -> Option<u32> {
 mod tests {
     use super::super::socket::{Socket, WaitLimit};
     use super::*;
-    use crate::connect::{ChannelBinding, Environment, Given, Interrupt, Prompt};
+    use crate::connect::{Arguments, ChannelBinding, Environment, Interrupt, Prompt};
     use crate::error::{Error, Kind};
     use std::collections::HashMap;
     use std::io::{Read, Write};
@@ -220,10 +220,10 @@ mod tests {
             socket_directory: PathBuf::from("/nowhere"),
             system_directories: Vec::new(),
         };
-        let given = Given {
+        let given = Arguments {
             dbname: Some("user=ada dbname=db".into()),
             prompt: Prompt::Never,
-            ..Given::default()
+            ..Arguments::default()
         };
         Settings::resolve_in(&given, &environment).unwrap()
     }

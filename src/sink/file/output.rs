@@ -284,8 +284,8 @@ impl OutputFile {
         Error::new(format!("could not fsync {}: {reason}", self.name))
     }
 
-    pub(super) fn failed(&self, act: &str, how: &str, reason: &io::Error) -> Error {
-        Error::new(format!("could not {act} {} {how}: {reason}", self.name))
+    pub(super) fn failed(&self, action: &str, how: &str, reason: &io::Error) -> Error {
+        Error::new(format!("could not {action} {} {how}: {reason}", self.name))
     }
 
     /// Can it be opened again?

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 use tempfile::TempDir;
-use walcat::connect::{Environment, Given, Prompt, Settings, sql};
+use walcat::connect::{Arguments, Environment, Prompt, Settings, sql};
 use walcat::error::{Error, Result};
 use walcat::walsender::Connection;
 use x509_cert::der::asn1::BitString;
@@ -239,10 +239,10 @@ pub fn resolve(conninfo: &str) -> Settings {
         socket_directory: "/nowhere".into(),
         system_directories: Vec::new(),
     };
-    let given = Given {
+    let given = Arguments {
         dbname: Some(conninfo.to_owned()),
         prompt: Prompt::Never,
-        ..Given::default()
+        ..Arguments::default()
     };
     Settings::resolve_in(&given, &environment)
         .unwrap_or_else(|error| panic!("{conninfo}: {}", error.report()))
