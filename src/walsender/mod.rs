@@ -135,7 +135,7 @@ impl Connection {
     fn wait_for_slot(&mut self, wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Lsn> {
         let mut answer = Answer::default();
         while !answer.complete {
-            if let Some(frame) = next_reply(&mut self.wire)? {
+            if let Some(frame) = next_reply(self.begin())? {
                 answer.take(&self.wire, &frame)?;
                 continue;
             }
