@@ -390,6 +390,10 @@ pub enum Place {
     End,
 }
 
+/// The numbers of what is not at a change. No transaction has as many changes.
+const END: u64 = 999_999_999_998;
+const BEGIN: u64 = 999_999_999_999;
+
 impl EventId {
     /// The id of what happens outside transactions: a message, be it decoded or not, or the
     /// rollback of a prepared one.
@@ -398,6 +402,35 @@ impl EventId {
             lsn: Lsn(lsn.0.saturating_sub(1)),
             place: Place::End,
         }
+    }
+
+    /// Appends it as a text of fixed width, which sorts byte for byte as the stream does:
+    /// `00000000016B3748-000000000007`, the position in 16 hexadecimal digits and the number of the
+    /// change in 12 decimal ones. As there is none before the first, the begin is the last of the
+    /// position before.
+    pub fn append_key_to(self, out: &mut Vec<u8>) {
+        let (lsn, number) = match self.place {
+            Place::Begin => (self.lsn.0.saturating_sub(1), BEGIN),
+            Place::Change(seq) => (self.lsn.0, seq),
+            Place::End => (self.lsn.0, END),
+        };
+        let digit = |shift: u32| match (lsn >> (4 * shift) & 0xF) as u8 {
+            digit @ ..10 => b'0' + digit,
+            letter => b'A' - 10 + letter,
+        };
+        out.extend((0..16).rev().map(digit));
+        out.push(b'-');
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        out.extend((digits.len()..12).map(|_| b'0'));
+        out.extend_from_slice(digits);
+    }
+
+    /// The same as a string.
+    pub fn key(self) -> String {
+        let mut key = Vec::new();
+        self.append_key_to(&mut key);
+        String::from_utf8_lossy(&key).into_owned()
     }
 }
 
@@ -488,5 +521,38 @@ mod tests {
         for text in ["", "0/1", "0/1 ", "0/1 -1", "x 1"] {
             assert_eq!(text.parse::<EventId>(), Err(ParseEventIdError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn keys_sort_as_the_stream_does() {
+        let id = |lsn, place| EventId {
+            lsn: Lsn(lsn),
+            place,
+        };
+        let (huge, seq) = (0xFFFF_FF28, Place::Change);
+        // A record may end just where the commit record of the next transaction begins.
+        let stream = [
+            id(0x30, Place::Begin),
+            id(0x30, seq(0)),
+            id(0x30, seq(9)),
+            id(0x30, seq(10)),
+            id(0x30, seq(123_456_789_012)),
+            id(0x30, Place::End),
+            EventId::outside(Lsn(0x48)),
+            id(0x48, Place::Begin),
+            id(0x48, seq(0)),
+            id(0x48, Place::End),
+            id(huge, Place::Begin),
+            id(huge, Place::End),
+            id(0x1_0000_0000, Place::Begin),
+            id(0x1_0000_0000, seq(0)),
+            id(u64::MAX - 7, Place::End),
+        ];
+        assert!(stream.is_sorted());
+        let keys: Vec<String> = stream.map(EventId::key).into();
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        assert!(keys.iter().all(|key| key.len() == 29), "{keys:?}");
+        assert_eq!(keys[3], "0000000000000030-000000000010");
+        assert_eq!(keys[10], "00000000FFFFFF27-999999999999");
     }
 }

@@ -188,13 +188,13 @@ pub struct StreamArgs {
 /// Below the help of `stream`: what is too long for a line of its own.
 const STREAM_LISTS: &str = "\
 LIST of --op: insert, update, delete, truncate, message
-LIST of --include: transactions, key, types, columns, relations, changed, origin
+LIST of --include: transactions, key, types, columns, relations, changed, origin, id
 Options to connect, -q, -v, --color: see walcat --help; examples: man walcat-stream";
 
 /// Below the help of `decode`.
 const DECODE_LISTS: &str = "\
 LIST of --op: insert, update, delete, truncate, message
-LIST of --include: transactions, key, types, columns, relations, changed, origin";
+LIST of --include: transactions, key, types, columns, relations, changed, origin, id";
 
 /// What to print, and how.
 #[derive(Debug, Args)]
@@ -230,7 +230,8 @@ pub struct PrintOptions {
     ///
     /// Separated by commas: transactions (begin and commit), key (the identity's columns), types
     /// (column to type), columns (their definitions), relations (an event for each table's shape),
-    /// changed (columns that differ, where the old row is known), origin.
+    /// changed (columns that differ, where the old row is known), origin, id (one string that names
+    /// the event and sorts as the stream does: see EVENTS).
     #[arg(
         long,
         value_name = "LIST",

@@ -10,6 +10,7 @@
 //! | `lsn` | where the change, the message or the record of a `rollback_prepared` lies in the WAL |
 //! | `commit_lsn`, `commit_time` | of the commit record; in a prepared transaction `prepare_lsn`, `prepare_time` |
 //! | `seq` | the number of the change in its transaction |
+//! | `id` | the event's own, only as `--include` asks |
 //! | keys of the `op` | see below |
 //! | `key`, `types`, `columns`, `changed`, `origin` | only as `--include` asks |
 //!
@@ -168,6 +169,9 @@ impl Json {
         };
         out.extend_from_slice(&table.name);
         self.transaction.write_place(event, out);
+        if self.includes.contains(Include::Id) {
+            write_id(event, out);
+        }
         match event.body {
             Body::Insert { new, .. } => table.write_new(&new, &mut self.values, out),
             Body::Update { old, new, .. } => {
@@ -212,6 +216,9 @@ impl Json {
             self.transaction.write_numbers(event, out);
         } else {
             self.transaction.write_place(event, out);
+        }
+        if self.includes.contains(Include::Id) {
+            write_id(event, out);
         }
         match event.body {
             Body::Message {
@@ -427,6 +434,15 @@ impl TransactionFields {
 /// differs.
 fn has_lsn(body: &Body<'_>) -> bool {
     body.is_change() || matches!(body, Body::RollbackPrepared { .. })
+}
+
+/// Nothing for what has no id yet: streamed changes.
+fn write_id(event: &Event<'_>, out: &mut Vec<u8>) {
+    if let Some(id) = event.id() {
+        out.extend_from_slice(b",\"id\":\"");
+        id.append_key_to(out);
+        out.push(b'"');
+    }
 }
 
 fn write_bounds(body: &Body<'_>, out: &mut Vec<u8>) {
@@ -698,6 +714,45 @@ mod tests {
             let expected = format!("{{\"op\":\"{op}\",{place},\"seq\":18446744073709551615{rest}");
             assert_eq!(test.feed(&[change]), expected);
         }
+    }
+
+    #[test]
+    fn ids_of_all_that_has_one() {
+        let (users, transaction) = (users(), committed(7, 0x1_FFFF_FF28));
+        let message = Event {
+            transaction: None,
+            seq: None,
+            ..event(
+                &transaction,
+                0,
+                Body::Message {
+                    transactional: false,
+                    prefix: b"p",
+                    content: b"c",
+                },
+            )
+        };
+        let streaming = open(8);
+        let lines = Test::json(&[Include::Id, Include::Transactions]).feed(&[
+            message,
+            begin(&transaction),
+            insert(&transaction, 12, &users, &[Some("1"), None, None]),
+            commit(&transaction),
+            insert(&streaming, 0, &users, &[Some("1"), None, None]),
+        ]);
+        let ids: Vec<Option<&str>> = lines
+            .lines()
+            .map(|line| Some(line.split_once(",\"id\":\"")?.1.split_once('"')?.0))
+            .collect();
+        let expected = [
+            Some("0000000000000063-999999999998"),
+            Some("00000001FFFFFF27-999999999999"),
+            Some("00000001FFFFFF28-000000000012"),
+            Some("00000001FFFFFF28-999999999998"),
+            None,
+        ];
+        assert_eq!(ids, expected);
+        assert!(lines.contains(",\"seq\":12,\"id\":\""), "{lines}");
     }
 
     #[test]

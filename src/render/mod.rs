@@ -102,6 +102,8 @@ pub enum Include {
     Changed,
     /// The replication origin.
     Origin,
+    /// The event's id as one string.
+    Id,
 }
 
 /// A set of [`Include`]s.
@@ -194,7 +196,7 @@ impl Values {
 
 impl Include {
     /// All that there is.
-    pub const ALL: [Include; 7] = [
+    pub const ALL: [Include; 8] = [
         Include::Transactions,
         Include::Key,
         Include::Types,
@@ -202,6 +204,7 @@ impl Include {
         Include::Relations,
         Include::Changed,
         Include::Origin,
+        Include::Id,
     ];
 
     /// As `--include` takes it.
@@ -214,6 +217,7 @@ impl Include {
             Include::Relations => "relations",
             Include::Changed => "changed",
             Include::Origin => "origin",
+            Include::Id => "id",
         }
     }
 
@@ -227,6 +231,7 @@ impl Include {
             Include::Relations => "An event for each table and each new shape of it",
             Include::Changed => "The names of the columns that an update changed",
             Include::Origin => "The replication origin",
+            Include::Id => "One string that names the event and sorts as the stream does",
         }
     }
 }
