@@ -4,10 +4,12 @@
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod exec;
 mod secret;
 mod stream;
 mod values;
 
+pub use exec::ExecArgs;
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
 pub use values::{ListFormat, Names};
 

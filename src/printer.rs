@@ -74,6 +74,11 @@ impl Printer {
         self.selection.skip(event, after);
     }
 
+    /// The shapes of tables are to be shown again.
+    pub fn announce_again(&mut self) {
+        self.selection.announce_again();
+    }
+
     /// A connection has ended: appends the ends of what the next one will not go on with.
     pub fn end_connection<R: Records + ?Sized>(&mut self, out: &mut R) {
         let render = &mut *self.render;

@@ -82,6 +82,13 @@ impl Progress {
         }
     }
 
+    /// What is not durable is to be received again.
+    pub fn rewind(&mut self) {
+        self.waiting.clear();
+        self.waiting_written = 0;
+        (self.received, self.written) = (self.durable, self.durable);
+    }
+
     /// The highest position received, written or not.
     pub fn received_position(&self) -> Lsn {
         self.received
@@ -154,6 +161,22 @@ mod tests {
         progress.received(Lsn(15), 9);
         progress.durable(9);
         assert_eq!(progress.durable_position(), Lsn(20));
+    }
+
+    #[test]
+    fn what_comes_again_counts_again() {
+        let mut progress = Progress::new();
+        progress.received(Lsn(20), 1);
+        progress.durable(1);
+        progress.received(Lsn(30), 2);
+        progress.received(Lsn(40), 3);
+        progress.rewind();
+        assert_eq!(progress.received_position(), Lsn(20));
+        progress.durable(1);
+        assert_eq!(progress.durable_position(), Lsn(20));
+        progress.received(Lsn(30), 2);
+        progress.durable(2);
+        assert_eq!(progress.durable_position(), Lsn(30));
     }
 
     #[test]

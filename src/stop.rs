@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -32,13 +32,17 @@ pub enum Manner {
 #[derive(Clone)]
 pub struct Stop(Arc<Shared>);
 
+type Act = Box<dyn Fn() + Send>;
+
 struct Shared {
     manner: Manner,
     stop: AtomicBool,
     reopen: AtomicBool,
     interrupted: AtomicBool,
     /// Meanwhile a signal ends the process at once, after this.
-    tidy: Mutex<Option<Box<dyn Fn() + Send>>>,
+    tidy: Mutex<Option<Act>>,
+    /// What a second SIGINT does before it ends the process.
+    last_act: Mutex<Option<Act>>,
     /// Was the process started with SIGHUP ignored, as nohup does?
     immune: bool,
     wake_up: OwnedFd,
@@ -63,6 +67,7 @@ impl Stop {
             reopen: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             tidy: Mutex::new(None),
+            last_act: Mutex::new(None),
             immune: ignores_hang_up(),
             wake_up,
             ring,
@@ -82,14 +87,19 @@ impl Stop {
     /// Does what cannot be broken off, as asking the user. Meanwhile SIGINT and SIGTERM end the
     /// process at once, after `tidy`.
     pub fn at_once<T>(&self, tidy: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
-        *self.0.tidy() = Some(Box::new(tidy));
+        *lock(&self.0.tidy) = Some(Box::new(tidy));
         if self.requested() {
             // It came just before.
             self.0.end(SIGTERM);
         }
         let done = work();
-        *self.0.tidy() = None;
+        *lock(&self.0.tidy) = None;
         done
+    }
+
+    /// Does this, too, before a second SIGINT ends the process.
+    pub fn before_exit(&self, act: impl Fn() + Send + 'static) {
+        *lock(&self.0.last_act) = Some(Box::new(act));
     }
 
     /// Was a clean stop asked for?
@@ -140,13 +150,16 @@ impl Shared {
     fn take(&self, signal: i32) {
         let again = signal == SIGINT && self.interrupted.swap(true, Ordering::SeqCst);
         if again && self.manner != Manner::AtOnce {
+            if let Some(act) = lock(&self.last_act).as_ref() {
+                act();
+            }
             std::process::exit(INTERRUPTED);
         }
         match (signal, self.manner) {
             (SIGHUP, Manner::ReopeningFile) => self.reopen.store(true, Ordering::SeqCst),
             (SIGHUP, _) if self.immune => return,
             _ => {
-                if self.manner == Manner::AtOnce || self.tidy().is_some() {
+                if self.manner == Manner::AtOnce || lock(&self.tidy).is_some() {
                     self.end(signal);
                 }
                 self.stop.store(true, Ordering::SeqCst);
@@ -158,7 +171,7 @@ impl Shared {
 
     /// Ends the process.
     fn end(&self, signal: i32) {
-        if let Some(tidy) = self.tidy().as_ref() {
+        if let Some(tidy) = lock(&self.tidy).as_ref() {
             tidy();
         }
         if self.manner == Manner::AtOnce {
@@ -167,10 +180,10 @@ impl Shared {
         }
         std::process::exit(0);
     }
+}
 
-    fn tidy(&self) -> std::sync::MutexGuard<'_, Option<Box<dyn Fn() + Send>>> {
-        self.tidy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(act: &Mutex<Option<Act>>) -> MutexGuard<'_, Option<Act>> {
+    act.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From now on a write beyond the limit on the size of files (`ulimit -f`) fails and can be

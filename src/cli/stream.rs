@@ -3,8 +3,8 @@
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use super::SlotKind;
 use super::values::{self, Names, parse_limit, parse_names, parse_seconds};
+use super::{ExecArgs, SlotKind};
 use crate::lsn::Lsn;
 use crate::plugin::{Origin, Streaming};
 use crate::render::{FORMATS, Format, Include, Values};
@@ -183,6 +183,9 @@ pub struct StreamArgs {
     #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = parse_seconds, help_heading = "Output")]
     pub stats: Option<Duration>,
+
+    #[command(flatten)]
+    pub exec: ExecArgs,
 }
 
 /// Below the help of `stream`: what is too long for a line of its own.

@@ -153,6 +153,12 @@ pub(super) fn parse_limit(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "not a number of events, 1 or more".to_owned())
 }
 
+/// How often, perhaps not at all.
+pub(super) fn parse_count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "not a number, 0 or more".to_owned())
+}
+
 /// Seconds, perhaps with a fraction.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text

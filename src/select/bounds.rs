@@ -98,6 +98,15 @@ impl Bounds {
         }
     }
 
+    /// The output ends between transactions again, and lacks so many changes that were counted.
+    pub fn rewind(&mut self, changes: u64) {
+        (self.in_transaction, self.cut) = (false, false);
+        if let Some(limit) = &mut self.limit {
+            limit.left = limit.left.saturating_add(changes);
+            limit.open.clear();
+        }
+    }
+
     /// The output ends with a part of a transaction, or with all of it: that only shows when the
     /// server sends it again, or does not.
     pub fn resume_within(&mut self) {

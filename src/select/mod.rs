@@ -147,6 +147,13 @@ impl Selection {
         }
     }
 
+    /// What was shown of the shapes of tables is to be shown again.
+    pub fn announce_again(&mut self) {
+        if self.frames.relations {
+            self.pending.extend(0..self.announced);
+        }
+    }
+
     /// The connection has ended: the next one knows nothing of the streamed transactions that are
     /// still open, and whichever of them commits comes once more as a whole. So an abort is shown
     /// for what was shown of them.

@@ -27,6 +27,14 @@ impl Repeats {
         self.last = self.last.max(position);
     }
 
+    /// What comes after this position was not delivered after all.
+    pub fn rewind(&mut self, position: Option<EventId>) {
+        *self = Repeats {
+            last: position,
+            ..Repeats::default()
+        };
+    }
+
     /// The highest position so far.
     pub fn last(&self) -> Option<EventId> {
         self.last

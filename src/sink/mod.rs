@@ -6,9 +6,11 @@
 //! without ever being blocked, and confirms to the server what is durable.
 
 mod buffer;
+mod exec;
 mod file;
 mod pipe;
 
+pub use exec::{Consumer, ExecSink, Group};
 pub use file::checkpoint;
 pub use file::{Destination, Existing, FileSink, Source};
 pub use pipe::PipeSink;
@@ -47,6 +49,22 @@ pub trait Sink: Records {
     /// How much of it is safe.
     fn durable(&self) -> u64;
 
+    /// Returns `true` if the server is to be told at once what has become durable.
+    fn reports_at_once(&self) -> bool {
+        false
+    }
+
+    /// What was appended until now ends with a whole transaction, which ends at `last` as far as
+    /// that is known.
+    fn end_transaction(&mut self, last: Option<EventId>) {
+        let _ = last;
+    }
+
+    /// The stream is to end: returns `true` if the rest of the transaction at hand is needed first.
+    fn needs_rest(&mut self) -> bool {
+        false
+    }
+
     /// Returns `false` if what it holds is enough for now.
     fn has_room(&self) -> bool;
 
@@ -68,6 +86,25 @@ pub trait Sink: Records {
     /// Opens it by its name again, after the log rotation that moved the old one away, which ends
     /// at `last`. All of it must be durable.
     fn reopen(&mut self, last: Option<EventId>) -> Result<()>;
+
+    /// After a transient error: what it has dropped, so that it must come again.
+    fn take_rewound(&mut self) -> Option<Rewound> {
+        None
+    }
+
+    /// What the user must be told since the last call: a message each.
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Where the stream has to go on after a sink has dropped all that was not durable.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewound {
+    /// After this, which was the last when what is durable ended; `None` if nothing is.
+    pub last: Option<EventId>,
+    /// How many changes were dropped.
+    pub changes: u64,
 }
 
 /// What a sink held when it was opened.
@@ -109,6 +146,8 @@ pub enum Urge {
     End,
     /// The same, and the user waits for the program to end.
     Stop,
+    /// The same, and the time that it had is over.
+    Overdue,
 }
 
 /// What came of driving a sink.
@@ -120,7 +159,7 @@ pub enum Driven {
     Busy,
     /// The reader is gone for good.
     ReaderGone,
-    /// Not all of it is taken, and [`Urge::Stop`] was patient enough.
+    /// Not all of it is taken, and nothing more will be.
     GivenUp,
 }
 

@@ -7,10 +7,10 @@ use walcat::cli::Cli;
 
 /// A shop's events: what the recipes are tried on.
 const EVENTS: &str = r#"
-{"op":"insert","schema":"public","table":"orders","xid":7,"lsn":"0/10","commit_lsn":"0/30","commit_time":"2026-11-20T09:23:34+00:00","seq":0,"after":{"id":10,"customer":1,"total":19.5}}
-{"op":"update","schema":"public","table":"users","xid":7,"lsn":"0/20","commit_lsn":"0/30","commit_time":"2026-11-20T09:23:34+00:00","seq":1,"before":{"id":1,"name":"Ada"},"after":{"id":1,"name":"Grace"},"changed":["name"]}
-{"op":"delete","schema":"public","table":"users","xid":8,"lsn":"0/40","commit_lsn":"0/50","commit_time":"2026-11-20T09:23:35+00:00","seq":0,"before":{"id":2}}
-{"op":"truncate","schema":"public","table":"users","xid":9,"lsn":"0/60","commit_lsn":"0/70","commit_time":"2026-11-20T09:23:36+00:00","seq":0,"cascade":false,"restart_identity":false}
+{"op":"insert","schema":"public","table":"orders","xid":7,"lsn":"0/10","commit_lsn":"0/30","commit_time":"2026-11-20T09:23:34+00:00","seq":0,"id":"0000000000000030-000000000000","after":{"id":10,"customer":1,"total":19.5}}
+{"op":"update","schema":"public","table":"users","xid":7,"lsn":"0/20","commit_lsn":"0/30","commit_time":"2026-11-20T09:23:34+00:00","seq":1,"id":"0000000000000030-000000000001","before":{"id":1,"name":"Ada"},"after":{"id":1,"name":"Grace"},"changed":["name"]}
+{"op":"delete","schema":"public","table":"users","xid":8,"lsn":"0/40","commit_lsn":"0/50","commit_time":"2026-11-20T09:23:35+00:00","seq":0,"id":"0000000000000050-000000000000","before":{"id":2}}
+{"op":"truncate","schema":"public","table":"users","xid":9,"lsn":"0/60","commit_lsn":"0/70","commit_time":"2026-11-20T09:23:36+00:00","seq":0,"id":"0000000000000070-000000000000","cascade":false,"restart_identity":false}
 "#;
 
 /// Two large transactions that come in turns: of 20 a subtransaction is void, 21 all.

@@ -48,6 +48,7 @@ mod decode;
 mod decoding;
 mod delivery;
 mod documentation;
+mod exec;
 mod failing_disk;
 mod file_attributes;
 mod files;

@@ -587,3 +587,44 @@ fn statistics_stay_off_stdout() {
     );
     assert!(!peek.stderr.contains("lag"), "{}", peek.stderr);
 }
+
+#[test]
+fn ids_sort_as_the_stream_does_with_every_plugin_and_from_a_capture() {
+    for plugin in plugins() {
+        let db = prepared(&format!("ids_sort_as_the_stream_does_{plugin}"), plugin);
+        db.sql("INSERT INTO users SELECT generate_series(1, 12)");
+        db.sql("SELECT pg_logical_emit_message(false, 'p', 'outside')");
+        db.sql("DELETE FROM users WHERE id < 3");
+        let publication: &[&str] = match *plugin {
+            "pgoutput" => &["--publication", "p"],
+            _ => &[],
+        };
+        let stream = |more: &[&str]| {
+            let mut command = db.walcat(&["stream", "-S", db.name(), "--until-now", "--peek"]);
+            run(command.args(publication).args(more))
+        };
+        let include = ["--include", "id,transactions"];
+        let events = stream(&[&include[..], &["--messages"]].concat())
+            .succeeded()
+            .json();
+        let ids: Vec<&str> = events.iter().map(|e| e["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), 12 + 2 + 1 + 4, "{ids:?}");
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        for event in events.iter().filter(|event| event["after"].is_object()) {
+            let lsn: walcat::lsn::Lsn = event["commit_lsn"].as_str().unwrap().parse().unwrap();
+            let expected = format!("{:016X}-{:012}", lsn.0, event["seq"].as_u64().unwrap());
+            assert_eq!(event["id"], *expected);
+        }
+        let capture = tempfile::NamedTempFile::new().unwrap();
+        let path = capture.path().to_str().unwrap();
+        stream(&["--format", "raw", "--messages", "-f", path]).succeeded();
+        let mut decode = db.walcat(&["decode", path]);
+        let decoded = run(decode.args(include)).succeeded().json();
+        let decoded: Vec<&str> = decoded.iter().filter_map(|e| e["id"].as_str()).collect();
+        // decode shows no messages unless it is told to.
+        let message = events.iter().position(|e| e["op"] == "message").unwrap();
+        let mut expected = ids.clone();
+        expected.remove(message);
+        assert_eq!(decoded, expected);
+    }
+}

@@ -67,7 +67,7 @@ impl<'a> Stream<'a> {
         if ended.is_err() {
             // The failure that ended the stream is the one to tell; without confirmation nothing is
             // lost by another.
-            let _ = self.delivery.hand_over(&self.stop);
+            let _ = self.delivery.hand_over(&self.stop, &self.plan);
         }
         self.delivery.end_statistics();
         let reason = match ended? {
@@ -143,7 +143,7 @@ impl<'a> Stream<'a> {
     /// Ends well while there is no connection.
     fn end_without_connection(&mut self, ended: Ended) -> Result<Ended> {
         self.delivery.end();
-        self.delivery.hand_over(&self.stop)?;
+        self.delivery.hand_over(&self.stop, &self.plan)?;
         Ok(ended)
     }
 
@@ -166,7 +166,7 @@ impl<'a> Stream<'a> {
                 )
                 .with_remedy("walcat stream --slot NAME --create-slot ..."));
         }
-        if self.requirements.args.no_loop {
+        if !self.delivery.rewind() && self.requirements.args.no_loop {
             return Err(error);
         }
         Ok(error)

@@ -2,6 +2,7 @@
 //! confirmed, where to go on after a lost connection, and whether the stream has come to its end.
 
 use super::Ended;
+use super::plan::Plan;
 use super::statistics::Statistics;
 use super::wait::wait_for;
 use crate::catalog::LookUps;
@@ -29,6 +30,8 @@ pub struct Delivery {
     repeats: Repeats,
     bounds: Bounds,
     statistics: Option<Statistics>,
+    /// What the server was told last.
+    reported: Lsn,
 }
 
 /// What is made of a message.
@@ -64,6 +67,7 @@ impl Delivery {
             repeats,
             bounds,
             statistics,
+            reported: Lsn::INVALID,
         }
     }
 
@@ -84,6 +88,21 @@ impl Delivery {
         if let Some(decoder) = decoder {
             decoder.reset();
         }
+    }
+
+    /// The sink has dropped what was not durable, if it says so: the next connection starts before
+    /// that. Returns `true` if it did.
+    pub fn rewind(&mut self) -> bool {
+        let Some(rewound) = self.sink.take_rewound() else {
+            return false;
+        };
+        self.progress.rewind();
+        self.repeats.rewind(rewound.last);
+        self.bounds.rewind(rewound.changes);
+        if let Form::Events { printer, .. } = &mut self.form {
+            printer.announce_again();
+        }
+        true
     }
 
     /// Nothing more comes over this connection, nor over another.
@@ -159,6 +178,9 @@ impl Delivery {
             statistics.count(start, payload.len());
         }
         self.progress.received(start, self.sink.appended());
+        if self.bounds.at_boundary() {
+            self.sink.end_transaction(self.repeats.last());
+        }
         Ok(match taken {
             Taken::Last(bound) => Some(bound.into()),
             _ => None,
@@ -271,6 +293,9 @@ impl Delivery {
         });
         self.progress.written(self.sink.written());
         self.progress.durable(self.sink.durable());
+        for warning in self.sink.take_warnings() {
+            log::warn!("{warning}");
+        }
         driven
     }
 
@@ -291,14 +316,30 @@ impl Delivery {
         Ok(())
     }
 
+    /// Whether the server is to be told at once what has become durable since it was told last.
+    pub fn has_news(&self) -> bool {
+        self.progress.durable_position() > self.reported && self.sink.reports_at_once()
+    }
+
+    /// The server was told that all before this is durable.
+    pub fn reported(&mut self, durable: Lsn) {
+        self.reported = durable;
+    }
+
     /// How far everything has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// After the end of a connection: hands on what came before it, as long as it is taken.
-    pub fn hand_over(&mut self, stop: &Stop) -> Result<()> {
-        self.settle(stop, || Urge::Stop, |_| Ok(None))
+    pub fn hand_over(&mut self, stop: &Stop, plan: &Plan) -> Result<()> {
+        let urge = || match plan.is_over() {
+            true => Urge::Overdue,
+            false => Urge::Stop,
+        };
+        self.settle(stop, urge, |_| {
+            Ok(plan.deadline.filter(|_| !plan.is_over()))
+        })
     }
 
     /// Returns `true` if the sink is to be opened anew, and can be now.

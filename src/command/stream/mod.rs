@@ -10,6 +10,7 @@ mod catalog_connection;
 mod chosen;
 mod clock;
 mod connections;
+mod consumer;
 mod creation;
 mod delivery;
 mod explanation;
@@ -88,8 +89,9 @@ fn start<'a>(
     let deadline = args
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let print = print_settings(&args.print, args.messages, color)?;
+    let print = print_settings(&args.print, args.messages, color && !args.exec.is_given())?;
     options::check(args)?;
+    consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;
     let sink = open_sink(&mut requirements, stop)?;
     let last = sink.held().last;
@@ -127,6 +129,9 @@ fn start<'a>(
 fn open_sink(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<Box<dyn Sink>> {
     let args = requirements.args;
     let confirms = args.slot.is_some() && !args.peek;
+    if let Some(consumer) = consumer::of(args) {
+        return Ok(consumer::open(consumer, stop));
+    }
     let Some(path) = args.named_file() else {
         return sink::stdout(confirms, args.fsync_interval);
     };

@@ -308,6 +308,11 @@ impl<'a> Requirements<'a> {
             .with_detail("A slot moves from transaction to transaction, never within one.")
             .with_remedy("--endpos, or --peek, which does not move the slot"));
         }
+        if self.args.exec.is_given() {
+            return Err(Error::usage(format!(
+                "could not use --exec: where a transaction of plugin \"{name}\" ends is not known"
+            )));
+        }
         self.refuse_publications(name)
     }
 

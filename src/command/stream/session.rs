@@ -84,12 +84,21 @@ impl<'s, 'a> Session<'s, 'a> {
     /// Streams until the plan, the user, the reader or a failure ends it. Everything that ends well
     /// also ends the stream with a last confirmation.
     pub fn run(mut self) -> Result<Ended> {
-        let ended = self.stream()?;
+        let ended = self.stream().map_err(|error| self.fail(error))?;
         let nothing_to_confirm = self.stream.plan.confirms_nothing();
         match self.finish(ended) {
             Err(error) if nothing_to_confirm && error.kind() == Kind::Transient => Ok(ended),
-            finished => finished.map(|()| ended),
+            Err(error) => Err(self.fail(error)),
+            Ok(()) => Ok(ended),
         }
+    }
+
+    /// What the sink took before it failed is still confirmed.
+    fn fail(&mut self, error: Error) -> Error {
+        if self.stream.delivery.sink.reports_at_once() {
+            let _ = self.part();
+        }
+        error
     }
 
     fn stream(&mut self) -> Result<Ended> {
@@ -181,7 +190,7 @@ impl<'s, 'a> Session<'s, 'a> {
         }
         let now = Instant::now();
         let answer = self.owed && driven == Driven::Settled;
-        if answer || self.clock.status_due().is_some_and(|due| now >= due) {
+        if answer || wants_report(&self.clock, &self.stream.delivery) {
             self.owed &= !answer;
             self.report(false)?;
         }
@@ -196,11 +205,12 @@ impl<'s, 'a> Session<'s, 'a> {
     }
 
     /// Does the user want it to end, now or by the time that was set?
-    fn interruption(&self) -> Option<Ended> {
-        if self.stream.stop.requested() {
-            return Some(Ended::Interrupted);
+    fn interruption(&mut self) -> Option<Ended> {
+        if self.stream.plan.is_over() {
+            return Some(Ended::TimedOut);
         }
-        self.stream.plan.is_over().then_some(Ended::TimedOut)
+        let interrupted = self.stream.stop.requested() && !self.stream.delivery.sink.needs_rest();
+        interrupted.then_some(Ended::Interrupted)
     }
 
     /// Waits for the server, for the sink, for a signal, or until something is due; then reads once.
@@ -218,6 +228,9 @@ impl<'s, 'a> Session<'s, 'a> {
         }
         if self.drive(Urge::Quiet)? == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
+        }
+        if wants_report(&self.clock, &self.stream.delivery) {
+            self.report(false)?;
         }
         let ready = self.poll(has_room, self.next_due())?;
         if ready.socket {
@@ -268,12 +281,16 @@ impl<'s, 'a> Session<'s, 'a> {
         } = &mut *self.stream;
         delivery.settle(
             stop,
-            || urge(stop),
+            || match plan.is_over() {
+                true => Urge::Overdue,
+                false => urge(stop),
+            },
             |delivery| {
-                if clock.status_due().is_some_and(|due| Instant::now() >= due) {
+                if wants_report(clock, delivery) {
                     report(connection, clock, plan, delivery, false)?;
                 }
-                Ok(clock.status_due())
+                let deadline = plan.deadline.filter(|_| !plan.is_over());
+                Ok(clock.status_due().into_iter().chain(deadline).min())
             },
         )
     }
@@ -330,6 +347,11 @@ impl<'s, 'a> Session<'s, 'a> {
                 false => Urge::End,
             })?;
         }
+        self.part()
+    }
+
+    /// Ends the stream, with the last confirmation.
+    fn part(&mut self) -> Result<()> {
         self.report(false)?;
         self.let_server_listen()?;
         self.connection.finish(END_TIMEOUT)
@@ -356,6 +378,12 @@ impl<'s, 'a> Session<'s, 'a> {
     }
 }
 
+/// Whether the server is to hear from us now.
+fn wants_report(clock: &Clock, delivery: &Delivery) -> bool {
+    let due = clock.status_due().is_some_and(|due| Instant::now() >= due);
+    due || delivery.has_news()
+}
+
 /// Tells the server what is durable.
 fn report(
     connection: &mut Connection,
@@ -369,6 +397,7 @@ fn report(
     let confirmed = if plan.peek { Lsn::INVALID } else { durable };
     delivery.sink.confirm(confirmed)?;
     clock.reported();
+    delivery.reported(durable);
     connection.send_status(&StandbyStatus {
         written,
         flushed: confirmed,
