@@ -25,6 +25,9 @@ _walcat() {
             walcat,decode)
                 cmd="walcat__subcmd__decode"
                 ;;
+            walcat,help)
+                cmd="walcat__subcmd__help"
+                ;;
             walcat,pub)
                 cmd="walcat__subcmd__pub"
                 ;;
@@ -62,7 +65,7 @@ _walcat() {
 
     case "${cmd}" in
         walcat)
-            opts="-d -h -p -U -w -W -q -v -? -V --dbname --host --port --username --no-password --password --quiet --verbose --color --help --version stream slot pub check decode completions"
+            opts="-d -h -p -U -w -W -q -v -? -V --dbname --host --port --username --no-password --password --quiet --verbose --color --help --version stream slot pub check decode completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -127,7 +130,7 @@ _walcat() {
             return 0
             ;;
         walcat__subcmd__check)
-            opts="-S -d -h -p -U -w -W -q -v -? --slot --publication --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
+            opts="-S -b -d -h -p -U -w -W -q -v -? --slot --publication --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +151,13 @@ _walcat() {
                     return 0
                     ;;
                 --publication)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -b)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -306,7 +316,7 @@ _walcat() {
                     return 0
                     ;;
                 --include)
-                    COMPREPLY=($(compgen -W "transactions key types columns relations changed origin" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "transactions key types columns relations changed origin id" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -319,6 +329,71 @@ _walcat() {
                     fi
                     return 0
                     ;;
+                --dbname)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -h)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --username)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -U)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        walcat__subcmd__help)
+            opts="-d -h -p -U -w -W -q -v -? --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --dbname)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -1033,7 +1108,7 @@ _walcat() {
             return 0
             ;;
         walcat__subcmd__stream)
-            opts="-S -P -t -I -o -E -n -f -F -s -d -h -p -U -w -W -q -v -? --slot --create-slot --plugin --two-phase --failover --publication --create-publication --peek --startpos --streaming --messages --origin --option --endpos --until-now --limit --timeout --no-loop --format --table --op --include --values --timezone --file --no-resume --fsync-interval --status-interval --stats --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
+            opts="-S -P -t -b -I -o -E -n -f -F -s -d -h -p -U -w -W -q -v -? --slot --create-slot --plugin --two-phase --failover --publication --create-publication --peek --startpos --streaming --messages --origin --option --endpos --until-now --limit --timeout --no-loop --format --table --op --include --values --timezone --file --no-resume --fsync-interval --status-interval --stats --exec --batch-rows --batch-interval --retries --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1068,6 +1143,13 @@ _walcat() {
                     return 0
                     ;;
                 --publication)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                -b)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -1166,7 +1248,7 @@ _walcat() {
                     return 0
                     ;;
                 --include)
-                    COMPREPLY=($(compgen -W "transactions key types columns relations changed origin" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "transactions key types columns relations changed origin id" -- "${cur}"))
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -1245,6 +1327,31 @@ _walcat() {
                     return 0
                     ;;
                 --stats)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --exec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-rows)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --batch-interval)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --retries)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -43,9 +43,10 @@ complete -c walcat -n "__fish_walcat_needs_command" -f -a "pub" -d 'Manage publi
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "check" -d 'Look at all that streaming needs'
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "decode" -d 'Print what pg_recvlogical or stream --format raw captured'
 complete -c walcat -n "__fish_walcat_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c walcat -n "__fish_walcat_needs_command" -f -a "help" -d 'Print the help of a command'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s S -l slot -d 'Slot to stream from [default: a temporary one]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l publication -d 'Publications for pgoutput, comma-separated' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s b -l publication -d 'Publications for pgoutput, comma-separated' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s I -l startpos -d 'Start no earlier than this' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l streaming -d 'Large transactions early: off, on, parallel' -r -f -a "off\t'Transactions arrive when they commit'
 on\t'Large ones arrive before'
@@ -71,7 +72,8 @@ types\t'The type of each column'
 columns\t'The definition of each column'
 relations\t'An event for each table and each new shape of it'
 changed\t'The names of the columns that an update changed'
-origin\t'The replication origin'"
+origin\t'The replication origin'
+id\t'One string that names the event and sorts as the stream does'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
@@ -79,6 +81,10 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -s f -l file -d 'W
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'Seconds between fsyncs of the file [default: 10]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'Seconds between reports to the server [default: 10]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l exec -d 'Give transactions to a command, in batches' -r -f -a "(__fish_complete_command)"
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l batch-rows -d 'End a batch after this many events [default: 5000]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l batch-interval -d 'End a batch so long after its start [default: 1]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l retries -d 'Give a failed batch again so often [default: 0]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s p -l port -d 'Server port' -r -f
@@ -239,7 +245,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subco
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s S -l slot -d 'Slot to look at' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand check" -l publication -d 'Publications to look at' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -s b -l publication -d 'Publications to look at' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s p -l port -d 'Server port' -r -f
@@ -267,7 +273,8 @@ types\t'The type of each column'
 columns\t'The definition of each column'
 relations\t'An event for each table and each new shape of it'
 changed\t'The names of the columns that an update changed'
-origin\t'The replication origin'"
+origin\t'The replication origin'
+id\t'One string that names the event and sorts as the stream does'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
@@ -294,3 +301,15 @@ complete -c walcat -n "__fish_walcat_using_subcommand completions" -s W -l passw
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand completions" -s ? -l help -d 'Print help'
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s p -l port -d 'Server port' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s U -l username -d 'Role to connect as' -r -f -a "(__fish_complete_users)"
+complete -c walcat -n "__fish_walcat_using_subcommand help" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s w -l no-password -d 'Never prompt for a password'
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s W -l password -d 'Prompt for a password before connecting'
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s q -l quiet -d 'Say nothing but errors'
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s v -l verbose -d 'Say more (repeat for still more)'
+complete -c walcat -n "__fish_walcat_using_subcommand help" -s ? -l help -d 'Print help'

@@ -56,7 +56,15 @@ impl Cli {
             }
             error.exit()
         });
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let Command::Help(help) = &cli.command {
+            let words = help.command.iter().map(String::as_str);
+            let line = ["walcat"].into_iter().chain(words).chain(["--help"]);
+            if let Err(help) = command().try_get_matches_from(line) {
+                help.exit();
+            }
+        }
+        cli
     }
 }
 
@@ -188,6 +196,8 @@ pub enum Command {
     Decode(DecodeArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
+    /// Print the help of a command
+    Help(HelpArgs),
 }
 
 /// Below the help of every subcommand.
@@ -377,7 +387,7 @@ pub struct CheckArgs {
     /// Publications to look at
     ///
     /// Separated by commas; a name in double quotes is taken as in SQL.
-    #[arg(long, value_name = "NAME", value_parser = parse_names)]
+    #[arg(short = 'b', long, value_name = "NAME", value_parser = parse_names)]
     pub publication: Vec<Names>,
 }
 
@@ -387,6 +397,14 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// `help`
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// The command, as slot list; without it the help of walcat
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let color = is_colored(&cli.messages, io::stdout().is_terminal());
     let manner = match &cli.command {
         Command::Completions(args) => return command::completions::run(args),
+        Command::Help(_) => return Ok(()),
         Command::Decode(args) => return command::decode::run(args, &cli.messages),
         Command::Stream(args) if args.named_file().is_some() => Manner::ReopeningFile,
         Command::Stream(_) | Command::Slot(SlotCommand::Create(_)) => Manner::Cleanly,
@@ -42,7 +43,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Slot(command) => command::slot::run(command, &settings, &stop),
         Command::Pub(command) => command::publication::run(command, &settings),
         Command::Check(args) => command::check::run(args, &settings),
-        Command::Completions(_) | Command::Decode(_) => Ok(()),
+        Command::Completions(_) | Command::Decode(_) | Command::Help(_) => Ok(()),
     }
 }
 

@@ -37,8 +37,8 @@ pub struct StreamArgs {
     ///
     /// Their tables are shown. Other plugins know no publications. The option may also be repeated.
     /// A name in double quotes is taken as in SQL: it may have commas, and its own double quotes
-    /// stand twice.
-    #[arg(long, value_name = "NAME", value_parser = parse_names)]
+    /// stand twice. Without it the only publication of the database is taken, if there is just one.
+    #[arg(short = 'b', long, value_name = "NAME", value_parser = parse_names)]
     pub publication: Vec<Names>,
 
     /// Create the publication if it is not there
@@ -190,14 +190,14 @@ pub struct StreamArgs {
 
 /// Below the help of `stream`: what is too long for a line of its own.
 const STREAM_LISTS: &str = "\
-LIST of --op: insert, update, delete, truncate, message
-LIST of --include: transactions, key, types, columns, relations, changed, origin, id
-Options to connect, -q, -v, --color: see walcat --help; examples: man walcat-stream";
+--op: insert, update, delete, truncate, message
+--include: transactions, key, types, columns, relations, changed, origin, id
+Options to connect, -q, -v: see walcat --help; examples: man walcat-stream";
 
 /// Below the help of `decode`.
 const DECODE_LISTS: &str = "\
-LIST of --op: insert, update, delete, truncate, message
-LIST of --include: transactions, key, types, columns, relations, changed, origin, id";
+--op: insert, update, delete, truncate, message
+--include: transactions, key, types, columns, relations, changed, origin, id";
 
 /// What to print, and how.
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 //! is its field `remedy`. What the server says has the target [`NOTICE`], and its DETAIL and HINT
 //! are the fields `detail` and `hint`.
 
+use super::status_line;
 use crate::cli::MessageOptions;
 use crate::connect::protocol::NOTICE;
 use crate::text::{indented, printable};
@@ -54,8 +55,10 @@ impl Log for Logger {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
+            let lines = self.lines(record);
+            status_line::clear();
             // Nobody is left to be told that stderr is closed.
-            let _ = io::stderr().write_all(self.lines(record).as_bytes());
+            let _ = io::stderr().write_all(lines.as_bytes());
         }
     }
 

@@ -10,6 +10,7 @@ mod printing;
 pub mod publication;
 mod report;
 pub mod slot;
+mod status_line;
 pub mod stream;
 
 pub use ask::ask;

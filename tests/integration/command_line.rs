@@ -4,7 +4,7 @@ use crate::support::*;
 use std::process::{Command, Stdio};
 use walcat::cli;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "stream",
     "slot",
     "slot create",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 13] = [
     "check",
     "decode",
     "completions",
+    "help",
 ];
 
 /// The program without a server and with nothing in its environment.
@@ -53,6 +54,21 @@ fn help_of_every_command_fits_a_screen() {
             .count()
             <= 32
     );
+}
+
+#[test]
+fn help_is_a_command_too() {
+    for name in ["", "stream", "slot list", "help"] {
+        let asked = run(&mut walcat(&format!("help {name}")));
+        let option = run(&mut walcat(&format!("{name} --help")));
+        assert_eq!(
+            asked.succeeded().text(),
+            option.succeeded().text(),
+            "{name}"
+        );
+        assert!(asked.text().contains("Usage: walcat"), "{name}");
+    }
+    run(&mut walcat("help nosuch")).exited(2);
 }
 
 #[test]

@@ -54,8 +54,10 @@ fn names_forge_no_line() {
     db.create_slot("pgoutput");
     let stream = ["stream", "-S", db.name(), "--until-now"];
 
-    // The only publication is proposed, as one word.
-    let run = db.run(&stream);
+    // The only publication is taken, or proposed, as one word.
+    let run = db.run(&[&stream[..], &["--peek"]].concat());
+    unforged(&run.succeeded().stderr);
+    let run = db.run(&[&stream[..], &["--publication", "nothing"]].concat());
     unforged(&run.exited(1).stderr);
     let words = words(remedy(&run));
     assert_eq!(words, ["--publication", &quoted(NAME)]);

@@ -50,14 +50,16 @@ fn a_missing_slot_names_those_that_are_there() {
 fn a_missing_publication_names_those_that_are_there() {
     let db = with_table("a_missing_publication_names_those");
     db.create_slot("pgoutput");
+    db.sql("CREATE PUBLICATION \"a,b\"");
     let without = db.run(&["stream", "-S", db.name(), "--until-now"]);
+    db.sql("DROP PUBLICATION \"a,b\"");
     fails(
         &without,
         1,
         &[
             "needs a publication",
-            "The publications of the database are: p.",
-            "try: --publication p",
+            "The publications of the database are: a,b, p.",
+            "try: --publication ",
         ],
     );
     let wrong = db.run(&[
@@ -76,6 +78,31 @@ fn a_missing_publication_names_those_that_are_there() {
             "The publications of the database are: p.",
         ],
     );
+}
+
+#[test]
+fn the_only_publication_is_taken_and_named() {
+    let db = with_table("the_only_publication_is_taken_and_named");
+    db.create_slot("pgoutput");
+    db.sql("INSERT INTO t VALUES (1)");
+    let taken = db.run(&["stream", "-S", db.name(), "--until-now", "--peek"]);
+    let told = "walcat: streaming the tables of publication \"p\", the only one of the database\n";
+    assert_eq!(taken.succeeded().stderr, told);
+    assert_eq!(taken.json().len(), 1);
+    let named = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--until-now",
+        "--peek",
+        "-b",
+        "p",
+    ]);
+    assert_eq!(named.succeeded().stderr, "");
+    assert_eq!(named.stdout, taken.stdout);
+    db.sql("DROP PUBLICATION p");
+    let none = db.run(&["stream", "-S", db.name(), "--until-now"]);
+    fails(&none, 1, &["needs a publication"]);
 }
 
 #[test]

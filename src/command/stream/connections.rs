@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::reconnect::{self, Backoff, ServerSilence};
 use super::requirements::Requirements;
 use super::session::Session;
+use super::waiting::Waiting;
 use super::{Ended, creation, explanation, history, options, until_now};
 use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
@@ -24,6 +25,7 @@ pub struct Stream<'a> {
     pub(super) stop: Stop,
     pub(super) delivery: Delivery,
     pub(super) server_silence: ServerSilence,
+    pub(super) waiting: Waiting,
     phase: Phase,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Stream<'a> {
         delivery: Delivery,
     ) -> Stream<'a> {
         Stream {
+            waiting: Waiting::new(&requirements),
             requirements,
             plan,
             stop,

@@ -8,7 +8,7 @@ use super::wait::wait_for;
 use crate::catalog::LookUps;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::event::{Body, EventId, Place};
+use crate::event::{Body, End, Event, EventId, Place};
 use crate::lsn::Lsn;
 use crate::printer::Printer;
 use crate::progress::Progress;
@@ -16,7 +16,7 @@ use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
 use crate::sink::{Driven, Moment, Sink, Urge};
 use crate::stop::Stop;
-use log::info;
+use log::{info, trace, warn};
 use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -167,6 +167,12 @@ impl Delivery {
     /// Takes one message, which lies at `start`. Returns why the stream ends with it, if it does. A
     /// transient error means that it could not be understood for now.
     pub fn take(&mut self, start: Lsn, payload: &[u8]) -> Result<Option<Ended>> {
+        trace!(
+            "received at {start} {} bytes{}",
+            payload.len(),
+            kind(payload)
+        );
+        let before = self.sink.buffer().len();
         let taken = match self.form {
             Form::Events { .. } => self.take_events(start, payload)?,
             Form::Raw { .. } => self.take_raw(start, payload),
@@ -175,7 +181,8 @@ impl Delivery {
             return Ok(Some(bound.into()));
         }
         if let Some(statistics) = &mut self.statistics {
-            statistics.count(start, payload.len());
+            let output = self.sink.buffer().len().saturating_sub(before);
+            statistics.message(start, payload.len(), output);
         }
         self.progress.received(start, self.sink.appended());
         if self.bounds.at_boundary() {
@@ -197,6 +204,7 @@ impl Delivery {
             return Ok(Taken::Whole);
         };
         let (bounds, repeats, sink) = (&mut self.bounds, &mut self.repeats, &mut *self.sink);
+        let statistics = &mut self.statistics;
         let (mut taken, mut unknown) = (Taken::Whole, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             taken = match bounds.before(event) {
@@ -209,6 +217,9 @@ impl Delivery {
                             false
                         }
                     };
+                    if let Some(statistics) = statistics {
+                        count(event, shown, statistics);
+                    }
                     bounds.after(event, shown).map_or(Taken::Whole, Taken::Last)
                 }
             };
@@ -239,6 +250,7 @@ impl Delivery {
             return Taken::Whole;
         };
         let (bounds, repeats) = (&mut self.bounds, &mut self.repeats);
+        let statistics = &mut self.statistics;
         let (mut taken, mut first, mut repeated) = (Taken::Whole, true, false);
         let watched = decoder.as_mut().map(|decoder| {
             decoder.decode(Some(start), payload, |event| {
@@ -250,6 +262,9 @@ impl Delivery {
                 first = false;
                 repeated = repeats.take(event).is_some();
                 let counts = !repeated && event.body.is_change();
+                if let Some(statistics) = statistics {
+                    count(event, counts, statistics);
+                }
                 if let Some(bound) = bounds.after(event, counts) {
                     taken = Taken::Last(bound);
                 }
@@ -272,18 +287,24 @@ impl Delivery {
 
     /// The server says that it has nothing to send that committed before `end`.
     pub fn idle_at(&mut self, end: Lsn) -> Option<Ended> {
+        trace!("received a keepalive: the server is at {end}");
         self.progress.received(end, self.sink.appended());
         if self.last().is_none_or(|last| end > last.lsn) {
             self.bounds.mended();
         }
         if let Some(statistics) = &mut self.statistics {
-            statistics.position(end);
+            statistics.idle_at(end);
         }
         self.bounds.idle_at(end).map(Ended::from)
     }
 
     /// Drives the sink, of whose file descriptors came what `ready` says.
     pub fn drive(&mut self, urge: Urge, ready: PollFlags) -> Result<Driven> {
+        if let Some(statistics) = &self.statistics
+            && self.sink.appended() > self.sink.written()
+        {
+            statistics.make_room();
+        }
         let driven = self.sink.drive(&Moment {
             now: Instant::now(),
             urge,
@@ -294,7 +315,7 @@ impl Delivery {
         self.progress.written(self.sink.written());
         self.progress.durable(self.sink.durable());
         for warning in self.sink.take_warnings() {
-            log::warn!("{warning}");
+            warn!("{warning}");
         }
         driven
     }
@@ -323,6 +344,7 @@ impl Delivery {
 
     /// The server was told that all before this is durable.
     pub fn reported(&mut self, durable: Lsn) {
+        trace!("reported that all before {durable} is durable");
         self.reported = durable;
     }
 
@@ -362,14 +384,40 @@ impl Delivery {
     /// Shows the statistics if they are due.
     pub fn show_statistics(&mut self, now: Instant) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.show(now, self.progress.durable_position(), self.sink.appended());
+            // A line of the output may be there in part.
+            if self.sink.written() == self.sink.appended() || !statistics.shares_terminal() {
+                statistics.show(now, self.progress.durable_position());
+            }
         }
     }
 
     /// Shows the statistics for the last time.
     pub fn end_statistics(&mut self) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.end(self.progress.durable_position(), self.sink.appended());
+            statistics.end(self.progress.durable_position());
         }
     }
+}
+
+/// What the statistics count of an event.
+fn count(event: &Event<'_>, shown: bool, statistics: &mut Statistics) {
+    if shown {
+        statistics.row();
+    }
+    if let (Body::Begin | Body::StreamCommit { .. }, Some(transaction)) =
+        (event.body, event.transaction)
+        && let End::Commit {
+            time: Some(time), ..
+        } = transaction.end
+    {
+        statistics.committed(time);
+    }
+}
+
+/// The kind of a message of pgoutput, which is its first byte; what is JSON has none.
+fn kind(payload: &[u8]) -> String {
+    let letter = payload.first().filter(|byte| byte.is_ascii_alphabetic());
+    letter.map_or(String::new(), |&kind| {
+        format!(", kind {}", char::from(kind))
+    })
 }

@@ -23,6 +23,7 @@ mod session;
 mod statistics;
 mod until_now;
 mod wait;
+mod waiting;
 
 use crate::catalog::LookUps;
 use crate::catalog::relations::SqlRelations;
@@ -185,7 +186,10 @@ fn deliver(
     let statistics = args
         .stats
         .filter(|_| log_enabled!(Level::Info))
-        .map(|every| Statistics::new(every, plan.peek));
+        .map(|every| {
+            let to_stdout = args.named_file().is_none() && !args.exec.is_given();
+            Statistics::new(every, plan.peek, to_stdout)
+        });
     let within_transactions = plan.confirms_nothing() || sink.resumes();
     let limit = args
         .limit

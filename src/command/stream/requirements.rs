@@ -20,7 +20,7 @@ use crate::sink::Source;
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use crate::{shell, sql};
-use log::warn;
+use log::{info, warn};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -355,7 +355,13 @@ impl<'a> Requirements<'a> {
         }
         let client = self.catalog.client()?;
         if self.publications.is_empty() {
-            return Err(publications::none_named(client));
+            let names = publications::names(client)?;
+            let [name] = names.as_slice() else {
+                return Err(publications::none_named(client));
+            };
+            info!("streaming the tables of publication \"{name}\", the only one of the database");
+            self.publications = names;
+            return Ok(());
         }
         if self.args.create_publication {
             return Ok(());

@@ -196,6 +196,8 @@ impl<'s, 'a> Session<'s, 'a> {
         }
         self.listen_for_life(now)?;
         self.stream.delivery.show_statistics(now);
+        let has_shown = self.stream.delivery.sink.appended() > 0;
+        self.stream.waiting.tell(now, has_shown);
         Ok(None)
     }
 
@@ -331,6 +333,7 @@ impl<'s, 'a> Session<'s, 'a> {
             Some(self.clock.silence_due()),
             self.stream.plan.deadline,
             self.stream.delivery.statistics_due(),
+            self.stream.waiting.due(),
         ]
         .into_iter()
         .flatten()
