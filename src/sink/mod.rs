@@ -91,11 +91,6 @@ pub trait Sink: Records {
     fn take_rewound(&mut self) -> Option<Rewound> {
         None
     }
-
-    /// What the user must be told since the last call: a message each.
-    fn take_warnings(&mut self) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// Where the stream has to go on after a sink has dropped all that was not durable.

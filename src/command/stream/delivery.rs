@@ -16,7 +16,7 @@ use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
 use crate::sink::{Driven, Moment, Sink, Urge};
 use crate::stop::Stop;
-use log::{info, trace, warn};
+use log::{info, trace};
 use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -314,9 +314,6 @@ impl Delivery {
         });
         self.progress.written(self.sink.written());
         self.progress.durable(self.sink.durable());
-        for warning in self.sink.take_warnings() {
-            warn!("{warning}");
-        }
         driven
     }
 

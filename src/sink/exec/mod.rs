@@ -17,6 +17,7 @@ use crate::event::{Event, EventId};
 use crate::lsn::Lsn;
 use crate::record::Records;
 use batch::{Batch, Batches};
+use log::warn;
 use process::{Process, Written};
 use rustix::event::PollFlags;
 use std::ffi::OsString;
@@ -69,7 +70,6 @@ pub struct ExecSink {
     /// Since when the time of the program is over.
     overdue: Option<Instant>,
     rewound: Option<Rewound>,
-    warnings: Vec<String>,
 }
 
 enum State {
@@ -98,7 +98,6 @@ impl ExecSink {
             streams: false,
             overdue: None,
             rewound: None,
-            warnings: Vec::new(),
         }
     }
 
@@ -208,12 +207,12 @@ impl ExecSink {
         let pause = pause.min(LONGEST_PAUSE);
         self.failures += 1;
         self.state = State::Pausing(moment.now + pause);
-        self.warnings.push(format!(
+        warn!(
             "{error}; it gets the batch again in {} s ({} of {})",
             pause.as_secs(),
             self.failures,
             self.consumer.retries
-        ));
+        );
         if !self.streams {
             return Ok(());
         }
@@ -445,10 +444,6 @@ impl Sink for ExecSink {
 
     fn take_rewound(&mut self) -> Option<Rewound> {
         self.rewound.take()
-    }
-
-    fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
     }
 }
 
