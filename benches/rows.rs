@@ -191,7 +191,7 @@ fn print_capture(input: &[u8], out: &mut Vec<u8>) -> usize {
     let (mut capture, mut messages) = (Capture::new(input, walcat::plugin::decoder_of_capture), 0);
     loop {
         let step = capture.decode(|event| {
-            printer.print(event, out);
+            _ = printer.print(event, out);
         });
         match step {
             Ok(Step::Message) => messages += 1,

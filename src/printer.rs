@@ -1,6 +1,7 @@
 //! From events to records: `stream` and `decode` hand every event to a [`Printer`], which chooses and
 //! renders.
 
+use crate::error::{Error, Result};
 use crate::event::{Body, Event, EventId, Relation};
 use crate::record::Records;
 use crate::render::{Format, Include, Render, Settings, announce_type};
@@ -56,8 +57,9 @@ impl Printer {
     }
 
     /// Appends the records that `event` makes: none, one, or several if others had waited for it.
-    /// Returns `true` if it is a change or a message that is shown.
-    pub fn print<R: Records + ?Sized>(&mut self, event: &Event<'_>, out: &mut R) -> bool {
+    /// Returns `true` if it is a change or a message that is shown. Fails where the format has no
+    /// way to tell it; nothing that comes after it may be printed.
+    pub fn print<R: Records + ?Sized>(&mut self, event: &Event<'_>, out: &mut R) -> Result<bool> {
         if let Body::Undecodable { reason, .. } = event.body {
             let place = event.lsn.map_or(String::new(), |lsn| format!(" at {lsn}"));
             warn!("could not decode the change{place}: {reason}");
@@ -66,7 +68,9 @@ impl Printer {
         if let Body::Type { oid, schema, name } = event.body {
             announce_type(render.types(), oid, schema, name);
         }
-        self.selection.take(event, &mut Rendered { render, out })
+        let mut rendered = Rendered::new(render, out);
+        let shown = self.selection.take(event, &mut rendered);
+        rendered.failure.map_or(Ok(shown), Err)
     }
 
     /// Takes an event that an earlier run or connection has printed, as it has all up to `after`.
@@ -81,8 +85,8 @@ impl Printer {
 
     /// A connection has ended: appends the ends of what the next one will not go on with.
     pub fn end_connection<R: Records + ?Sized>(&mut self, out: &mut R) {
-        let render = &mut *self.render;
-        self.selection.abort_streamed(&mut Rendered { render, out });
+        let mut rendered = Rendered::new(&mut *self.render, out);
+        self.selection.abort_streamed(&mut rendered);
     }
 }
 
@@ -90,6 +94,18 @@ impl Printer {
 struct Rendered<'a, R: ?Sized> {
     render: &'a mut dyn Render,
     out: &'a mut R,
+    /// The first: nothing is rendered after it.
+    failure: Option<Error>,
+}
+
+impl<'a, R: ?Sized> Rendered<'a, R> {
+    fn new(render: &'a mut dyn Render, out: &'a mut R) -> Rendered<'a, R> {
+        Rendered {
+            render,
+            out,
+            failure: None,
+        }
+    }
 }
 
 impl<R: Records + ?Sized> Chosen for Rendered<'_, R> {
@@ -98,8 +114,18 @@ impl<R: Records + ?Sized> Chosen for Rendered<'_, R> {
     }
 
     fn event(&mut self, event: &Event<'_>) {
-        self.render.write(event, self.out.buffer());
-        self.out.append(Some(event));
+        if self.failure.is_some() {
+            return;
+        }
+        let buffer = self.out.buffer();
+        let start = buffer.len();
+        match self.render.write(event, buffer) {
+            Ok(()) => self.out.append(Some(event)),
+            Err(failure) => {
+                buffer.truncate(start);
+                self.failure = Some(failure);
+            }
+        }
     }
 }
 
@@ -128,7 +154,7 @@ mod tests {
         let mut printer = printer(Format::JSON, &["!*"]);
         let mut out = Vec::new();
         logged::messages();
-        assert!(printer.print(&undecodable, &mut out));
+        assert!(printer.print(&undecodable, &mut out).unwrap());
         assert!(out.starts_with(b"{\"op\":\"undecodable\""));
         assert_eq!(
             logged::warnings(),
@@ -147,7 +173,7 @@ mod tests {
             insert(&transaction, 0, &users, &[Some("1")]),
             commit(&transaction),
         ] {
-            printer.print(&event, &mut out);
+            printer.print(&event, &mut out).unwrap();
         }
         assert_eq!(
             String::from_utf8(out).unwrap(),

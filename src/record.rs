@@ -29,8 +29,9 @@ pub trait ReadLines: fmt::Debug + Sync {
     /// Reads a whole line, with or without its end.
     fn read(&self, line: Line<'_>) -> Result<Said, Unreadable>;
 
-    /// Returns `true` if these bytes are a line without its end, or the beginning of one.
-    fn may_be_torn(&self, line: &mut dyn Read) -> io::Result<bool>;
+    /// What to make of bytes that are a line without its end, or the beginning of one; `None` if
+    /// they cannot be that.
+    fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>>;
 }
 
 /// Where to read a line.
@@ -49,7 +50,16 @@ pub enum Said {
     /// Nothing that matters: the next run goes on after it.
     Nothing,
     /// More has to follow before it counts: the next run writes it again.
-    Unfinished,
+    Unfinished(Part),
+}
+
+/// Which part of something that is written again it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It stands by itself, or others follow.
+    First,
+    /// It means nothing without what stands before it.
+    Later,
 }
 
 /// Why a line says nothing.

@@ -2,6 +2,7 @@
 //! escapes.
 
 use crate::text::is_harmful;
+use memchr::memchr;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -87,14 +88,24 @@ pub fn write_sql(text: &str, out: &mut Vec<u8>) {
 
 /// Appends a value as a string literal: `'it''s'`, `E'a\nb'`.
 pub fn write_literal(text: &[u8], out: &mut Vec<u8>) {
-    if is_plain_literal(text) {
+    write_quoted(text, false, out);
+}
+
+/// Appends a value as a string literal that means the same whether `standard_conforming_strings` is
+/// on or off: `'it''s'`, `E'C:\\dir'`.
+pub fn write_constant(text: &[u8], out: &mut Vec<u8>) {
+    write_quoted(text, memchr(b'\\', text).is_some(), out);
+}
+
+fn write_quoted(text: &[u8], escapes: bool, out: &mut Vec<u8>) {
+    if !escapes && is_plain_literal(text) {
         out.push(b'\'');
         out.extend_from_slice(text);
         out.push(b'\'');
         return;
     }
     let valid = simdutf8::basic::from_utf8(text).ok();
-    let escapes = valid.is_none_or(has_harmful);
+    let escapes = escapes || valid.is_none_or(has_harmful);
     out.extend_from_slice(if escapes { b"E'" } else { b"'" });
     match valid {
         Some(text) => write_inside_literal(text, escapes, out),

@@ -48,7 +48,7 @@ impl Pipeline {
             changes,
         } = self;
         let sink = |event: &Event<'_>| {
-            *changes += usize::from(printer.print(event, out));
+            *changes += usize::from(printer.print(event, out).unwrap());
             ControlFlow::Continue(())
         };
         assert!(decoder.decode(Some(Lsn(0x16B_3748)), message, sink).is_ok());
@@ -81,6 +81,7 @@ fn rows_cost_no_allocation() {
         (Format::JSON, &Include::ALL, false),
         (Format::TEXT, &[], false),
         (Format::TEXT, &[], true),
+        (Format::SQL, &[], false),
     ] {
         let mut pipeline = Pipeline::new(format, include, color);
         pipeline.feed(&messages::begin(742));

@@ -131,7 +131,7 @@ fn print_capture(capture: &[u8], format: Format) -> Vec<u8> {
     );
     loop {
         let step = capture.decode(|event| {
-            printer.print(event, &mut out);
+            let _ = printer.print(event, &mut out);
         });
         match step {
             Ok(Step::Message) => {}
@@ -146,7 +146,7 @@ fn print_messages(messages: &[Vec<u8>], format: Format) -> Vec<u8> {
     let (mut decoder, mut printer, mut out) = (decoder(messages), printer(format), Vec::new());
     for message in messages {
         let _: Result<_, _> = decoder.decode(None, message, |event| {
-            printer.print(event, &mut out);
+            let _ = printer.print(event, &mut out);
             ControlFlow::Continue(())
         });
     }

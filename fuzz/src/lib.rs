@@ -28,7 +28,7 @@ pub fn capture(input: &[u8]) {
     let mut printer = printer(Format::JSON, &Include::ALL);
     let mut out = Vec::new();
     decode(input, |event| {
-        printer.print(event, &mut out);
+        let _ = printer.print(event, &mut out);
     });
     assert_lines(&out);
 }
@@ -42,7 +42,7 @@ pub fn chunks(input: &[u8]) {
         let mut printer = printer(Format::JSON, &Include::ALL);
         let mut out = Vec::new();
         let result = decode(reader, |event| {
-            printer.print(event, &mut out);
+            let _ = printer.print(event, &mut out);
         });
         (out, result)
     };
@@ -58,7 +58,7 @@ pub fn text(input: &[u8]) {
     let mut printer = printer(Format::TEXT, &Include::ALL);
     let mut lines = Lines::default();
     decode(input, |event| {
-        printer.print(event, &mut lines);
+        let _ = printer.print(event, &mut lines);
     });
 }
 
@@ -69,7 +69,7 @@ pub fn wal2json(input: &[u8]) {
     let mut out = Vec::new();
     for message in input.split(|byte| *byte == b'\n') {
         let _ = decoder.decode(None, message, |event| {
-            printer.print(event, &mut out);
+            let _ = printer.print(event, &mut out);
             ControlFlow::Continue(())
         });
     }
@@ -148,7 +148,7 @@ pub fn resume(input: &[u8]) {
                 match repeats.take(event) {
                     Some(after) => printer.skip(event, after),
                     None => {
-                        printer.print(event, &mut out);
+                        let _ = printer.print(event, &mut out);
                     }
                 }
                 ControlFlow::Continue(())

@@ -3,7 +3,7 @@
 use super::column;
 use super::on_demand::{LookUps, OnDemand};
 use crate::error::{CouldNot, Result};
-use crate::value::{Shape, TypeCatalog, TypeEntry};
+use crate::value::{ComputedColumn, Shape, TypeCatalog, TypeEntry};
 use tokio_postgres::Row;
 
 /// The types asked for and all that they consist of. `kind` is what `json_categorize_type`
@@ -69,6 +69,16 @@ const LOOK_UP: &str = "
           AND attribute.attnum > 0 AND NOT attribute.attisdropped
     ) AS attributes ON true";
 
+/// The columns of a table that only the server writes.
+const COMPUTED: &str = "
+    SELECT attribute.attname, attribute.attgenerated = ''
+    FROM pg_catalog.pg_attribute AS attribute
+    JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    WHERE namespace.nspname = $1 AND class.relname = $2
+      AND (attribute.attgenerated <> '' OR attribute.attidentity = 'a')
+      AND attribute.attnum > 0 AND NOT attribute.attisdropped";
+
 /// Looks types up on a connection of its own, which it opens when it is asked first.
 pub struct SqlTypes {
     connection: OnDemand,
@@ -90,6 +100,21 @@ impl TypeCatalog for SqlTypes {
             .connection
             .ask(|client| client.query(LOOK_UP, &[&oids]).could_not("look up types"))?;
         rows.iter().map(entry).collect()
+    }
+
+    fn computed_columns(&mut self, schema: &str, table: &str) -> Result<Vec<ComputedColumn>> {
+        let rows = self.connection.ask(|client| {
+            client
+                .query(COMPUTED, &[&schema, &table])
+                .could_not("look up the generated columns of a table")
+        })?;
+        let computed = |row: &Row| {
+            Ok(ComputedColumn {
+                name: column(row, 0)?,
+                identity: column(row, 1)?,
+            })
+        };
+        rows.iter().map(computed).collect()
     }
 }
 

@@ -100,14 +100,20 @@ fn print_all<W: Write>(
 ) -> std::result::Result<(), Ended> {
     let mut capture = Capture::new(input, plugin::decoder_of_capture);
     let (mut decoded, mut undecodable) = (false, 0_u64);
+    let mut untold = None;
     loop {
         let step = capture.decode(|event| {
             match event.body {
                 Body::Undecodable { .. } => undecodable += 1,
                 _ => decoded = true,
             }
-            printer.print(event, &mut lines.waiting);
+            if untold.is_none() {
+                untold = printer.print(event, &mut lines.waiting).err();
+            }
         });
+        if let Some(untold) = untold {
+            return Err(Ended::Error(untold.into()));
+        }
         match step? {
             Step::Message if lines.waiting.len() < BLOCK => {}
             Step::Message => lines.write()?,

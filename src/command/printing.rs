@@ -29,6 +29,7 @@ pub fn print_settings(
             values: options.values,
             includes: options.include.iter().copied().collect(),
             color,
+            undo: false,
         },
         filter,
     })
@@ -119,6 +120,7 @@ mod tests {
             values: Values::Text,
             includes: [Include::Key, Include::Origin].into_iter().collect(),
             color: true,
+            undo: false,
         };
         assert_eq!((json.format, json.settings), (Format::JSON, expected));
         assert_eq!(

@@ -46,6 +46,7 @@ mod member;
 
 use super::piece::Piece;
 use super::{Definition, Include, Includes, Render, Settings, Values, type_name, unnamed_types};
+use crate::error::Result;
 use crate::event::{
     Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Transaction, Tuple,
 };
@@ -60,6 +61,9 @@ pub(super) const DEFINITION: Definition = Definition {
     includes: &Include::ALL,
     values: true,
     frames: false,
+    whole: false,
+    streamed: true,
+    prepared: true,
     render: Some(|settings, types| Box::new(Json::new(settings, types))),
     lines: Some(&lines::JsonLines),
 };
@@ -124,7 +128,7 @@ impl Render for Json {
         self.tables.set(relation, table);
     }
 
-    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<()> {
         match event.body {
             // Copies of fixed length for what there is most of.
             Body::Insert { .. } => out.extend_from_slice(b"{\"op\":\"insert\""),
@@ -146,6 +150,7 @@ impl Render for Json {
             _ => self.other(event, out),
         }
         out.extend_from_slice(b"}\n");
+        Ok(())
     }
 }
 

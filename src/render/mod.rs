@@ -7,13 +7,15 @@
 mod json;
 mod piece;
 mod raw;
+mod sql;
 #[cfg(test)]
 pub mod testing;
 mod text;
 
+use crate::error::Result;
 use crate::event::{Column, Event, Relation};
 use crate::record::ReadLines;
-use crate::sql;
+use crate::sql::write_identifier;
 use crate::value::Types;
 use std::fmt;
 
@@ -27,8 +29,9 @@ pub trait Render {
     /// changed (`anew`).
     fn prepare(&mut self, relation: &Relation, anew: bool);
 
-    /// Appends the record of `event`: one line, with its end.
-    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+    /// Appends the record of `event`: whole lines with their ends. Fails where the format has no
+    /// way to tell it; `out` may then hold a part of it.
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<()>;
 }
 
 /// What `--format` names.
@@ -47,6 +50,12 @@ struct Definition {
     values: bool,
     /// Are transactions always framed by their begin and commit?
     frames: bool,
+    /// Is a transaction worth nothing without its end?
+    whole: bool,
+    /// Can it tell the changes of a transaction that is still open, and may turn out to be void?
+    streamed: bool,
+    /// Can it tell the changes of a transaction that is only prepared?
+    prepared: bool,
     /// Makes what writes it; `None` passes on the bytes of the plugin, and there are no events.
     render: Option<Make>,
     /// Reads what its lines say of their events; `None` if they do not say which they are of, so
@@ -58,10 +67,11 @@ struct Definition {
 type Make = fn(Settings, Types) -> Box<dyn Render>;
 
 /// All formats; the first is the default.
-pub static FORMATS: [Format; 3] = [
+pub static FORMATS: [Format; 4] = [
     Format(&json::DEFINITION),
     Format(&text::DEFINITION),
     Format(&raw::DEFINITION),
+    Format(&sql::DEFINITION),
 ];
 
 /// What a format may be asked for.
@@ -73,6 +83,8 @@ pub struct Settings {
     pub includes: Includes,
     /// With colours?
     pub color: bool,
+    /// The inverse of the changes?
+    pub undo: bool,
 }
 
 /// The form of values in JSON.
@@ -117,6 +129,8 @@ impl Format {
     pub const TEXT: Format = Format(&text::DEFINITION);
     /// The plugin's bytes.
     pub const RAW: Format = Format(&raw::DEFINITION);
+    /// Statements that replay the changes.
+    pub const SQL: Format = Format(&sql::DEFINITION);
 
     /// As `--format` takes it.
     pub fn name(self) -> &'static str {
@@ -141,6 +155,23 @@ impl Format {
     /// Returns `true` if transactions are always framed by their begin and commit.
     pub fn has_frames(self) -> bool {
         self.0.frames
+    }
+
+    /// Returns `true` if a transaction is worth nothing without its end: it is not to be broken off
+    /// within one.
+    pub fn is_whole(self) -> bool {
+        self.0.whole
+    }
+
+    /// Returns `true` if it can tell the changes of a transaction that is still open, and may turn
+    /// out to be void.
+    pub fn has_streamed(self) -> bool {
+        self.0.streamed
+    }
+
+    /// Returns `true` if it can tell the changes of a transaction that is only prepared.
+    pub fn has_prepared(self) -> bool {
+        self.0.prepared
     }
 
     /// Returns `true` if it passes on the bytes of the plugin: there are no events to choose from.
@@ -266,11 +297,11 @@ pub fn announce_type(types: &mut Types, oid: u32, schema: &[u8], name: &[u8]) {
     match schema {
         b"" | b"pg_catalog" => builtin = str::from_utf8(name).ok(),
         schema => {
-            sql::write_identifier(schema, &mut qualified);
+            write_identifier(schema, &mut qualified);
             qualified.push(b'.');
         }
     }
-    sql::write_identifier(name, &mut qualified);
+    write_identifier(name, &mut qualified);
     let qualified = String::from_utf8_lossy(&qualified).into_owned();
     types.announce(oid, qualified, builtin);
 }
@@ -472,11 +503,12 @@ mod tests {
                 Body::StreamPrepare { gid, end_lsn },
             ];
             let values = Values::ALL[random.below(2) as usize];
-            for format in FORMATS.into_iter().filter(|format| !format.is_raw()) {
+            for format in [Format::JSON, Format::TEXT] {
                 let settings = Settings {
                     values,
                     includes: format.includes().iter().copied().collect(),
                     color: false,
+                    undo: false,
                 };
                 let mut test = Test::with(format, settings);
                 let event = |body| Event {

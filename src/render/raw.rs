@@ -8,6 +8,9 @@ pub(super) const DEFINITION: Definition = Definition {
     includes: &[],
     values: false,
     frames: false,
+    whole: false,
+    streamed: true,
+    prepared: true,
     render: None,
     lines: None,
 };

@@ -46,7 +46,7 @@ impl Test {
                 self.prepared.set(relation, ());
             }
             if !matches!(event.body, Body::Relation { .. }) || event.transaction.is_some() {
-                self.render.write(event, &mut out);
+                self.render.write(event, &mut out).unwrap();
             }
         }
         String::from_utf8(out).unwrap()

@@ -27,6 +27,7 @@
 //! that are not UTF-8.
 
 use super::{Definition, Include, Render, Settings};
+use crate::error::Result;
 use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
 use crate::sql::{write_identifier, write_literal, write_sql};
@@ -39,6 +40,9 @@ pub(super) const DEFINITION: Definition = Definition {
     includes: &[Include::Transactions, Include::Relations],
     values: false,
     frames: true,
+    whole: false,
+    streamed: true,
+    prepared: true,
     render: Some(|settings, types| Box::new(Text::new(settings, types))),
     lines: None,
 };
@@ -102,7 +106,7 @@ impl Render for Text {
         self.tables.set(relation, table);
     }
 
-    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<()> {
         match event.body {
             Body::Insert { relation, .. }
             | Body::Update { relation, .. }
@@ -135,6 +139,7 @@ impl Render for Text {
             }
         }
         out.push(b'\n');
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ mod writer;
 
 pub use kind::{Array, Attribute, Kind};
 pub use string::write_string;
-pub use types::{NoCatalog, Purpose, Shape, TypeCatalog, TypeEntry, Types};
+pub use types::{ComputedColumn, NoCatalog, Purpose, Shape, TypeCatalog, TypeEntry, Types};
 pub use writer::{Misfit, Writer};
 
 #[cfg(test)]

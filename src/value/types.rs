@@ -46,6 +46,19 @@ pub trait TypeCatalog {
     /// What these types are, and all types that they consist of. A type that is not there has no
     /// entry.
     fn look_up(&mut self, oids: &[u32]) -> Result<Vec<TypeEntry>>;
+
+    /// The columns of a table that the server computes. None where the catalog does not tell.
+    fn computed_columns(&mut self, schema: &str, table: &str) -> Result<Vec<ComputedColumn>>;
+}
+
+/// A column whose values the server computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComputedColumn {
+    /// Its name.
+    pub name: String,
+    /// `GENERATED ALWAYS AS IDENTITY`: an insert may override it. Else `GENERATED ALWAYS AS (...)`,
+    /// which nothing may.
+    pub identity: bool,
 }
 
 /// A type as the catalog has it.
@@ -84,6 +97,10 @@ impl TypeCatalog for NoCatalog {
     fn look_up(&mut self, _oids: &[u32]) -> Result<Vec<TypeEntry>> {
         Err(Error::new("there is no server to ask"))
     }
+
+    fn computed_columns(&mut self, _: &str, _: &str) -> Result<Vec<ComputedColumn>> {
+        Ok(Vec::new())
+    }
 }
 
 impl Types {
@@ -97,6 +114,11 @@ impl Types {
             misfits: HashMap::new(),
             warned: HashSet::new(),
         }
+    }
+
+    /// The columns of a table that the server computes.
+    pub fn computed_columns(&mut self, schema: &str, table: &str) -> Result<Vec<ComputedColumn>> {
+        self.catalog.computed_columns(schema, table)
     }
 
     /// The stream says what a type that is not built in is called; of a domain it says what that is
@@ -348,6 +370,10 @@ mod tests {
             } else {
                 Ok(state.entries.clone())
             }
+        }
+
+        fn computed_columns(&mut self, _: &str, _: &str) -> Result<Vec<ComputedColumn>> {
+            Ok(Vec::new())
         }
     }
 

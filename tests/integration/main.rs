@@ -65,6 +65,7 @@ mod privileges;
 mod protocol;
 mod publication;
 mod reconnect;
+mod replay;
 mod settings;
 mod slot;
 mod slow_reader;

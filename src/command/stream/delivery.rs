@@ -205,13 +205,16 @@ impl Delivery {
         };
         let (bounds, repeats, sink) = (&mut self.bounds, &mut self.repeats, &mut *self.sink);
         let statistics = &mut self.statistics;
-        let (mut taken, mut unknown) = (Taken::Whole, None);
+        let (mut taken, mut unknown, mut untold) = (Taken::Whole, None, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             taken = match bounds.before(event) {
                 Some(bound) => Taken::Refused(bound),
                 None => {
                     let shown = match repeats.take(event) {
-                        None => printer.print(event, sink),
+                        None => printer.print(event, sink).unwrap_or_else(|error| {
+                            untold = Some(error);
+                            false
+                        }),
                         Some(after) => {
                             printer.skip(event, after);
                             false
@@ -228,7 +231,7 @@ impl Delivery {
                 // connection.
                 unknown = look_ups.take_broken_off();
             }
-            if taken != Taken::Whole || unknown.is_some() {
+            if taken != Taken::Whole || unknown.is_some() || untold.is_some() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -239,7 +242,7 @@ impl Delivery {
                 "could not decode the message at {start}: {error}"
             )));
         }
-        if let Some(error) = unknown {
+        if let Some(error) = unknown.or(untold) {
             return Err(error);
         }
         Ok(taken)

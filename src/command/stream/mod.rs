@@ -190,7 +190,8 @@ fn deliver(
             let to_stdout = args.named_file().is_none() && !args.exec.is_given();
             Statistics::new(every, plan.peek, to_stdout)
         });
-    let within_transactions = plan.confirms_nothing() || sink.resumes();
+    let resumable = plan.confirms_nothing() || sink.resumes();
+    let within_transactions = resumable && !args.print.format.is_whole();
     let limit = args
         .limit
         .map(|changes| Limit::new(changes, within_transactions));

@@ -4,7 +4,7 @@ use super::requirements::SlotPlugin;
 use crate::cli::StreamArgs;
 use crate::error::{Error, Result};
 use crate::plugin::{Options, Request, Streaming, is_true};
-use crate::render::Include;
+use crate::render::{FORMATS, Format, Include};
 use crate::version::Version;
 
 /// Refuses options that make no sense together, before a server is asked for anything.
@@ -23,6 +23,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         )
         .with_remedy("--slot NAME --create-slot"));
     }
+    check_transactions(args)?;
     let resumes = args.file.is_some() && !args.no_resume && args.print.format.lines().is_some();
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
@@ -30,6 +31,32 @@ pub fn check(args: &StreamArgs) -> Result<()> {
              from",
         )
         .with_remedy("--no-resume, which appends without going on where the file ends"));
+    }
+    Ok(())
+}
+
+/// Refuses transactions that the format cannot tell.
+fn check_transactions(args: &StreamArgs) -> Result<()> {
+    let format = args.print.format;
+    let other = |fits: fn(Format) -> bool| {
+        let fitting = FORMATS.iter().filter(|format| fits(**format));
+        let names: Vec<&str> = fitting.map(|format| format.name()).collect();
+        format!("--format {}", names.join(", "))
+    };
+    if args.streaming != Streaming::Off && !format.has_streamed() {
+        return Err(Error::usage(format!(
+            "could not use --streaming with --format {}: a transaction that has not committed may \
+             turn out to be void",
+            format.name()
+        ))
+        .with_remedy(other(Format::has_streamed)));
+    }
+    if two_phase(args) && !format.has_prepared() {
+        return Err(Error::usage(format!(
+            "could not use --two-phase with --format {}: a prepared transaction may be rolled back",
+            format.name()
+        ))
+        .with_remedy(other(Format::has_prepared)));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::event::{Body, EventId, Place};
 use crate::lsn::Lsn;
-use crate::record::{Line, ReadLines, Said, Unreadable};
+use crate::record::{Line, Part, ReadLines, Said, Unreadable};
 use memchr::memchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -52,10 +52,10 @@ impl ReadLines for JsonLines {
             .map_err(|reason| Unreadable::Foreign(Some(reason)))
     }
 
-    fn may_be_torn(&self, line: &mut dyn Read) -> io::Result<bool> {
+    fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>> {
         let start = read_start(line)?;
         if !may_begin(&start) {
-            return Ok(false);
+            return Ok(None);
         }
         let mut watched = Watched {
             inner: start.chain(line),
@@ -63,16 +63,17 @@ impl ReadLines for JsonLines {
             last: None,
         };
         let keys: serde_json::Result<Keys> = serde_json::from_reader(&mut watched);
-        match keys {
+        let ours = match keys {
             // Just the line end is missing: then it is as good as a whole line.
-            Ok(keys) => Ok(keys.fields().said().is_ok()),
+            Ok(keys) => keys.fields().said().is_ok(),
             Err(error) => match error.classify() {
-                Category::Eof => Ok(true),
-                Category::Io => Err(error.into()),
+                Category::Eof => true,
+                Category::Io => return Err(error.into()),
                 // serde_json calls a number that has more digits to come wrong, not incomplete.
-                _ => Ok(watched.ends_in_number() && error.column() as u64 >= watched.count),
+                _ => watched.ends_in_number() && error.column() as u64 >= watched.count,
             },
-        }
+        };
+        Ok(ours.then_some(Part::First))
     }
 }
 

@@ -6,7 +6,7 @@
 //! format knows ([`ReadLines`]); those that say nothing are passed over backwards.
 
 use crate::event::EventId;
-use crate::record::{Line, ReadLines, Said, Unreadable};
+use crate::record::{Line, Part, ReadLines, Said, Unreadable};
 use memchr::{memchr, memrchr};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -63,19 +63,26 @@ pub fn read(
         Some(synced) => sound_lines(file, end, synced, lines)?,
         None => end,
     };
+    let mut part = Part::First;
     if whole == end && end < length {
-        check_torn(file, end, length, synced.is_some() || end > 0, lines)?;
+        part = torn(file, end, length, synced.is_some() || end > 0, lines)?;
     }
     let mut end = whole;
     let mut last = None;
     while end > 0 && last.is_none() {
         let start = line_end_before(file, end - 1)?;
-        match read_line(file, start, end, lines)? {
+        let said = read_line(file, start, end, lines)?;
+        match said {
+            Said::Unfinished(new) => (whole, part) = (start, new),
+            // What is cut off must be ours, which only its first part says for sure.
+            _ if part == Part::Later => return Err(Unusable::Foreign(foreign(end))),
             Said::Event(id) => last = Some(id),
             Said::Nothing => {}
-            Said::Unfinished => whole = start,
         }
         end = start;
+    }
+    if part == Part::Later && end == 0 {
+        return Err(Unusable::Foreign(foreign(0)));
     }
     Ok(Checkpoint {
         length,
@@ -173,16 +180,16 @@ fn find(file: &File, byte: u8, start: u64, end: u64) -> io::Result<Option<u64>> 
     }
 }
 
-/// Fails unless what lies between these offsets may be left of a line of ours that was not written
-/// to its end: its beginning, perhaps with zeros in place of what did not come to the disk. Where
-/// nothing else says that the file is `ours`, there is no reason for zeros.
-fn check_torn(
+/// Which part of something lies between these offsets. Fails unless it may be left of a line of
+/// ours that was not written to its end: its beginning, perhaps with zeros in place of what did not
+/// come to the disk. Where nothing else says that the file is `ours`, there is no reason for zeros.
+fn torn(
     file: &File,
     start: u64,
     end: u64,
     ours: bool,
     lines: &dyn ReadLines,
-) -> Result<(), Unusable> {
+) -> Result<Part, Unusable> {
     let text_end = find(file, 0, start, end)?.unwrap_or(end);
     if !ours && text_end < end {
         return Err(Unusable::Foreign(foreign(start)));
@@ -191,15 +198,12 @@ fn check_torn(
         let mut zeros = section(file, start, end).bytes();
         match zeros.find(|byte| !matches!(byte, Ok(0))) {
             Some(Err(error)) => return Err(error.into()),
-            other => other.is_none(),
+            other => other.is_none().then_some(Part::First),
         }
     } else {
-        lines.may_be_torn(&mut section(file, start, text_end))?
+        lines.torn(&mut section(file, start, text_end))?
     };
-    match torn {
-        true => Ok(()),
-        false => Err(Unusable::Foreign(foreign(start))),
-    }
+    torn.ok_or_else(|| Unusable::Foreign(foreign(start)))
 }
 
 /// What the line between these offsets says.

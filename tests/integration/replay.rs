@@ -1,0 +1,222 @@
+//! `--format sql`: psql replays the changes in a second database, which is then the same, row by
+//! row and digit by digit.
+
+use crate::support::*;
+use std::process::{Command, Stdio};
+
+const SCHEMA: &str = include_str!("replay/schema.sql");
+const CHANGES: &str = include_str!("replay/changes.sql");
+
+/// Makes the whole row the identity of every table.
+const ALL_FULL: &str = "
+    DO $$ DECLARE name regclass; BEGIN
+        FOR name IN SELECT oid FROM pg_class
+                    WHERE relkind IN ('r', 'p') AND relnamespace >= 16384 OR relkind IN ('r', 'p') AND relnamespace = 2200
+        LOOP EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', name);
+        END LOOP;
+    END $$";
+
+/// All rows of all tables as text, sorted: what EXCEPT ALL compares, and how values look besides.
+fn contents(db: &Database<'_>) -> Vec<String> {
+    let mut client = db.client();
+    let names = "SELECT oid::regclass::text FROM pg_class
+        WHERE relkind = 'r' AND (relnamespace >= 16384 OR relnamespace = 2200) AND oid >= 16384 ORDER BY 1";
+    let mut contents = Vec::new();
+    for table in client.query(names, &[]).unwrap() {
+        let table: String = table.get(0);
+        let rows = format!("SELECT row::text FROM ONLY {table} AS row ORDER BY 1");
+        for row in client.query(&rows, &[]).unwrap() {
+            contents.push(format!("{table} {}", row.get::<_, String>(0)));
+        }
+    }
+    contents
+}
+
+/// psql on this database, with options of the server's, which ends at the first error.
+fn psql(db: &Database<'_>, options: &str) -> Command {
+    let mut command = Command::new(db.server().client_program("psql"));
+    command
+        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", db.name()])
+        .arg("-h")
+        .arg(db.server().socket_directory())
+        .args(["-U", "postgres", "-p", &db.server().port().to_string()])
+        .env("PGOPTIONS", options)
+        .stdin(Stdio::piped());
+    command
+}
+
+fn replay(db: &Database<'_>, options: &str, script: &str) {
+    let mut command = psql(db, options);
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), script).unwrap();
+    command.stdin(std::fs::File::open(path.path()).unwrap());
+    let finished = run(&mut command);
+    finished.succeeded();
+    assert_eq!((finished.text(), finished.stderr.as_str()), ("", ""));
+}
+
+/// The changes of a slot that is named like the database, as SQL.
+fn stream(db: &Database<'_>, options: &[&str]) -> String {
+    let publication = ["--publication", "everything"];
+    let mut arguments = vec!["-q", "stream", "-S", db.name(), "--format", "sql"];
+    arguments.extend(["--until-now"]);
+    if !options.contains(&"wal2json") {
+        arguments.extend(publication);
+    }
+    arguments.extend(options.iter().filter(|option| **option != "wal2json"));
+    db.run(&arguments).succeeded().text().to_owned()
+}
+
+fn pair(name: &str) -> (Database<'static>, Database<'static>) {
+    let (source, target) = (
+        Database::create(name),
+        Database::create(&format!("{name}_copy")),
+    );
+    source.sql(SCHEMA);
+    target.sql(SCHEMA);
+    (source, target)
+}
+
+#[test]
+fn hostile_rows_come_out_the_same() {
+    for (case, root, full, settings) in [
+        ("key", false, false, "-c standard_conforming_strings=off"),
+        ("root", true, false, "-c client_encoding=LATIN1"),
+        (
+            "full",
+            false,
+            true,
+            "-c datestyle=SQL,DMY -c intervalstyle=sql_standard -c timezone=Asia/Kolkata \
+             -c extra_float_digits=-5 -c bytea_output=escape",
+        ),
+    ] {
+        let (source, target) = pair(&format!("hostile_rows_{case}"));
+        if full {
+            source.sql(ALL_FULL);
+        }
+        source.sql(&format!(
+            "CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root = {root})"
+        ));
+        source.create_slot("pgoutput");
+        replay(&source, "", CHANGES);
+        replay(&target, settings, &stream(&source, &[]));
+        let (expected, found) = (contents(&source), contents(&target));
+        assert!(expected.len() > 40, "{}", expected.len());
+        assert_eq!(found, expected, "{case}");
+    }
+}
+
+#[test]
+fn a_workload_between_changes_of_the_schema_comes_out_the_same() {
+    let (source, target) = (
+        Database::create("replayed_workload"),
+        Database::create("replayed_workload_copy"),
+    );
+    source.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+    source.create_slot("pgoutput");
+    for block in [
+        "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int REFERENCES a, s serial);
+         CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)",
+        "INSERT INTO a VALUES (1, 'one'), (2, 'two'); INSERT INTO b VALUES (1); INSERT INTO c (v) VALUES ('x'), ('y')",
+        "ALTER TABLE a ADD w numeric(8, 2) DEFAULT 1.5; ALTER TABLE a RENAME v TO \"V\"; ALTER TABLE b ADD PRIMARY KEY (s)",
+        "UPDATE a SET w = 2.50; UPDATE a SET \"V\" = NULL WHERE id = 2; UPDATE b SET id = 2; DELETE FROM c WHERE v = 'x'",
+        "ALTER TABLE a ALTER w TYPE text; ALTER TABLE a DROP \"V\"",
+        "INSERT INTO a VALUES (3, 'three'); DELETE FROM a WHERE id = 1; UPDATE a SET id = 4 WHERE id = 3",
+        // Emptied together: neither could be without the other.
+        "BEGIN; TRUNCATE a, b RESTART IDENTITY; INSERT INTO a VALUES (9, 'nine'); INSERT INTO b VALUES (9); COMMIT",
+        "TRUNCATE a CASCADE; INSERT INTO c (v) VALUES ('z')",
+    ] {
+        source.sql(block);
+        if block.starts_with("CREATE") || block.starts_with("ALTER") {
+            target.sql(block);
+        }
+        replay(&target, "", &stream(&source, &[]));
+        assert_eq!(contents(&target), contents(&source), "{block}");
+    }
+    target.sql("INSERT INTO a VALUES (1, '1'); INSERT INTO b VALUES (1)");
+    assert_eq!(target.value("SELECT s FROM b"), "2", "RESTART IDENTITY");
+}
+
+#[test]
+fn tpc_b_comes_out_the_same() {
+    let (source, target) = (
+        Database::create("replayed_tpc_b"),
+        Database::create("replayed_tpc_b_copy"),
+    );
+    let pgbench = |db: &Database<'_>, options: &[&str]| {
+        let mut command = Command::new(db.server().client_program("pgbench"));
+        command
+            .args(options)
+            .arg("-h")
+            .arg(db.server().socket_directory())
+            .args(["-U", "postgres", "-p", &db.server().port().to_string()])
+            .arg(db.name());
+        run(&mut command).succeeded();
+    };
+    pgbench(&source, &["-iq"]);
+    pgbench(&target, &["-iq"]);
+    source.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+    source.create_slot("pgoutput");
+    pgbench(&source, &["-n", "-c", "4", "-t", "250"]);
+    let script = stream(&source, &[]);
+    assert_eq!(script.matches("\nCOMMIT; -- ").count(), 1000);
+    replay(&target, "", &script);
+    assert_eq!(target.value("SELECT count(*) FROM pgbench_history"), "1000");
+    assert_eq!(contents(&target), contents(&source));
+}
+
+#[test]
+fn rows_of_wal2json_come_out_the_same() {
+    let (source, target) = (
+        Database::create("replayed_wal2json"),
+        Database::create("replayed_wal2json_copy"),
+    );
+    for db in [&source, &target] {
+        db.sql(
+            "CREATE TYPE pair AS (a int, b text);
+             CREATE TABLE t (id int PRIMARY KEY, v text, p pair, n numeric(8, 2)); CREATE TABLE f (id int, v text, j json);
+             ALTER TABLE f REPLICA IDENTITY FULL",
+        );
+    }
+    source.create_slot("wal2json");
+    source.sql(
+        r#"INSERT INTO t VALUES (1, E'it''s \\ \n', '(1,"x "" y")', 1.5), (2, NULL, NULL, NULL); UPDATE t SET v = 'ä' WHERE id = 2;
+           UPDATE t SET id = 3 WHERE id = 1; INSERT INTO f SELECT 1, '\', '{"a" : 1}' FROM generate_series(1, 3);
+           DELETE FROM f WHERE ctid = (SELECT min(ctid) FROM f); UPDATE f SET v = 'x' WHERE ctid = (SELECT min(ctid) FROM f)"#,
+    );
+    replay(&target, "", &stream(&source, &["wal2json"]));
+    assert_eq!(contents(&target), contents(&source));
+}
+
+#[test]
+fn rows_that_nothing_identifies_are_refused() {
+    let db = Database::create("unidentified_rows");
+    db.sql("CREATE TABLE \"T\" (id int, v text); CREATE PUBLICATION everything FOR TABLE \"T\" WITH (publish = 'insert')");
+    db.create_slot("pgoutput");
+    // When it was made no publication had it, but the slot sends it now.
+    db.sql("INSERT INTO \"T\" VALUES (1, 'x')");
+    let script = stream(&db, &["--peek"]);
+    assert!(
+        script
+            .contains("INSERT INTO public.\"T\" (id, v) OVERRIDING SYSTEM VALUE VALUES (1, 'x');"),
+        "{script}"
+    );
+    for (options, named) in [
+        (&["--streaming", "on"][..], "--streaming"),
+        (&["--undo"], "--undo"),
+    ] {
+        let mut arguments = vec![
+            "stream",
+            "-S",
+            db.name(),
+            "--publication",
+            "everything",
+            "--format",
+            "sql",
+        ];
+        arguments.extend(options);
+        let finished = db.run(&arguments);
+        finished.exited(2);
+        assert!(finished.stderr.contains(named), "{}", finished.stderr);
+    }
+}
