@@ -26,6 +26,11 @@ impl PgTime {
         (time.to_utc() - epoch()).num_microseconds().map(PgTime)
     }
 
+    /// Microseconds since 1970-01-01 00:00:00 UTC.
+    pub fn unix_micros(self) -> i64 {
+        self.0.saturating_add(EPOCH_SECONDS * 1_000_000)
+    }
+
     /// Appends it as [`Display`](fmt::Display) prints it, without a detour over a `String`.
     pub fn append_iso(self, out: &mut Vec<u8>) {
         self.append(b'T', "+00:00", out);
@@ -35,6 +40,30 @@ impl PgTime {
     /// 09:23:34.946212+00`.
     pub fn append_sql(self, out: &mut Vec<u8>) {
         self.append(b' ', "+00", out);
+    }
+
+    /// The same without zeros at the end of the fraction, and without a fraction that is zero, as
+    /// the server prints values.
+    pub fn append_short(self, out: &mut Vec<u8>) {
+        const ZONE: usize = "+00".len();
+        let start = out.len();
+        self.append_sql(out);
+        let Some(text) = out.get(start..out.len().saturating_sub(ZONE)) else {
+            return;
+        };
+        // A number, where the calendar ends, has no fraction.
+        let Some(point) = text.iter().rposition(|byte| *byte == b'.') else {
+            return;
+        };
+        let digits = text.get(point..).unwrap_or_default();
+        let zeros = digits
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'0')
+            .count();
+        let surplus = zeros + usize::from(zeros + 1 == digits.len());
+        let end = out.len() - ZONE;
+        out.drain(end - surplus..end);
     }
 
     fn append(self, separator: u8, zone: &str, out: &mut Vec<u8>) {
@@ -60,6 +89,47 @@ impl PgTime {
         out.push(b'.');
         append_digits(time.nanosecond() / 1000, 6, out);
         out.extend_from_slice(zone.as_bytes());
+    }
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar, in which the year before 1 is 0.
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March, so that the leap day is the last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+/// Appends the day that is so many days after 1970-01-01 in ISO 8601: `2026-11-20`, `-0043-03-15`,
+/// `+12026-01-01`.
+pub fn write_civil(days: i64, out: &mut Vec<u8>) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year + era * 400 + i64::from(month <= 2);
+    match year {
+        ..0 => out.push(b'-'),
+        10_000.. => out.push(b'+'),
+        _ => {}
+    }
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(year.unsigned_abs());
+    out.extend(std::iter::repeat_n(
+        b'0',
+        4_usize.saturating_sub(digits.len()),
+    ));
+    out.extend_from_slice(digits.as_bytes());
+    for part in [month, day] {
+        out.extend([b'-', b'0' + (part / 10) as u8, b'0' + (part % 10) as u8]);
     }
 }
 

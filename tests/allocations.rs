@@ -82,6 +82,8 @@ fn rows_cost_no_allocation() {
         (Format::TEXT, &[], false),
         (Format::TEXT, &[], true),
         (Format::SQL, &[], false),
+        (Format::WAL2JSON, &[], false),
+        (Format::DEBEZIUM, &[], false),
     ] {
         let mut pipeline = Pipeline::new(format, include, color);
         pipeline.feed(&messages::begin(742));

@@ -29,7 +29,7 @@ pub fn print_settings(
             values: options.values,
             includes: options.include.iter().copied().collect(),
             color,
-            undo: false,
+            ..Settings::default()
         },
         filter,
     })
@@ -120,7 +120,7 @@ mod tests {
             values: Values::Text,
             includes: [Include::Key, Include::Origin].into_iter().collect(),
             color: true,
-            undo: false,
+            ..Settings::default()
         };
         assert_eq!((json.format, json.settings), (Format::JSON, expected));
         assert_eq!(

@@ -42,7 +42,7 @@
 //! when the whole old row is known.
 
 mod lines;
-mod member;
+pub(super) mod member;
 
 use super::piece::Piece;
 use super::{Definition, Include, Includes, Render, Settings, Values, type_name, unnamed_types};

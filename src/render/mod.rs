@@ -4,13 +4,16 @@
 //! [`FORMATS`] lists all that there are. A new format is a file with its `Definition` and a line
 //! in that list.
 
+mod debezium;
 mod json;
+mod lines;
 mod piece;
 mod raw;
 mod sql;
 #[cfg(test)]
 pub mod testing;
 mod text;
+mod wal2json;
 
 use crate::error::Result;
 use crate::event::{Column, Event, Relation};
@@ -67,15 +70,17 @@ struct Definition {
 type Make = fn(Settings, Types) -> Box<dyn Render>;
 
 /// All formats; the first is the default.
-pub static FORMATS: [Format; 4] = [
+pub static FORMATS: [Format; 6] = [
     Format(&json::DEFINITION),
     Format(&text::DEFINITION),
     Format(&raw::DEFINITION),
     Format(&sql::DEFINITION),
+    Format(&debezium::DEFINITION),
+    Format(&wal2json::DEFINITION),
 ];
 
 /// What a format may be asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The form of values.
     pub values: Values,
@@ -85,6 +90,8 @@ pub struct Settings {
     pub color: bool,
     /// The inverse of the changes?
     pub undo: bool,
+    /// The database that the changes are of; empty where nobody knows it.
+    pub database: String,
 }
 
 /// The form of values in JSON.
@@ -131,6 +138,10 @@ impl Format {
     pub const RAW: Format = Format(&raw::DEFINITION);
     /// Statements that replay the changes.
     pub const SQL: Format = Format(&sql::DEFINITION);
+    /// What Debezium prints.
+    pub const DEBEZIUM: Format = Format(&debezium::DEFINITION);
+    /// What wal2json prints.
+    pub const WAL2JSON: Format = Format(&wal2json::DEFINITION);
 
     /// As `--format` takes it.
     pub fn name(self) -> &'static str {
@@ -507,8 +518,7 @@ mod tests {
                 let settings = Settings {
                     values,
                     includes: format.includes().iter().copied().collect(),
-                    color: false,
-                    undo: false,
+                    ..Settings::default()
                 };
                 let mut test = Test::with(format, settings);
                 let event = |body| Event {

@@ -18,7 +18,7 @@ mod string;
 mod types;
 mod writer;
 
-pub use kind::{Array, Attribute, Kind};
+pub use kind::{Array, Attribute, Kind, WriteText};
 pub use string::write_string;
 pub use types::{ComputedColumn, NoCatalog, Purpose, Shape, TypeCatalog, TypeEntry, Types};
 pub use writer::{Misfit, Writer};

@@ -33,6 +33,7 @@ impl Writer {
             Kind::Bool => return scalar::write_bool(text, out),
             Kind::Timestamp => return scalar::write_timestamp(text, false, out),
             Kind::TimestampTz => return scalar::write_timestamp(text, true, out),
+            Kind::Other(write) => return write.0(text, out),
             Kind::Json => return json::write_json(text, &mut self.nesting, out),
             _ => return self.write_nested(kind, text, out),
         }

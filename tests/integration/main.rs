@@ -39,6 +39,8 @@
 
 mod support;
 
+mod as_debezium;
+mod as_wal2json;
 mod chaos;
 mod check;
 mod chosen;

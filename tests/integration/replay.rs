@@ -2,13 +2,14 @@
 //! row and digit by digit.
 
 use crate::support::*;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-const SCHEMA: &str = include_str!("replay/schema.sql");
-const CHANGES: &str = include_str!("replay/changes.sql");
+pub const SCHEMA: &str = include_str!("replay/schema.sql");
+pub const CHANGES: &str = include_str!("replay/changes.sql");
 
 /// Makes the whole row the identity of every table.
-const ALL_FULL: &str = "
+pub const ALL_FULL: &str = "
     DO $$ DECLARE name regclass; BEGIN
         FOR name IN SELECT oid FROM pg_class
                     WHERE relkind IN ('r', 'p') AND relnamespace >= 16384 OR relkind IN ('r', 'p') AND relnamespace = 2200
@@ -40,17 +41,15 @@ fn psql(db: &Database<'_>, options: &str) -> Command {
         .arg("-h")
         .arg(db.server().socket_directory())
         .args(["-U", "postgres", "-p", &db.server().port().to_string()])
-        .env("PGOPTIONS", options)
-        .stdin(Stdio::piped());
+        .env("PGOPTIONS", options);
     command
 }
 
-fn replay(db: &Database<'_>, options: &str, script: &str) {
+pub fn replay(db: &Database<'_>, options: &str, script: &str) {
     let mut command = psql(db, options);
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), script).unwrap();
-    command.stdin(std::fs::File::open(path.path()).unwrap());
-    let finished = run(&mut command);
+    let finished = run(command.arg("-f").arg(path.path()));
     finished.succeeded();
     assert_eq!((finished.text(), finished.stderr.as_str()), ("", ""));
 }
@@ -186,6 +185,80 @@ fn rows_of_wal2json_come_out_the_same() {
     );
     replay(&target, "", &stream(&source, &["wal2json"]));
     assert_eq!(contents(&target), contents(&source));
+}
+
+#[test]
+fn a_file_of_sql_is_resumed_by_whole_transactions() {
+    let db = Database::create("resumed_sql");
+    db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION everything FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    is_resumed_at_every_cut(&db, "sql", 6);
+}
+
+/// The lines, without the time at which they were written (Debezium's second `ts_ms`).
+fn timeless(lines: &[u8]) -> Vec<String> {
+    let lines = String::from_utf8_lossy(lines).into_owned();
+    let timeless = |line: &str| {
+        line.split("},\"transaction\":null")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    lines.split_inclusive('\n').map(timeless).collect()
+}
+
+/// Cuts a file of this format where a kill may have left it, and compares what a run makes of it
+/// with the whole.
+pub fn is_resumed_at_every_cut(db: &Database<'_>, format: &str, lines_each: usize) {
+    for number in 0..3 {
+        db.sql(&format!(
+            "INSERT INTO t SELECT {number} * 10 + i FROM generate_series(1, 3) AS i; UPDATE t SET id = -id WHERE id = {number} * 10 + 1"
+        ));
+    }
+    let stream = |path: &Path| {
+        let mut command = db.walcat(&["-q", "stream", "--peek", "--publication", "everything"]);
+        command.args(["--until-now", "--format", format, "-S", db.name(), "-f"]);
+        run(command.arg(path)).succeeded();
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, cut) = (directory.path().join("whole"), directory.path().join("cut"));
+    stream(&whole);
+    let expected = std::fs::read(&whole).unwrap();
+    let lines = expected.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(
+        lines,
+        3 * lines_each,
+        "{}",
+        String::from_utf8_lossy(&expected)
+    );
+    let mut random = Random::new(15);
+    let mut ends = vec![0, 1, expected.len() - 1, expected.len()];
+    ends.extend((0..12).map(|_| random.within(0..expected.len() as u64) as usize));
+    for end in ends {
+        std::fs::write(&cut, &expected[..end]).unwrap();
+        stream(&cut);
+        let found = std::fs::read(&cut).unwrap();
+        assert_eq!(timeless(&found), timeless(&expected), "cut at {end}");
+    }
+    // What is not walcat's is not touched.
+    for foreign in [
+        "SELECT 1;\n",
+        "INSERT INTO t VALUES (1);\n",
+        "{\"a\":1}\n",
+        "INSERT INTO t",
+    ] {
+        std::fs::write(&cut, foreign).unwrap();
+        let mut command = db.walcat(&["stream", "--peek", "--publication", "everything"]);
+        command.args(["--until-now", "--format", format, "-S", db.name(), "-f"]);
+        let finished = run(command.arg(&cut));
+        finished.exited(1);
+        assert!(
+            finished.stderr.contains("is no event of walcat's"),
+            "{}",
+            finished.stderr
+        );
+        assert_eq!(std::fs::read_to_string(&cut).unwrap(), foreign);
+    }
 }
 
 #[test]

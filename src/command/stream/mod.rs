@@ -90,7 +90,7 @@ fn start<'a>(
     let deadline = args
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let print = print_settings(&args.print, args.messages, color && !args.exec.is_given())?;
+    let mut print = print_settings(&args.print, args.messages, color && !args.exec.is_given())?;
     options::check(args)?;
     consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;
@@ -99,6 +99,7 @@ fn start<'a>(
     if let Some(last) = last {
         requirements.check_end_of(sink.held().name, last)?;
     }
+    print.settings.database = requirements.source()?.database;
     let created = creation::create(&mut requirements, stop)?;
     requirements.warn_of_tables()?;
     if stop.requested() {

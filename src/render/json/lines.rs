@@ -3,10 +3,10 @@
 use crate::event::{Body, EventId, Place};
 use crate::lsn::Lsn;
 use crate::record::{Line, Part, ReadLines, Said, Unreadable};
+use crate::render::lines::{Torn, read_fields, read_torn};
 use memchr::memchr;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::error::Category;
 use std::io::{self, Read};
 
 /// Reads lines of JSON.
@@ -15,9 +15,6 @@ pub struct JsonLines;
 
 /// How every line begins.
 const START: &[u8] = b"{\"op\":\"";
-
-/// More than any beginning of a line with its `op`.
-const LONGEST_START: u64 = 32;
 
 /// The fields that tell which event it is; serde_json skips all others without recursion and
 /// without keeping them.
@@ -32,48 +29,18 @@ struct Fields {
 
 impl ReadLines for JsonLines {
     fn read(&self, line: Line<'_>) -> Result<Said, Unreadable> {
-        let fields: serde_json::Result<Fields> = match line {
-            Line::Bytes(line) if !may_begin(line) => return Err(Unreadable::Foreign(None)),
-            Line::Bytes(line) => serde_json::from_slice(line),
-            Line::Reader(reader) => {
-                let start = read_start(reader).map_err(Unreadable::Io)?;
-                if !may_begin(&start) {
-                    return Err(Unreadable::Foreign(None));
-                }
-                serde_json::from_reader(start.chain(reader))
-            }
-        };
-        let fields = fields.map_err(|error| match error.is_io() {
-            true => Unreadable::Io(error.into()),
-            false => Unreadable::Foreign(Some(error.to_string())),
-        })?;
-        fields
+        read_fields::<Fields>(line, may_begin)?
             .said()
             .map_err(|reason| Unreadable::Foreign(Some(reason)))
     }
 
     fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>> {
-        let start = read_start(line)?;
-        if !may_begin(&start) {
-            return Ok(None);
-        }
-        let mut watched = Watched {
-            inner: start.chain(line),
-            count: 0,
-            last: None,
-        };
-        let keys: serde_json::Result<Keys> = serde_json::from_reader(&mut watched);
-        let ours = match keys {
+        Ok(match read_torn::<Keys>(line, may_begin)? {
+            None => None,
+            Some(Torn::Cut(_)) => Some(Part::First),
             // Just the line end is missing: then it is as good as a whole line.
-            Ok(keys) => keys.fields().said().is_ok(),
-            Err(error) => match error.classify() {
-                Category::Eof => true,
-                Category::Io => return Err(error.into()),
-                // serde_json calls a number that has more digits to come wrong, not incomplete.
-                _ => watched.ends_in_number() && error.column() as u64 >= watched.count,
-            },
-        };
-        Ok(ours.then_some(Part::First))
+            Some(Torn::Whole(keys)) => keys.fields().said().ok().map(|_| Part::First),
+        })
     }
 }
 
@@ -101,13 +68,6 @@ impl Fields {
     }
 }
 
-/// The first bytes of a line.
-fn read_start(line: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    line.take(LONGEST_START).read_to_end(&mut start)?;
-    Ok(start)
-}
-
 /// Returns `true` if a line may begin with these bytes.
 fn may_begin(start: &[u8]) -> bool {
     let Some(op) = start.strip_prefix(START) else {
@@ -119,32 +79,6 @@ fn may_begin(start: &[u8]) -> bool {
         Some(_) => known.as_bytes() == op,
         None => known.as_bytes().starts_with(op),
     })
-}
-
-/// A reader that knows what it has read.
-struct Watched<R> {
-    inner: R,
-    count: u64,
-    last: Option<u8>,
-}
-
-impl<R> Watched<R> {
-    fn ends_in_number(&self) -> bool {
-        self.last.is_some_and(|last| b".eE+-".contains(&last))
-    }
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.count += count as u64;
-        self.last = buffer
-            .get(..count)
-            .and_then(<[u8]>::last)
-            .copied()
-            .or(self.last);
-        Ok(count)
-    }
 }
 
 /// The keys of events: a line with others is not ours.

@@ -21,7 +21,7 @@ pub(super) fn write_names<'a>(key: &str, names: impl Iterator<Item = &'a str>, o
 }
 
 /// Turns the comma in front of the first member, which was written at `start`, into the bracket.
-pub(super) fn open_with(bracket: u8, start: usize, out: &mut Vec<u8>) {
+pub(in crate::render) fn open_with(bracket: u8, start: usize, out: &mut Vec<u8>) {
     match out.get_mut(start) {
         Some(comma) => *comma = bracket,
         None => out.push(bracket),
