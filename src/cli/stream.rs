@@ -155,6 +155,15 @@ pub struct StreamArgs {
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub file: Option<PathBuf>,
 
+    /// Apply in this database exactly once
+    ///
+    /// With --format sql, for psql at the other end of the pipe: the database that it writes to, as
+    /// for -d. A table there, walcat.replayed, says which transaction was the last; the statements
+    /// keep it up, and nothing is confirmed to the server before it is committed there. However
+    /// often walcat, psql or either server is killed, no change is lost, and none applied twice.
+    #[arg(long, value_name = "DBNAME", requires = "slot", conflicts_with_all = ["file", "peek", "undo", "two_phase"], help_heading = "Output")]
+    pub once: Option<String>,
+
     /// Append, wherever the file ends
     ///
     /// What the file holds is not looked at.
@@ -208,6 +217,14 @@ pub struct PrintOptions {
           default_value = Format::JSON.name(), hide_possible_values = true,
           hide_default_value = true, help = formats(), long_help = formats_at_length())]
     pub format: Format,
+
+    /// What takes the changes back, newest first
+    ///
+    /// With --format sql: the statements that make the tables be what they were before. The old
+    /// rows of updates and deletes are needed, as tables send them with REPLICA IDENTITY FULL.
+    /// stream needs --until-now (or --endpos) and --peek with it.
+    #[arg(long)]
+    pub undo: bool,
 
     /// Only these tables, as 'app.*' or users:delete
     ///

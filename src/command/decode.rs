@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::event::Body;
 use crate::plugin;
 use crate::printer::Printer;
+use crate::sink::Spool;
 use crate::value::{NoCatalog, Types};
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -27,6 +28,9 @@ pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
         return Err(Error::usage(reason).into());
     };
     let input = open(args.file.as_deref())?;
+    if args.print.undo {
+        return undo(input, printer, stdout.lock()).or_else(Ended::into_result);
+    }
     let mut lines = Lines {
         waiting: Vec::with_capacity(BLOCK),
         stdout: stdout.lock(),
@@ -37,6 +41,45 @@ pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
             Err(error)
         }
         result => result.or_else(Ended::into_result),
+    }
+}
+
+/// Prints the lines from the last to the first, once all are there.
+fn undo(input: impl Read, printer: Printer, stdout: impl Write) -> std::result::Result<(), Ended> {
+    let mut held = Lines {
+        waiting: Vec::with_capacity(BLOCK),
+        stdout: Spooled(Spool::new()?),
+    };
+    print_all(input, printer, &mut held)?;
+    let Spooled(mut spool) = held.stdout;
+    let mut lines = Lines {
+        waiting: held.waiting,
+        stdout,
+    };
+    while spool.read_back(&mut lines.waiting)? {
+        lines.write()?;
+    }
+    Ok(())
+}
+
+/// Lines that are held back.
+struct Spooled(Spool);
+
+impl Write for Spooled {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.buffer().extend_from_slice(lines);
+        self.0.keep().map_err(io::Error::other)?;
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Ended {
+        Ended::Error(error.into())
     }
 }
 
@@ -112,7 +155,7 @@ fn print_all<W: Write>(
             }
         });
         if let Some(untold) = untold {
-            return Err(Ended::Error(untold.into()));
+            return Err(untold.into());
         }
         match step? {
             Step::Message if lines.waiting.len() < BLOCK => {}

@@ -29,6 +29,7 @@ pub fn print_settings(
             values: options.values,
             includes: options.include.iter().copied().collect(),
             color,
+            undo: options.undo,
             ..Settings::default()
         },
         filter,
@@ -61,6 +62,13 @@ fn refuse_what_changes_nothing(options: &PrintOptions) -> Result<()> {
             formats_with(Format::has_values)
         )));
     }
+    if options.undo && format != Format::SQL {
+        return Err(Error::usage(format!(
+            "could not use --undo with --format {}: only statements can take changes back",
+            format.name()
+        ))
+        .with_remedy("--format sql --undo"));
+    }
     let unfit = |include: &&Include| !format.includes().contains(include);
     if let Some(unfit) = options.include.iter().find(unfit) {
         let taken: Vec<&str> = format.includes().iter().map(|one| one.name()).collect();
@@ -84,6 +92,7 @@ fn formats_with(fits: impl Fn(Format) -> bool) -> String {
 
 fn refuse_all(options: &PrintOptions) -> Result<()> {
     let given = [
+        ("--undo", options.undo),
         ("--table", !options.table.is_empty()),
         ("--op", !options.op.is_empty()),
         ("--include", !options.include.is_empty()),

@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Carries the password of the conninfo string to the program that takes this one's place. Not
 /// `PGPASSWORD`, because that ranks below the service file, and the conninfo string above.
-const CARRIER: &str = "PGWALCATPASSWORD";
+pub(super) const CARRIER: &str = "PGWALCATPASSWORD";
 
 /// Starts the program again, in the same process, without the password that the value of `-d`
 /// holds; returns if there is none.
@@ -38,6 +38,11 @@ pub fn hide_password(dbname: &str) {
             .env(CARRIER, password)
             .exec();
     }
+}
+
+/// Returns `true` if the conninfo string has a password, which every user of the machine can read.
+pub fn shows_password(dbname: &str) -> bool {
+    without_password(dbname).is_some()
 }
 
 /// Gives the password back to the parameters of the conninfo string that it was taken from.

@@ -57,6 +57,13 @@ impl Settings {
         Settings::resolve_in(given, &Environment::of_process())
     }
 
+    /// The same for a server beside the one of `-d`, whose hidden password is not for it.
+    pub fn resolve_other(given: &Arguments) -> Result<Settings> {
+        let mut environment = Environment::of_process();
+        environment.variables.remove(process_title::CARRIER);
+        Settings::resolve_in(given, &environment)
+    }
+
     /// Completes what the command line says from these surroundings.
     pub fn resolve_in(given: &Arguments, environment: &Environment) -> Result<Settings> {
         let parameters = gather(given, environment)?;

@@ -68,7 +68,6 @@ struct Debezium {
     /// `,"snapshot":"false","db":"shop"`
     database: Vec<u8>,
     transaction: TransactionFields,
-    warnings: Vec<String>,
 }
 
 /// What is prepared for a table.
@@ -110,9 +109,8 @@ impl Render for Debezium {
     }
 
     fn prepare(&mut self, relation: &Relation, anew: bool) {
-        let mut warn = |warning| self.warnings.push(warning);
         let oids = relation.columns.iter().map(|column| column.type_oid);
-        self.types.resolve(oids, Purpose::Values, anew, &mut warn);
+        self.types.resolve(oids, Purpose::Values, anew);
         self.tables.set(relation, Table::new(relation, &self.types));
     }
 
@@ -174,10 +172,6 @@ impl Render for Debezium {
         out.extend_from_slice(b"}\n");
         Ok(())
     }
-
-    fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
 }
 
 impl Debezium {
@@ -195,7 +189,6 @@ impl Debezium {
             source,
             database,
             transaction: TransactionFields::default(),
-            warnings: Vec::new(),
         }
     }
 
@@ -238,8 +231,7 @@ impl Debezium {
                 Cell::Text(text) => {
                     column.key.append_to(out);
                     if self.writer.write(&column.form.kind, text, out).is_err() {
-                        let mut warn = |warning| self.warnings.push(warning);
-                        column.warn_of_misfit(&mut self.types, &mut warn);
+                        column.warn_of_misfit(&mut self.types);
                         write_string(text, out);
                     }
                 }
@@ -325,8 +317,8 @@ impl Table {
 
 impl TableColumn {
     #[cold]
-    fn warn_of_misfit(&mut self, types: &mut Types, warn: &mut dyn FnMut(String)) {
-        types.kind_after_misfit(self.type_oid, &types.kind(self.type_oid).clone(), warn);
+    fn warn_of_misfit(&mut self, types: &mut Types) {
+        types.kind_after_misfit(self.type_oid, &types.kind(self.type_oid).clone());
     }
 }
 

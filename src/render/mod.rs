@@ -17,6 +17,7 @@ mod wal2json;
 
 use crate::error::Result;
 use crate::event::{Column, Event, Relation};
+use crate::lsn::Lsn;
 use crate::record::ReadLines;
 use crate::sql::write_identifier;
 use crate::value::Types;
@@ -90,8 +91,21 @@ pub struct Settings {
     pub color: bool,
     /// The inverse of the changes?
     pub undo: bool,
+    /// Do the statements keep up where their reader is?
+    pub once: Option<Once>,
     /// The database that the changes are of; empty where nobody knows it.
     pub database: String,
+}
+
+/// Where the reader of statements is, which they keep up in its database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The system identifier of the server that the changes are of.
+    pub system: String,
+    /// Its slot.
+    pub slot: String,
+    /// The last transaction that the reader has.
+    pub last: Lsn,
 }
 
 /// The form of values in JSON.
@@ -332,7 +346,6 @@ mod tests {
     use super::testing::*;
     use super::*;
     use crate::event::{Body, Transaction};
-    use crate::lsn::Lsn;
     use crate::time::PgTime;
 
     /// A small generator of random numbers (SplitMix64), the same in every run.

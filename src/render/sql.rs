@@ -26,7 +26,7 @@
 mod lines;
 mod table;
 
-use super::{Definition, Render, Settings};
+use super::{Definition, Once, Render, Settings};
 use crate::error::{Error, Result};
 use crate::event::{Body, Cell, End, Event, PerRelation, Relation, Tuple};
 use crate::lsn::Lsn;
@@ -54,10 +54,18 @@ const ENCODING: &[u8] = b"SET LOCAL client_encoding = 'UTF8';\n";
 struct Sql {
     types: Types,
     undo: bool,
+    once: Option<Position>,
     tables: PerRelation<Table>,
     truncate: Truncate,
     /// Does the transaction say already in which encoding it is?
     encoding_known: bool,
+}
+
+/// Where the reader of the statements is, which they keep up.
+struct Position {
+    /// ` WHERE system = '7' AND slot = 's';`
+    row: Vec<u8>,
+    last: Lsn,
 }
 
 /// A TRUNCATE that waits for more tables.
@@ -106,6 +114,7 @@ impl Sql {
         Sql {
             types,
             undo: settings.undo,
+            once: settings.once.map(Position::new),
             tables: PerRelation::default(),
             truncate: Truncate::default(),
             // Where lines are read from the last to the first nothing can be said before another.
@@ -137,6 +146,10 @@ impl Sql {
             Body::Begin | Body::BeginPrepare { .. } => {
                 out.extend_from_slice(lines::BEGIN);
                 write_transaction(event, out);
+                if let (Some(once), Some(id)) = (&mut self.once, event.id()) {
+                    out.push(b'\n');
+                    once.write_step(id.lsn, out);
+                }
             }
             Body::Commit { .. } => write_end(b"COMMIT", None, event, out),
             Body::Prepare { gid, .. } => write_end(b"PREPARE TRANSACTION ", Some(gid), event, out),
@@ -203,6 +216,32 @@ impl Sql {
 
     fn table(&self, relation: &Relation) -> Result<&Table> {
         self.tables.get(relation).ok_or_else(unannounced)
+    }
+}
+
+impl Position {
+    fn new(once: Once) -> Position {
+        let mut row = b" WHERE system = ".to_vec();
+        write_constant(once.system.as_bytes(), &mut row);
+        row.extend_from_slice(b" AND slot = ");
+        write_constant(once.slot.as_bytes(), &mut row);
+        row.push(b';');
+        Position {
+            row,
+            last: once.last,
+        }
+    }
+
+    /// Appends the step from the last transaction to the next. It fails, and with it the
+    /// transaction, unless the last is the last.
+    fn write_step(&mut self, next: Lsn, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"UPDATE walcat.replayed SET lsn = CASE lsn WHEN '");
+        self.last.append_to(out);
+        out.extend_from_slice(b"' THEN '");
+        next.append_to(out);
+        out.extend_from_slice(b"' ELSE ('not expected: ' || lsn)::pg_catalog.pg_lsn END");
+        out.extend_from_slice(&self.row);
+        self.last = next;
     }
 }
 

@@ -41,7 +41,6 @@ struct Wal2json {
     types: Types,
     tables: PerRelation<Table>,
     transaction: TransactionFields,
-    warnings: Vec<String>,
 }
 
 /// What is prepared for a table.
@@ -92,9 +91,8 @@ impl Render for Wal2json {
     }
 
     fn prepare(&mut self, relation: &Relation, anew: bool) {
-        let mut warn = |warning| self.warnings.push(warning);
         self.types
-            .resolve(unnamed_types(relation), Purpose::Names, anew, &mut warn);
+            .resolve(unnamed_types(relation), Purpose::Names, anew);
         self.tables.set(relation, Table::new(relation, &self.types));
     }
 
@@ -130,10 +128,6 @@ impl Render for Wal2json {
         out.extend_from_slice(b"}\n");
         Ok(())
     }
-
-    fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
-    }
 }
 
 impl Wal2json {
@@ -142,7 +136,6 @@ impl Wal2json {
             types,
             tables: PerRelation::default(),
             transaction: TransactionFields::default(),
-            warnings: Vec::new(),
         }
     }
 

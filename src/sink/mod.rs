@@ -9,11 +9,15 @@ mod buffer;
 mod exec;
 mod file;
 mod pipe;
+mod replayed;
+mod reversed;
 
 pub use exec::{Consumer, ExecSink, Group};
 pub use file::checkpoint;
 pub use file::{Destination, Existing, FileSink, Source};
 pub use pipe::PipeSink;
+pub use replayed::{ReplayedSink, Target};
+pub use reversed::{ReversedSink, Spool};
 
 use crate::error::{Error, Result};
 use crate::event::EventId;

@@ -62,6 +62,7 @@ mod hostile;
 mod imports;
 mod look_ups;
 mod manners;
+mod once;
 mod output_plugins;
 mod privileges;
 mod protocol;

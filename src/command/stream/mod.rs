@@ -21,6 +21,7 @@ mod reconnect;
 mod requirements;
 mod session;
 mod statistics;
+mod target;
 mod until_now;
 mod wait;
 mod waiting;
@@ -33,8 +34,9 @@ use crate::command::print_settings;
 use crate::connect::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::printer::{PrintSettings, Printer};
+use crate::render::Once;
 use crate::select::bounds::{Bound, Bounds, Limit};
-use crate::sink::{self, Destination, Existing, Sink};
+use crate::sink::{self, Destination, Existing, ReplayedSink, ReversedSink, Sink};
 use crate::stop::Stop;
 use crate::value::Types;
 use connections::Stream;
@@ -44,6 +46,7 @@ use plan::Plan;
 use requirements::{Requirements, SlotPlugin};
 use statistics::Statistics;
 use std::time::Instant;
+use target::Target;
 
 /// Why a stream ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +97,10 @@ fn start<'a>(
     options::check(args)?;
     consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;
-    let sink = open_sink(&mut requirements, stop)?;
+    let mut sink = open_sink(&mut requirements, stop)?;
+    if let Some(conninfo) = &args.once {
+        (sink, print.settings.once) = apply_once(conninfo, sink, &mut requirements)?;
+    }
     let last = sink.held().last;
     if let Some(last) = last {
         requirements.check_end_of(sink.held().name, last)?;
@@ -135,7 +141,11 @@ fn open_sink(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<Box<dyn
         return Ok(consumer::open(consumer, stop));
     }
     let Some(path) = args.named_file() else {
-        return sink::stdout(confirms, args.fsync_interval);
+        let stdout = sink::stdout(confirms, args.fsync_interval)?;
+        return Ok(match args.print.undo {
+            true => Box::new(ReversedSink::new(stdout)?),
+            false => stdout,
+        });
     };
     let to = Destination {
         path: path.to_owned(),
@@ -151,6 +161,18 @@ fn open_sink(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<Box<dyn
         stop.wait(time);
         stop.requested()
     })
+}
+
+/// Makes the target, where psql applies the changes, say what is durable.
+fn apply_once(
+    conninfo: &str,
+    sink: Box<dyn Sink>,
+    requirements: &mut Requirements<'_>,
+) -> Result<(Box<dyn Sink>, Option<Once>)> {
+    let (target, last) = Target::open(conninfo, &requirements.source()?)?;
+    let once = target.once(last);
+    let sink = ReplayedSink::new(sink, Box::new(target), Target::event(last));
+    Ok((Box::new(sink), Some(once)))
 }
 
 /// Makes what turns messages into records.

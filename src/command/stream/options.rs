@@ -24,6 +24,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         .with_remedy("--slot NAME --create-slot"));
     }
     check_transactions(args)?;
+    check_statements(args)?;
     let resumes = args.file.is_some() && !args.no_resume && args.print.format.lines().is_some();
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
@@ -31,6 +32,35 @@ pub fn check(args: &StreamArgs) -> Result<()> {
              from",
         )
         .with_remedy("--no-resume, which appends without going on where the file ends"));
+    }
+    Ok(())
+}
+
+/// Refuses what makes no sense for statements, or without them.
+fn check_statements(args: &StreamArgs) -> Result<()> {
+    if args.once.is_some() && args.print.format != Format::SQL {
+        return Err(Error::usage(format!(
+            "could not use --once with --format {}: only statements can be applied",
+            args.print.format.name()
+        ))
+        .with_remedy("--format sql --once DBNAME"));
+    }
+    if !args.print.undo {
+        return Ok(());
+    }
+    if args.file.is_some() {
+        return Err(Error::usage(
+            "could not use --undo with --file: a file goes on where it ends, and an undo begins there",
+        )
+        .with_remedy("standard output, as in: walcat stream --undo ... >FILE"));
+    }
+    let ends = args.until_now || args.endpos.is_some();
+    if !ends || !args.peek {
+        return Err(Error::usage(
+            "could not use --undo: what is newest is known only at an end, and the slot must not \
+             move",
+        )
+        .with_remedy("--undo --until-now --peek"));
     }
     Ok(())
 }
