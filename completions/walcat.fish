@@ -57,9 +57,12 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -s o -l option -d 
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s E -l endpos -d 'Stop once all committed up to this is written' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l limit -d 'Stop after this many events' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timeout -d 'Stop after this many seconds' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l format -d 'json, text or raw [default: json]' -r -f -a "json\t'One JSON object a line'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l format -d 'json, text, raw, sql, debezium or wal2json [default: json]' -r -f -a "json\t'One JSON object a line'
 text\t'One readable line a change'
-raw\t'The plugin\'s bytes'"
+raw\t'The plugin\'s bytes'
+sql\t'Statements that replay the changes, for psql'
+debezium\t'Debezium\'s change events, without schema'
+wal2json\t'What wal2json prints with format-version 2'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l op -d 'Only these operations' -r -f -a "insert\t''
 update\t''
@@ -78,6 +81,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -l values -d 'Valu
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s f -l file -d 'Write to a file instead of stdout (-)' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l once -d 'Apply in this database exactly once' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'Seconds between fsyncs of the file [default: 10]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'Seconds between reports to the server [default: 10]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r -f
@@ -100,6 +104,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -l peek -d 'Show w
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l messages -d 'Show logical messages'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l until-now -d 'Stop once all committed by now is written'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s n -l no-loop -d 'Stop when the connection is lost'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l undo -d 'What takes the changes back, newest first'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l no-resume -d 'Append, wherever the file ends'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s w -l no-password -d 'Never prompt for a password'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s W -l password -d 'Prompt for a password before connecting'
@@ -258,9 +263,12 @@ complete -c walcat -n "__fish_walcat_using_subcommand check" -s W -l password -d
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s q -l quiet -d 'Say nothing but errors'
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s v -l verbose -d 'Say more (repeat for still more)'
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s ? -l help -d 'Print help'
-complete -c walcat -n "__fish_walcat_using_subcommand decode" -l format -d 'json, text or raw [default: json]' -r -f -a "json\t'One JSON object a line'
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l format -d 'json, text, raw, sql, debezium or wal2json [default: json]' -r -f -a "json\t'One JSON object a line'
 text\t'One readable line a change'
-raw\t'The plugin\'s bytes'"
+raw\t'The plugin\'s bytes'
+sql\t'Statements that replay the changes, for psql'
+debezium\t'Debezium\'s change events, without schema'
+wal2json\t'What wal2json prints with format-version 2'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l table -d 'Only these tables, as \'app.*\' or users:delete' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l op -d 'Only these operations' -r -f -a "insert\t''
 update\t''
@@ -284,6 +292,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand decode" -s U -l username -
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l color -d 'Colour the text format and errors' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l undo -d 'What takes the changes back, newest first'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s w -l no-password -d 'Never prompt for a password'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s W -l password -d 'Prompt for a password before connecting'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s q -l quiet -d 'Say nothing but errors'

@@ -77,7 +77,7 @@ fn hostile_rows_are_those_of_wal2json() {
             "SELECT pg_create_logical_replication_slot('{slot}', 'wal2json')"
         ));
         crate::replay::replay(&db, "", &plain(crate::replay::CHANGES));
-        db.sql("TRUNCATE parent, child RESTART IDENTITY; TRUNCATE parts CASCADE");
+        db.sql("TRUNCATE parent, child RESTART IDENTITY; TRUNCATE parts_a CASCADE");
         db.sql("SELECT pg_logical_emit_message(false, 'outside', E'a\\n\"b\"')");
         db.sql(
             "BEGIN; SELECT pg_logical_emit_message(true, 'a\"pp', 'within');

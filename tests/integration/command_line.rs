@@ -137,7 +137,19 @@ fn mistakes_are_named_and_end_with_2() {
         ),
         ("stream --publication a,", "a name is missing"),
         ("slot list --max-lag -1", "not a size, as 512MB or 10GB"),
-        ("stream --format xml", "[possible values: json, text, raw]"),
+        (
+            "stream --format xml",
+            "[possible values: json, text, raw, sql, debezium, wal2json]",
+        ),
+        (
+            "stream --format sql --streaming on",
+            "could not use --streaming with --format sql",
+        ),
+        (
+            "stream --format debezium -t",
+            "could not use --two-phase with --format debezium",
+        ),
+        ("stream --once copy --format sql", "--slot <NAME>"),
         ("stream --create-slot", "--slot <NAME>"),
         ("stream --no-resume", "--file <PATH>"),
         ("stream -w -W", "cannot be used with"),
