@@ -27,6 +27,20 @@ fn scripts_as_pgoutput_sends_them() {
             stream(&["--format", "text", "--include", "relations"]),
             normalized_text,
         );
+        compare(
+            script,
+            "pgoutput.sql",
+            stream(&["--format", "sql"]),
+            normalized_sql,
+        );
+        for format in ["debezium", "wal2json"] {
+            compare(
+                script,
+                &format!("pgoutput.{format}"),
+                stream(&["--format", format]),
+                normalized_json,
+            );
+        }
     });
 }
 
@@ -148,12 +162,16 @@ fn normalized_json(lines: &str) -> String {
     let mut rest = lines;
     while let Some((before, behind)) = rest.split_once("\":") {
         let key = before.rsplit('"').next().unwrap_or_default();
-        let end = behind.find([',', '}', '\n']).unwrap_or(behind.len());
+        let end = match key {
+            "sequence" => behind.find("]\"").map(|at| at + 2),
+            _ => behind.find([',', '}', '\n']),
+        };
+        let end = end.unwrap_or(behind.len());
         let value = &behind[..end];
         let replaced = match key {
-            "xid" | "subxid" => transactions.number(value),
-            "lsn" | "commit_lsn" | "end_lsn" => "\"X/Y\"".to_owned(),
-            "commit_time" => "\"TIME\"".to_owned(),
+            "xid" | "subxid" | "txId" if value != "null" => transactions.number(value),
+            "lsn" | "commit_lsn" | "end_lsn" | "nextlsn" | "sequence" => "\"X/Y\"".to_owned(),
+            "commit_time" | "timestamp" | "ts_ms" | "ts_us" | "ts_ns" => "\"TIME\"".to_owned(),
             "oid" if value.parse().is_ok_and(|oid: u32| oid >= 16384) => "\"OID\"".to_owned(),
             _ => {
                 normal += &rest[..before.len() + 2];
@@ -165,6 +183,26 @@ fn normalized_json(lines: &str) -> String {
         rest = &behind[end..];
     }
     normal + rest
+}
+
+fn normalized_sql(lines: &str) -> String {
+    let mut transactions = Transactions::default();
+    let mut normal = String::new();
+    for line in lines.lines() {
+        let begin = line.strip_prefix("BEGIN; -- walcat: transaction ");
+        let end = line.rsplit_once("; -- ");
+        normal += &match (begin.and_then(|begin| begin.split_once(", ")), end) {
+            (Some((xid, _)), _) => {
+                let number = transactions.number(xid);
+                format!("BEGIN; -- walcat: transaction {number}, TIME\n")
+            }
+            (None, Some((statement, position))) if position.contains('/') => {
+                format!("{statement}; -- X/Y\n")
+            }
+            _ => format!("{line}\n"),
+        };
+    }
+    normal
 }
 
 fn normalized_text(lines: &str) -> String {
