@@ -15,7 +15,7 @@ use walcat::decode::capture::{Capture, Step};
 use walcat::event::Event;
 use walcat::lsn::Lsn;
 use walcat::printer::{PrintSettings, Printer};
-use walcat::render::{Format, Settings, Values};
+use walcat::render::{FORMATS, Format, Settings, Values};
 use walcat::value::{Kind, NoCatalog, Types, Writer};
 
 #[global_allocator]
@@ -96,6 +96,14 @@ fn run_printer(bencher: Bencher<'_, '_>, format: Format, values: Values, message
     run(bencher, messages, |event, out| {
         _ = printer.print(event, out)
     });
+}
+
+/// What other formats cost beside JSON, for inserts.
+#[divan::bench(args = ["json", "sql", "debezium", "wal2json"])]
+fn inserts_as(bencher: Bencher<'_, '_>, name: &str) {
+    let format = FORMATS.into_iter().find(|format| format.name() == name);
+    let format = format.unwrap_or(Format::JSON);
+    run_printer(bencher, format, Values::Json, &inserts());
 }
 
 #[divan::bench]

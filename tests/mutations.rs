@@ -57,10 +57,12 @@ fn survive(capture: &[u8]) {
     lines.check(&print_capture(capture, Format::JSON), "the capture itself");
     for seed in 0..MUTANTS {
         let mut random = Rng::with_seed(seed);
-        let format = if seed % 8 == 7 {
-            Format::TEXT
-        } else {
-            Format::JSON
+        let format = match seed % 16 {
+            1 | 2 => Format::TEXT,
+            3 | 4 => Format::SQL,
+            5 | 6 => Format::DEBEZIUM,
+            7 | 8 => Format::WAL2JSON,
+            _ => Format::JSON,
         };
         let mut printed = Vec::new();
         let memory = allocation_counter::measure(|| {
@@ -77,9 +79,12 @@ fn survive(capture: &[u8]) {
             "seed {seed}: {} bytes",
             memory.bytes_max
         );
-        match format == Format::JSON {
-            true => lines.check(&printed, &format!("seed {seed}")),
-            false => check_text(&printed, seed),
+        if format == Format::JSON {
+            lines.check(&printed, &format!("seed {seed}"));
+        } else if format == Format::TEXT || format == Format::SQL {
+            check_text(&printed, seed);
+        } else {
+            check_json(&printed, seed);
         }
     }
 }
@@ -119,6 +124,14 @@ fn check_text(printed: &[u8], seed: u64) {
             !line.contains(|c: char| c.is_control()),
             "seed {seed}: {line:?}"
         );
+    }
+}
+
+/// Every line is JSON.
+fn check_json(printed: &[u8], seed: u64) {
+    for line in printed.split_inclusive(|byte| *byte == b'\n') {
+        let parsed = serde_json::from_slice::<IgnoredAny>(line);
+        assert!(parsed.is_ok(), "seed {seed}: {parsed:?}");
     }
 }
 

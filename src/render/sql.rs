@@ -90,7 +90,7 @@ impl Render for Sql {
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         match event.body {
-            Body::Begin | Body::BeginPrepare { .. } => self.encoding_known = false,
+            Body::Begin | Body::BeginPrepare { .. } => self.encoding_known = self.undo,
             Body::Truncate { .. } => {}
             _ => self.truncate.flush(out),
         }

@@ -50,7 +50,8 @@ fn check_statements(args: &StreamArgs) -> Result<()> {
     }
     if args.file.is_some() {
         return Err(Error::usage(
-            "could not use --undo with --file: a file goes on where it ends, and an undo begins there",
+            "could not use --undo with --file: a file goes on where it ends, and an undo begins \
+             there",
         )
         .with_remedy("standard output, as in: walcat stream --undo ... >FILE"));
     }

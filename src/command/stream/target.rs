@@ -105,7 +105,8 @@ impl Target {
             .could_not("ask the target how far it is")?;
         let lsn: PgLsn = row.try_get(0).map_err(|error| {
             Error::new(format!(
-                "could not ask the target how far it is: walcat.replayed is not as expected: {error}"
+                "could not ask the target how far it is: its table walcat.replayed is another: \
+                 {error}"
             ))
         })?;
         Ok(Lsn(u64::from(lsn)))

@@ -95,7 +95,7 @@ mod tests {
     fn the_source_names_the_event() {
         let line = |source: &str| {
             let line = format!(
-                "{{\"before\":{{\"source\":1}},\"source\":{{\"name\":\"walcat\",{source}}},\"op\":\"c\"}}"
+                "{{\"before\":{{\"source\":1}},\"source\":{{\"name\":\"walcat\",{source}}}}}"
             );
             DebeziumLines.read(Line::Bytes(line.as_bytes())).ok()
         };

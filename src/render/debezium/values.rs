@@ -144,6 +144,10 @@ fn write_decimal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 }
 
 fn write_date(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    if matches!(text, b"infinity" | b"-infinity") {
+        write_string(text, out);
+        return Ok(());
+    }
     let (date, _, era) = split(text)?;
     write_number(days(date, era)?, out);
     Ok(())
@@ -437,7 +441,7 @@ mod tests {
             ("0001-01-01", "-719162"),
             ("0001-12-31 BC", "-719163"),
             ("5874897-12-31", "2145042905"),
-            ("infinity", "misfit"),
+            ("infinity", "\"infinity\""),
             ("2026-13-01", "misfit"),
         ] {
             assert_eq!(written(write_date, text), days, "{text}");
