@@ -559,7 +559,7 @@ fn publications_may_have_any_name() {
     db.create_slot("pgoutput");
     db.sql("INSERT INTO t VALUES (1)");
     let stream = ["stream", "-S", db.name(), "--until-now"];
-    let run = db.run(&stream);
+    let run = db.run(&[&stream[..], &["--publication", "a"]].concat());
     fails(&run, 1, &["try: --publication '\"a,\"\"b\"'\n"]);
     let run = db.run(&[&stream[..], &["--publication", "\"a,\"\"b\""]].concat());
     assert_eq!(run.succeeded().json().len(), 1);
