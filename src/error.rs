@@ -26,7 +26,8 @@ struct Parts {
     message: String,
     server: Option<ServerError>,
     detail: Option<String>,
-    remedy: Option<String>,
+    /// The first is the best; the others are other ways.
+    remedies: Vec<String>,
 }
 
 /// What a caller may do about a failure.
@@ -38,6 +39,8 @@ pub enum Kind {
     Permanent,
     /// The connection or the server went away; trying again later may help.
     Transient,
+    /// What was asked for is done, and found what is to be told by the exit status: 3.
+    Alarm,
 }
 
 /// The fields of the server's ErrorResponse (manual section 55.8) that a user needs.
@@ -66,7 +69,7 @@ impl Error {
             message: message.into(),
             server: None,
             detail: None,
-            remedy: None,
+            remedies: Vec::new(),
         }))
     }
 
@@ -128,7 +131,13 @@ impl Error {
 
     /// Adds the line `try: ...`: the command or setting that mends it.
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Error {
-        self.0.remedy = Some(remedy.into());
+        self.0.remedies = vec![remedy.into()];
+        self
+    }
+
+    /// Adds a line `try: ...` with another way.
+    pub fn or_remedy(mut self, remedy: impl Into<String>) -> Error {
+        self.0.remedies.push(remedy.into());
         self
     }
 
@@ -155,7 +164,7 @@ impl Error {
 
     /// The command or setting that mends it, if that is known.
     pub fn remedy(&self) -> Option<&str> {
-        self.0.remedy.as_deref()
+        self.0.remedies.first().map(String::as_str)
     }
 
     /// Everything the user needs, on several lines, without a line end after the last. No other
@@ -185,7 +194,7 @@ impl Error {
         if let Some(hint) = server.and_then(|server| server.hint.as_ref()) {
             text += &format!("\nHINT:  {}", indented(hint));
         }
-        if let Some(remedy) = &parts.remedy {
+        for remedy in &parts.remedies {
             text += &format!("\n{} {}", "try:".bold(), printable(remedy));
         }
         text

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
 use walcat::command::{self, ask, is_colored, logger};
+use walcat::connect::invocation::{self, Typed};
 use walcat::connect::{Arguments, AskPassword, Prompt, Settings, hide_password};
 use walcat::stop::{self, Manner, Stop};
 
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     stop::outlive_file_size_limit();
     let cli = Cli::from_command_line();
     cli.connection.dbname.as_deref().map(hide_password);
+    invocation::remember(typed(&cli.connection));
     colored::control::set_override(is_colored(&cli.messages, io::stderr().is_terminal()));
     logger::install(&cli.messages);
     match run(&cli) {
@@ -62,6 +64,27 @@ fn arguments(options: &ConnectionOptions, stop: &Stop) -> Arguments {
         user: options.username.clone(),
         prompt,
         ask_password: AskPassword::new(move |question| ask(&stop, question)),
+    }
+}
+
+/// The connection options, as commands that are proposed repeat them.
+fn typed(options: &ConnectionOptions) -> Typed {
+    let valued = [
+        ("-h", &options.host),
+        ("-p", &options.port),
+        ("-U", &options.username),
+    ];
+    let valued = valued
+        .into_iter()
+        .filter_map(|(letter, value)| Some([letter.to_owned(), value.clone()?]));
+    let flags = [("-w", options.no_password), ("-W", options.password)];
+    let flags = flags.into_iter().filter(|(_, typed)| *typed);
+    Typed {
+        dbname: options.dbname.clone(),
+        others: valued
+            .flatten()
+            .chain(flags.map(|(letter, _)| letter.to_owned()))
+            .collect(),
     }
 }
 

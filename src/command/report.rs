@@ -15,10 +15,12 @@ pub fn report(error: &anyhow::Error) -> String {
     Error::new(contexts.join(": ")).report()
 }
 
-/// The exit status: 2 if the command line was wrong, as clap has it, else 1.
+/// The exit status: 2 if the command line was wrong, as clap has it, 3 if what was asked for is an
+/// alarm, else 1.
 pub fn exit_status(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(Kind::Usage) => 2,
+        Some(Kind::Alarm) => 3,
         _ => 1,
     }
 }

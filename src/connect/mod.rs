@@ -4,6 +4,7 @@
 mod attempt;
 mod conninfo;
 mod environment;
+pub mod invocation;
 mod parameter;
 mod passfile;
 mod password;
