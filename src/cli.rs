@@ -11,7 +11,7 @@ mod values;
 
 pub use exec::ExecArgs;
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
-pub use values::{ListFormat, Names};
+pub use values::{CheckFormat, LagLimit, ListFormat, Measure, Names};
 
 use crate::lsn::Lsn;
 use crate::select::Operation;
@@ -19,7 +19,7 @@ use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use std::time::Duration;
-use values::{parse_names, parse_seconds, parse_size};
+use values::{parse_lag_limit, parse_names, parse_seconds};
 
 /// Print the changes of a PostgreSQL database as they commit
 #[derive(Debug, Parser)]
@@ -241,8 +241,8 @@ pub struct SlotCreateArgs {
     #[arg(long)]
     pub if_not_exists: bool,
 
-    /// Give up after this long
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
+    /// Give up after this long, as 30s or 5min
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub timeout: Option<Duration>,
 }
 
@@ -292,13 +292,26 @@ pub struct SlotDropArgs {
 #[derive(Debug, Args)]
 #[command(after_help = SEE_ALSO)]
 pub struct SlotListArgs {
+    /// Only these slots [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
     /// How to print the list
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = ListFormat::Table)]
     pub format: ListFormat,
 
-    /// Exit with 1 if a slot is lost or retains more WAL than this, as 512MB or 10GB
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, allow_negative_numbers = true)]
-    pub max_lag: Option<u64>,
+    /// Exit with 3 if a slot is lost or retains more WAL than this, as 512MB or 10GB
+    ///
+    /// What is compared is RETAINED: the WAL that the slot makes the server keep, which is what
+    /// fills the disk. With confirmed: in front, as confirmed:1GB, it is LAG: how far the position
+    /// that the consumer has confirmed is behind.
+    #[arg(
+        long,
+        value_name = "[confirmed:]SIZE",
+        value_parser = parse_lag_limit,
+        allow_negative_numbers = true
+    )]
+    pub max_lag: Option<LagLimit>,
 }
 
 /// `slot advance`
@@ -349,6 +362,13 @@ pub struct PublicationCreateArgs {
     #[arg(long)]
     pub via_root: bool,
 
+    /// Create it even if UPDATE or DELETE then fails on tables
+    ///
+    /// They fail on tables without a replica identity as long as a publication publishes them.
+    /// Without this option nothing is created then, and the tables are named.
+    #[arg(long)]
+    pub force: bool,
+
     /// Succeed if the publication is already there
     #[arg(long)]
     pub if_not_exists: bool,
@@ -389,6 +409,10 @@ pub struct CheckArgs {
     /// Separated by commas; a name in double quotes is taken as in SQL.
     #[arg(short = 'b', long, value_name = "NAME", value_parser = parse_names)]
     pub publication: Vec<Names>,
+
+    /// How to print what was found
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
 }
 
 /// `completions`
@@ -451,6 +475,7 @@ mod tests {
 
     #[test]
     fn reads_sizes_and_seconds() {
+        use values::parse_size;
         assert_eq!(parse_size("512MB"), Ok(512 << 20));
         assert_eq!(parse_size("1.5 kB"), Ok(1536));
         assert_eq!(parse_size("7"), Ok(7));
@@ -458,7 +483,22 @@ mod tests {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
         assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
-        for bad in ["", "-1", "NaN", "inf", "x", "1e19", "1e300"] {
+        for (text, seconds) in [
+            ("10", 10.0),
+            ("10s", 10.0),
+            ("1.5 min", 90.0),
+            ("2h", 7200.0),
+            ("1d", 86_400.0),
+            ("250ms", 0.25),
+            ("100us", 0.0001),
+        ] {
+            let duration = Duration::from_secs_f64(seconds);
+            assert_eq!(parse_seconds(text), Ok(duration), "{text}");
+        }
+        for bad in [
+            "", "-1", "NaN", "inf", "x", "1e19", "1e300", "s", "10x", "1h30min", "-1s", "NaNs",
+            "infs", "1e9d", "1 2s",
+        ] {
             assert!(parse_seconds(bad).is_err(), "{bad}");
         }
     }

@@ -7,6 +7,7 @@
 mod json;
 mod on_demand;
 pub mod output_plugins;
+pub mod privileges;
 pub mod publications;
 pub mod refusal;
 pub mod relations;

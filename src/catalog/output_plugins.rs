@@ -1,7 +1,8 @@
 //! `output_plugin_libraries`, with which newer minor releases say which libraries they take as
 //! output plugins (15.19, 16.15, 17.11, 18.6 and later).
 
-use super::server;
+use super::server::{self, Server};
+use super::slots::{self, NewSlot};
 use crate::connect::Client;
 use crate::error::{Error, Result};
 use crate::sql;
@@ -29,6 +30,31 @@ pub fn allowed(client: &mut Client) -> Result<Allowed> {
         Err(error) if error.sqlstate() == "42501" => Ok(Allowed::Hidden),
         Err(error) => Err(error),
     }
+}
+
+/// Returns `true` if a slot with this plugin can be created now. It is tried, as nothing else
+/// tells: with a temporary slot, and without waiting for anybody.
+pub fn is_usable(client: &mut Client, server: &Server, plugin: &str) -> bool {
+    // A standby would wait for its primary.
+    if server.in_recovery {
+        return false;
+    }
+    let name = format!("walcat_try_{}", std::process::id());
+    let new = NewSlot {
+        name: &name,
+        plugin,
+        two_phase: false,
+        failover: false,
+    };
+    // The library is loaded before anything is waited for (lock_not_available).
+    let _ = client.batch_execute("SET lock_timeout TO '100ms'");
+    let usable = match slots::create_temporary(client, &new) {
+        Ok(_) => true,
+        Err(error) => error.sqlstate() == "55P03",
+    };
+    let _ = slots::drop(client, &name);
+    let _ = client.batch_execute("RESET lock_timeout");
+    usable
 }
 
 impl Allowed {

@@ -3,14 +3,19 @@
 use super::replica_identity::{self, Unreplicable};
 use super::server::Server;
 use super::table_spec::TableSpec;
-use super::{column, decoded, enumerate, refusal};
+use super::{column, decoded, enumerate, privileges, refusal};
 use crate::connect::Client;
+use crate::connect::invocation::walcat;
 use crate::error::{CouldNot, Error, Result};
 use crate::shell;
 use crate::sql::{self, quoted};
 use crate::version::Version;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use tokio_postgres::Row;
+
+/// The name of a publication that nobody named.
+pub const DEFAULT_NAME: &str = "walcat";
 
 /// A publication (`pg_publication`, manual section 53.41) and what it publishes.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -194,48 +199,52 @@ pub fn none_named(client: &mut Client) -> Error {
     }
 }
 
-/// Creates a publication and returns the tables that it makes unfit for UPDATE or DELETE; `None` if
-/// there already was one of that name.
+/// The tables that a publication makes unfit for UPDATE or DELETE.
+#[derive(Clone, Debug)]
+pub struct Harm {
+    /// These; at least one.
+    pub tables: Vec<Unreplicable>,
+    /// Schema and name of all others that it publishes.
+    pub others: Vec<(String, String)>,
+}
+
+/// Creates a publication. Where it makes tables unfit for UPDATE or DELETE, `accept` decides,
+/// before anybody else can see it: with an error nothing is created. Returns the harm that was
+/// accepted; `None` if there already was a publication of that name.
 pub fn create(
     client: &mut Client,
     server: &Server,
     new: &NewPublication<'_>,
+    accept: impl FnOnce(&Harm) -> Result<()>,
 ) -> Result<Option<Vec<Unreplicable>>> {
     let created = client.in_transaction(|client| {
         if find(client, new.name)?.is_some() {
             return Ok(None);
         }
-        create_within(client, server, new).map(Some)
-    });
-    created.could_not(format!("create publication \"{}\"", new.name))
-}
-
-/// Creates a publication that does no harm: refuses, naming them, if UPDATE or DELETE would fail on
-/// some tables. `false` if there already was one of that name.
-pub fn create_harmless(
-    client: &mut Client,
-    server: &Server,
-    new: &NewPublication<'_>,
-) -> Result<bool> {
-    let created = client.in_transaction(|client| {
-        if find(client, new.name)?.is_some() {
-            return Ok(false);
+        let tables = create_within(client, server, new)?;
+        if tables.is_empty() {
+            return Ok(Some(tables));
         }
-        let unreplicable = create_within(client, server, new)?;
-        let Some(first) = unreplicable.first() else {
-            return Ok(true);
-        };
-        let tables: Vec<&str> = unreplicable
+        let harmed: HashSet<&(String, String)> = tables
             .iter()
-            .map(|table| table.table.as_str())
+            .flat_map(|table| [&table.name, &table.root])
             .collect();
-        Err(Error::because(format!(
-            "{} would fail on {}",
-            first.operations(),
-            enumerate(&tables)
-        ))
-        .with_detail(format!("{first}."))
-        .with_remedy(first.remedy()))
+        let mut others = self::tables(client, &[new.name.to_owned()])?;
+        others.retain(|other| !harmed.contains(other));
+        let harm = Harm { tables, others };
+        accept(&harm)?;
+        Ok(Some(harm.tables))
+    });
+    let created = created.map_err(|error| {
+        // insufficient_privilege: the server names but the first that lacks.
+        let lack = match error.sqlstate() {
+            "42501" => privileges::publication(client, server, new).ok().flatten(),
+            _ => None,
+        };
+        match lack {
+            Some(lack) => error.with_remedy(lack.remedy),
+            None => error,
+        }
     });
     created.could_not(format!("create publication \"{}\"", new.name))
 }
@@ -254,7 +263,7 @@ pub fn drop(
     };
     if !if_exists {
         require(client, wanted)
-            .map_err(|error| error.with_remedy("walcat pub list"))
+            .map_err(|error| error.with_remedy(walcat("pub list")))
             .could_not(&action)?;
     }
     let there = names(client)?;
@@ -306,7 +315,8 @@ fn create_within(
     }
 }
 
-fn statement(server: &Server, new: &NewPublication<'_>) -> Result<String> {
+/// CREATE PUBLICATION, where the server knows all that it is to have.
+pub fn statement(server: &Server, new: &NewPublication<'_>) -> Result<String> {
     let contents = match &new.contents {
         Contents::AllTables => " FOR ALL TABLES".to_owned(),
         Contents::Only { tables, schemas } => {
@@ -365,7 +375,9 @@ fn not_there(there: &[String], reason: String) -> Error {
     match there {
         [] => error
             .with_detail("The database has no publications.")
-            .with_remedy("walcat pub create NAME --all-tables"),
+            .with_remedy(walcat(format_args!(
+                "pub create {DEFAULT_NAME} --all-tables"
+            ))),
         [first, ..] => error
             .with_detail(format!(
                 "The publications of the database are: {}.",

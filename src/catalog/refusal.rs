@@ -1,5 +1,6 @@
 //! Remedies for refusals of the server: the setting, the privilege, the command.
 
+use crate::connect::invocation::walcat;
 use crate::error::Error;
 use crate::sql::identifier;
 
@@ -26,11 +27,11 @@ fn remedy(sqlstate: &str, said: &str, user: &str) -> Option<String> {
                                                      pgoutput"
             .to_owned(),
         // configuration_limit_exceeded
-        "53400" if says("replication slots") => {
-            "drop a slot that nobody needs (walcat slot list), or raise max_replication_slots and \
-             restart the server"
-                .to_owned()
-        }
+        "53400" if says("replication slots") => format!(
+            "drop a slot that nobody needs ({}), or raise max_replication_slots and restart the \
+             server",
+            walcat("slot list")
+        ),
         // too_many_connections
         "53300" if says("max_wal_senders") || says("standby connections") => {
             "end a WAL sender (SELECT * FROM pg_stat_replication), or raise max_wal_senders and \
@@ -74,22 +75,13 @@ fn privilege(said: &str, role: &str) -> Option<String> {
     if says("terminat") {
         return Some(format!("as a superuser: GRANT pg_signal_backend TO {role}"));
     }
-    if says("ALL TABLES") || says("IN SCHEMA") {
-        return Some("as a superuser, or name the tables with --table".to_owned());
-    }
     if let Some(database) = name("permission denied for database ") {
         return Some(format!(
             "as the owner of the database: GRANT CREATE ON DATABASE {database} TO {role}"
         ));
     }
-    let owned = [
-        ("TABLE", name("must be owner of table ")),
-        ("PUBLICATION", name("must be owner of publication ")),
-    ];
-    owned.into_iter().find_map(|(kind, name)| {
-        Some(format!(
-            "as a superuser: ALTER {kind} {} OWNER TO {role}",
-            name?
-        ))
-    })
+    let publication = name("must be owner of publication ")?;
+    Some(format!(
+        "as its owner or a superuser: DROP PUBLICATION {publication}"
+    ))
 }

@@ -5,16 +5,26 @@
 //! 29.5): a table needs a replica identity; a row filter may use only its columns, and a column
 //! list must have all of them, where UPDATE or DELETE is published.
 
-use super::column;
+use super::{column, enumerate};
 use crate::connect::Client;
-use crate::error::{CouldNot, Result};
+use crate::error::{CouldNot, Error, Result};
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// For so many tables the statements that mend them are told.
+const REMEDIES_SHOWN: usize = 20;
 
 /// A table on which UPDATE or DELETE fails as long as a publication is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreplicable {
     /// Its name with its schema, quoted where needed.
     pub table: String,
+    /// Its schema and its name.
+    pub name: (String, String),
+    /// Those of the partitioned table that it is a part of, at the top of all; else its own.
+    pub root: (String, String),
+    /// Whether the session's role owns it.
+    pub owned: bool,
     /// Whether UPDATE fails.
     pub update: bool,
     /// Whether DELETE fails.
@@ -109,6 +119,43 @@ impl fmt::Display for Unreplicable {
     }
 }
 
+/// The reason alone not to make UPDATE or DELETE fail on these tables, of which there is at least
+/// one, with the statements that give them what they lack.
+pub fn refusal(harmed: &[Unreplicable]) -> Error {
+    let names: Vec<&str> = harmed.iter().map(|table| table.table.as_str()).collect();
+    let operations = harmed.first().map_or("", Unreplicable::operations);
+    let error = Error::because(format!("{operations} would fail on {}", enumerate(&names)));
+    let Some(first) = harmed.first() else {
+        return error;
+    };
+    error
+        .with_detail(format!("{first}."))
+        .with_remedy(remedies(harmed))
+}
+
+/// The statements that mend them before there is a publication.
+fn remedies(harmed: &[Unreplicable]) -> String {
+    let mend = |table: &Unreplicable| match table.reason {
+        Reason::Generated => format!(
+            "a replica identity without generated columns for {}",
+            table.table
+        ),
+        _ => table.remedy(),
+    };
+    // A partition may be harmed in more than one way.
+    let mut seen = BTreeSet::new();
+    let mut each: Vec<String> = harmed
+        .iter()
+        .map(mend)
+        .filter(|remedy| seen.insert(remedy.clone()))
+        .collect();
+    if let Some(more @ 1..) = each.len().checked_sub(REMEDIES_SHOWN) {
+        each.truncate(REMEDIES_SHOWN);
+        each.push(format!("and the same for {more} more"));
+    }
+    each.join("; ")
+}
+
 /// The tables on which the publication of this oid makes UPDATE or DELETE fail, by name.
 ///
 /// The check of the server looks at the table that holds the row, so a partitioned table counts by
@@ -128,11 +175,13 @@ pub fn unreplicable(client: &mut Client, publication: u32) -> Result<Vec<Unrepli
                 "full" => Reason::Full,
                 _ => Reason::Generated,
             };
-            let (table, update, delete) = (column(row, 0)?, column(row, 1)?, column(row, 2)?);
             Ok(Unreplicable {
-                table,
-                update,
-                delete,
+                table: column(row, 0)?,
+                name: (column(row, 5)?, column(row, 6)?),
+                root: (column(row, 7)?, column(row, 8)?),
+                owned: column(row, 9)?,
+                update: column(row, 1)?,
+                delete: column(row, 2)?,
                 reason,
                 column_list: column(row, 4)?,
             })
@@ -188,7 +237,13 @@ WITH publication AS (
     END AS reason
     FROM target AS t
 )
-SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelete, j.reason, j.column_list
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelete, j.reason,
+       j.column_list, n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
+       root_n.nspname::pg_catalog.text, root.relname::pg_catalog.text,
+       pg_catalog.pg_has_role(c.relowner, 'USAGE')
 FROM judged AS j JOIN pg_catalog.pg_class AS c ON c.oid = j.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     JOIN pg_catalog.pg_class AS root
+          ON root.oid = COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid)
+     JOIN pg_catalog.pg_namespace AS root_n ON root_n.oid = root.relnamespace
 WHERE j.reason IS NOT NULL
 ORDER BY n.nspname, c.relname";

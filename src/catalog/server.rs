@@ -127,14 +127,6 @@ pub fn room(client: &mut Client) -> Result<Room> {
     })
 }
 
-/// Returns `true` if the session's role may replicate.
-pub fn may_replicate(client: &mut Client) -> Result<bool> {
-    let query =
-        "SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    let row = client.query_one(query, &[]).could_not("look up the role")?;
-    column(&row, 0)
-}
-
 /// The value of a setting that is a number; `None` where this version does not know it.
 pub fn number(client: &mut Client, name: &str) -> Result<Option<Number>> {
     let query = "SELECT setting::pg_catalog.int8, pg_catalog.current_setting(name)

@@ -135,6 +135,21 @@ pub fn find(client: &mut Client, pid: i32) -> Result<Option<Backend>> {
     row.as_ref().map(session).transpose()
 }
 
+/// May the role of this session end that of the process?
+pub fn may_end(client: &mut Client, pid: i32) -> Result<bool> {
+    let query = "SELECT COALESCE(pg_catalog.bool_or(me.rolsuper OR NOT other.rolsuper AND (
+                     pg_catalog.pg_has_role(other.oid, 'MEMBER')
+                     OR pg_catalog.pg_has_role('pg_signal_backend', 'MEMBER'))), false)
+         FROM pg_catalog.pg_stat_activity AS s
+         JOIN pg_catalog.pg_roles AS other ON other.oid = s.usesysid
+         JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
+         WHERE s.pid = $1";
+    let row = client
+        .query_one(query, &[&pid])
+        .could_not("look up a session")?;
+    column(&row, 0)
+}
+
 /// What a slot that is being created waits for: the oldest transaction with an xid, or the primary.
 pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
     if Server::ask(client)?.in_recovery {

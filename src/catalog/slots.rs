@@ -4,6 +4,7 @@
 use super::server::{POSITION, Server};
 use super::{column, decoded, enumerate, output_plugins, refusal, sessions};
 use crate::connect::Client;
+use crate::connect::invocation::{walcat, walcat_in};
 use crate::error::{CouldNot, Error, Kind, Result};
 use crate::lsn::Lsn;
 use crate::plugin;
@@ -137,7 +138,7 @@ impl Slot {
         if self.slot_type == SlotType::Physical {
             return Err(Error::because("it is a physical slot")
                 .with_detail("Changes can be had from logical slots only.")
-                .with_remedy("walcat slot create NAME"));
+                .with_remedy(walcat("slot create NAME")));
         }
         if let Some(database) = self
             .database
@@ -150,7 +151,10 @@ impl Slot {
                         "This session is connected to database \"{}\".",
                         server.database
                     ))
-                    .with_remedy(format!("walcat -d {} ...", shell::word(database))),
+                    .with_remedy(walcat_in(
+                        database,
+                        format_args!("check -S {}", shell::word(&self.name)),
+                    )),
             );
         }
         if let Some(reason) = self.lost() {
@@ -172,9 +176,11 @@ impl Slot {
         let plugin = plugin
             .map(|plugin| format!(" -P {}", shell::word(plugin)))
             .unwrap_or_default();
+        let name = shell::word(&self.name);
         format!(
-            "walcat slot drop {0} && walcat slot create {0}{plugin}",
-            shell::word(&self.name)
+            "{} && {}",
+            walcat(format_args!("slot drop {name}")),
+            walcat(format_args!("slot create {name}{plugin}"))
         )
     }
 }
@@ -196,19 +202,27 @@ pub fn find(client: &mut Client, name: &str) -> Result<Option<Slot>> {
         .transpose()
 }
 
-/// The reason alone that there is no such slot, and which there are.
-pub fn missing(client: &mut Client, name: &str) -> Error {
+/// The reason alone that there is no such slot, and which there are: those of this database first.
+pub fn missing(client: &mut Client, server: &Server, name: &str) -> Error {
     let error = Error::because(format!("there is no replication slot \"{name}\""))
-        .with_remedy(format!("walcat slot create {}", shell::word(name)));
-    let Ok(slots) = list(client) else {
+        .with_remedy(walcat(format_args!("slot create {}", shell::word(name))));
+    let Ok(mut slots) = list(client) else {
         return error;
     };
-    let here: Vec<&str> = slots
+    slots.retain(|slot| slot.slot_type == SlotType::Logical);
+    let (here, elsewhere): (Vec<&Slot>, Vec<&Slot>) = slots
         .iter()
-        .filter(|slot| slot.slot_type == SlotType::Logical)
-        .map(|slot| slot.name.as_str())
+        .partition(|slot| slot.database.as_deref() == Some(&server.database));
+    let marked = |slot: &&Slot| {
+        let database = slot.database.as_deref().unwrap_or_default();
+        format!("{} (database \"{database}\")", slot.name)
+    };
+    let names: Vec<String> = here
+        .iter()
+        .map(|slot| slot.name.clone())
+        .chain(elsewhere.iter().map(marked))
         .collect();
-    error.with_detail(match here.as_slice() {
+    error.with_detail(match names.as_slice() {
         [] => "There are no logical replication slots.".to_owned(),
         names => format!("The logical replication slots are: {}.", enumerate(names)),
     })
@@ -223,7 +237,7 @@ pub fn explain(client: &mut Client, server: &Server, name: &str, error: Error) -
         .unwrap_or_default();
     match error.sqlstate() {
         // undefined_object, object_in_use
-        "42704" if said.contains("replication slot") => missing(client, name),
+        "42704" if said.contains("replication slot") => missing(client, server, name),
         "55006" => match find(client, name) {
             Ok(Some(Slot {
                 active_pid: Some(pid),
@@ -245,6 +259,15 @@ pub fn explain(client: &mut Client, server: &Server, name: &str, error: Error) -
 
 /// Creates a logical slot and returns its consistent point. It waits for all running transactions.
 pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
+    create_kind(client, slot, false)
+}
+
+/// The same, of a slot that is gone with the session.
+pub fn create_temporary(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
+    create_kind(client, slot, true)
+}
+
+fn create_kind(client: &mut Client, slot: &NewSlot<'_>, temporary: bool) -> Result<Lsn> {
     // By their names: where they stand, and whether they are there at all, depends on the version.
     let failover = if slot.failover {
         ", failover => true"
@@ -253,10 +276,13 @@ pub fn create(client: &mut Client, slot: &NewSlot<'_>) -> Result<Lsn> {
     };
     let query = format!(
         "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => $2,
-             twophase => $3{failover})"
+             temporary => $4, twophase => $3{failover})"
     );
     let row = client
-        .query_one(&query, &[&slot.name, &slot.plugin, &slot.two_phase])
+        .query_one(
+            &query,
+            &[&slot.name, &slot.plugin, &slot.two_phase, &temporary],
+        )
         .map_err(|error| {
             // The server reports an error before it takes back what it had begun; when it answers
             // again, that is done.
@@ -292,11 +318,13 @@ fn held(client: &mut Client, pid: i32) -> Error {
         Ok(Some(session)) => session.to_string(),
         _ => format!("PID {pid}"),
     };
+    let who = match sessions::may_end(client, pid) {
+        Ok(true) => "end that session",
+        _ => "as a superuser",
+    };
     Error::because(format!("it is in use by {holder}"))
         .with_kind(Kind::Transient)
-        .with_remedy(format!(
-            "end that session: SELECT pg_terminate_backend({pid})"
-        ))
+        .with_remedy(format!("{who}: SELECT pg_terminate_backend({pid})"))
 }
 
 /// Selects slots as JSON texts.

@@ -12,6 +12,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSpec {
     sql: String,
+    name: String,
     has_columns: bool,
     has_filter: bool,
 }
@@ -31,10 +32,13 @@ impl TableSpec {
     pub fn parse(text: &str) -> Result<TableSpec, ParseTableError> {
         let mut scanner = Scanner { rest: text };
         scanner.keyword("ONLY");
+        scanner.peek();
+        let from = scanner.rest;
         scanner.name()?;
         while scanner.symbol(".") {
             scanner.name()?;
         }
+        let name = from.strip_suffix(scanner.rest).unwrap_or(from).trim();
         scanner.symbol("*");
         let has_columns = scanner.peek() == Some('(');
         if has_columns {
@@ -52,6 +56,7 @@ impl TableSpec {
         match scanner.peek() {
             None => Ok(TableSpec {
                 sql: text.trim().to_owned(),
+                name: name.to_owned(),
                 has_columns,
                 has_filter,
             }),
@@ -68,6 +73,7 @@ impl TableSpec {
     pub fn named(schema: &str, table: &str) -> TableSpec {
         let sql = format!("{}.{}", quoted(schema), quoted(table));
         TableSpec {
+            name: sql.clone(),
             sql,
             has_columns: false,
             has_filter: false,
@@ -77,6 +83,11 @@ impl TableSpec {
     /// The text for CREATE PUBLICATION.
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// The name alone, perhaps with its schema, as SQL.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Returns `true` if it has a column list or a row filter, which 14 does not know.
@@ -342,6 +353,21 @@ mod tests {
                 let _ = TableSpec::parse(&text[start..end]);
                 let _ = TableSpec::parse(&format!("t WHERE ({}", &text[start..end]));
             }
+        }
+    }
+
+    #[test]
+    fn the_name_stands_alone() {
+        for (text, name) in [
+            ("users", "users"),
+            (" ONLY public.users ", "public.users"),
+            ("users *", "users"),
+            ("a . \"B c\"(id) WHERE (id > 1)", "a . \"B c\""),
+        ] {
+            assert_eq!(
+                TableSpec::parse(text).map(|spec| spec.name),
+                Ok(name.to_owned())
+            );
         }
     }
 

@@ -43,9 +43,9 @@ pub struct StreamArgs {
 
     /// Create the publication if it is not there
     ///
-    /// It is made for the tables of --table, else for all tables, and named walcat if --publication
-    /// is not given. It is refused if UPDATE or DELETE would then fail on tables without a replica
-    /// identity.
+    /// It is made for the tables of --table, else for all tables, and for the operations of --op,
+    /// and named walcat if --publication is not given. It is refused if UPDATE or DELETE would then
+    /// fail on tables without a replica identity.
     #[arg(long)]
     pub create_publication: bool,
 
@@ -125,8 +125,8 @@ pub struct StreamArgs {
     #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
     pub limit: Option<u64>,
 
-    /// Stop after this many seconds
-    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true, help_heading = "When to stop")]
+    /// Stop after this long, as 30s or 5min
+    #[arg(long, value_name = "TIME", value_parser = parse_seconds, allow_negative_numbers = true, help_heading = "When to stop")]
     pub timeout: Option<Duration>,
 
     /// Stop when the connection is lost
@@ -170,26 +170,26 @@ pub struct StreamArgs {
     #[arg(long, requires = "file", help_heading = "Output")]
     pub no_resume: bool,
 
-    /// Seconds between fsyncs of the file [default: 10]
+    /// Time between fsyncs of the file [default: 10s]
     ///
     /// It is synced at least this often, when the server asks, and at the end. What is not synced
     /// is not confirmed, so 0, with which pg_recvlogical confirms what it never synced, is refused.
-    #[arg(short = 'F', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+    #[arg(short = 'F', long, value_name = "TIME", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub fsync_interval: Duration,
 
-    /// Seconds between reports to the server [default: 10]
+    /// Time between reports to the server [default: 10s]
     ///
     /// It is told at least this often what is durable. 0: only when the server asks or its
     /// wal_sender_timeout requires it.
-    #[arg(short = 's', long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
+    #[arg(short = 's', long, value_name = "TIME", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, help_heading = "Output")]
     pub status_interval: Duration,
 
     /// Rate, position and lag on stderr
     ///
-    /// Every second or every so many seconds, with totals; on a terminal one line kept in place.
-    #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "1",
+    /// Every second, or as often as this says, with totals; on a terminal one line kept in place.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = parse_seconds, help_heading = "Output")]
     pub stats: Option<Duration>,
 
@@ -230,7 +230,8 @@ pub struct PrintOptions {
     ///
     /// schema.table, or a table in any schema, perhaps followed by a colon and operations, as in
     /// 'public.*' or public.users:insert,update. * stands for any text and ? for any character; !
-    /// in front excludes. The option may be repeated.
+    /// in front excludes. The option may be repeated. What it hides is consumed like the rest: see
+    /// --peek.
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
     pub table: Vec<String>,
 

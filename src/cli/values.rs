@@ -99,6 +99,15 @@ pub enum ListFormat {
     Json,
 }
 
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// A line for each
+    Text,
+    /// A JSON array
+    Json,
+}
+
 /// Names that were given together, separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(pub Vec<String>);
@@ -159,16 +168,60 @@ pub(super) fn parse_count(text: &str) -> Result<u32, String> {
         .map_err(|_| "not a number, 0 or more".to_owned())
 }
 
-/// Seconds, perhaps with a fraction.
+/// A time as in postgresql.conf: a number, perhaps with a fraction, and `us`, `ms`, `s`, `min`, `h`
+/// or `d`; without a unit it is seconds.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "not a number of seconds".to_owned())?;
+    let wrong = || "not a time, as 10, 30s or 5min".to_owned();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ if number.is_empty() => return Err(wrong()),
+        _ => return Err("the unit must be us, ms, s, min, h or d".to_owned()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| wrong())? * unit;
     match Duration::try_from_secs_f64(seconds) {
         // Beyond any life of a program, but within the clock's reach.
         Ok(duration) if seconds < 1e10 => Ok(duration),
-        _ => Err("not a number of seconds".to_owned()),
+        _ => Err(wrong()),
     }
+}
+
+/// How much a slot may lag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LagLimit {
+    /// What is compared.
+    pub measure: Measure,
+    /// In bytes.
+    pub bytes: u64,
+}
+
+/// What can be compared of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// How much WAL it makes the server keep.
+    Retained,
+    /// How far its confirmed position is behind.
+    Confirmed,
+}
+
+/// `10GB`, `retained:10GB` or `confirmed:10GB`.
+pub(super) fn parse_lag_limit(text: &str) -> Result<LagLimit, String> {
+    let (measure, size) = match text.split_once(':') {
+        None => (Measure::Retained, text),
+        Some(("retained", size)) => (Measure::Retained, size),
+        Some(("confirmed", size)) => (Measure::Confirmed, size),
+        Some(_) => return Err("only retained: or confirmed: can stand before the size".to_owned()),
+    };
+    let bytes = parse_size(size)?;
+    Ok(LagLimit { measure, bytes })
 }
 
 /// A size as in postgresql.conf: a number, perhaps with a fraction, and `B`, `kB`, `MB`, `GB` or

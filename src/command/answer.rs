@@ -20,6 +20,14 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints a line that says what was done; `-q` silences it.
+pub fn tell(line: &str) -> Result<()> {
+    if !log::log_enabled!(log::Level::Info) {
+        return Ok(());
+    }
+    print(&format!("{}\n", printable(line)))
+}
+
 /// A JSON array, one element a line.
 pub fn json<T: Serialize>(elements: &[T]) -> Result<String> {
     let lines: std::result::Result<Vec<String>, _> =

@@ -1,9 +1,10 @@
 //! The program's one logger: writes warnings, notices and details to stderr.
 //!
 //! Every layer logs with the macros of the `log` crate. Warnings and notices (`info`) are shown
-//! unless `-q` is given, details (`debug`) with `-v`, more (`trace`) with `-vv`; errors are returned
-//! instead, and `main` reports the last. The command or setting that mends what a warning tells of
-//! is its field `remedy`. What the server says has the target [`NOTICE`], and its DETAIL and HINT
+//! unless `-q` is given, details (`debug`) with `-v`, more (`trace`) with `-vv`. Warnings of what
+//! cannot be undone are logged as errors (`error`), which `-q` does not silence; errors themselves
+//! are returned, and `main` reports the last. The command or setting that mends what a warning
+//! tells of is its field `remedy`, another way `or_remedy`. What the server says has the target [`NOTICE`], and its DETAIL and HINT
 //! are the fields `detail` and `hint`.
 
 use super::status_line;
@@ -40,7 +41,7 @@ pub fn install(options: &MessageOptions) {
     // It fails only where there is a logger already, as in tests.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(match options.verbose {
-        _ if options.quiet => LevelFilter::Off,
+        _ if options.quiet => LevelFilter::Error,
         0 => LevelFilter::Info,
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
@@ -73,8 +74,10 @@ impl Logger {
             return self.notice(record);
         }
         let mut lines = first_line(record.level(), &printable(&record.args().to_string()));
-        if let Some(remedy) = field(record, "remedy") {
-            lines += &format!("{} {}\n", "try:".bold(), printable(&remedy));
+        for name in ["remedy", "or_remedy"] {
+            if let Some(remedy) = field(record, name) {
+                lines += &format!("{} {}\n", "try:".bold(), printable(&remedy));
+            }
         }
         lines
     }

@@ -113,6 +113,11 @@ impl Plugin {
         (self.decoder)(relations)
     }
 
+    /// Returns `true` if what it sends from a database with this encoding can be decoded.
+    pub fn reads(&self, encoding: &str) -> bool {
+        self.converts || matches!(encoding, "UTF8" | "SQL_ASCII")
+    }
+
     /// The options for what is asked of it on a server of this version. The user's own win, except
     /// those with which the decoder could not work: these are usage errors.
     pub fn options(&self, request: &Request<'_>, version: &Version) -> Result<Options> {

@@ -160,11 +160,11 @@ impl Filter {
         chosen.without(matching(true)).intersection(self.operations)
     }
 
-    /// Which patterns, by their places in the list, choose a table by its very name that is not
-    /// among these.
+    /// Which patterns, by their places in the list, are there to choose tables and choose none of
+    /// these.
     pub fn unmatched(&self, tables: &[(String, String)]) -> Vec<usize> {
         let missing = |pattern: &TablePattern| {
-            pattern.is_name()
+            !pattern.exclude
                 && !tables
                     .iter()
                     .any(|(schema, table)| pattern.matches(schema, table))
@@ -175,6 +175,23 @@ impl Filter {
             .filter(|(_, pattern)| missing(pattern))
             .map(|(at, _)| at)
             .collect()
+    }
+
+    /// The schema, if it says one, and the table that the pattern at this place chooses by their
+    /// very names; `None` for one with wildcards, and one that excludes.
+    pub fn name(&self, at: usize) -> Option<(Option<String>, String)> {
+        let pattern = self.patterns.get(at).filter(|pattern| !pattern.exclude)?;
+        let schema = pattern.schema.as_ref().map(|name| text(name));
+        match schema {
+            Some(None) => None,
+            schema => Some((schema.flatten(), text(&pattern.table)?)),
+        }
+    }
+
+    /// Does the pattern at this place choose this table?
+    pub fn chooses(&self, at: usize, schema: &str, table: &str) -> bool {
+        let pattern = self.patterns.get(at).filter(|pattern| !pattern.exclude);
+        pattern.is_some_and(|pattern| pattern.matches(schema, table))
     }
 
     /// Are logical messages shown?
@@ -235,18 +252,21 @@ impl TablePattern {
         })
     }
 
-    /// Does it choose, and without wildcards?
-    fn is_name(&self) -> bool {
-        let mut tokens = self.schema.iter().flatten().chain(&self.table);
-        !self.exclude && tokens.all(|token| matches!(token, Token::Char(_)))
-    }
-
     fn matches(&self, schema: &str, table: &str) -> bool {
         self.schema
             .as_ref()
             .is_none_or(|pattern| glob(pattern, schema))
             && glob(&self.table, table)
     }
+}
+
+/// The one name that the tokens match; `None` if they have wildcards.
+fn text(tokens: &[Token]) -> Option<String> {
+    let character = |token: &Token| match token {
+        Token::Char(c) => Some(*c),
+        Token::One | Token::Many => None,
+    };
+    tokens.iter().map(character).collect()
 }
 
 /// Splits at the dots into names, and cuts off what stands behind a colon; quotes protect both.
@@ -439,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_choose_nothing_are_found() {
+    fn patterns_that_choose_nothing_are_found() {
         let patterns = filter(&[
             "public.users",
             "orders:insert",
@@ -450,7 +470,23 @@ mod tests {
         ]);
         let tables = [("public", "users"), ("app", "orders")]
             .map(|(schema, table)| (schema.into(), table.into()));
-        assert_eq!(patterns.unmatched(&tables), [2, 5]);
+        assert_eq!(patterns.unmatched(&tables), [2, 3, 5]);
+        let names: Vec<_> = (0..7).map(|at| patterns.name(at)).collect();
+        let named =
+            |schema: Option<&str>, table: &str| Some((schema.map(str::to_owned), table.to_owned()));
+        assert_eq!(
+            names,
+            [
+                named(Some("public"), "users"),
+                named(None, "orders"),
+                named(None, "gone"),
+                None,
+                None,
+                named(None, "a*"),
+                None,
+            ]
+        );
+        assert!(patterns.chooses(0, "public", "users") && !patterns.chooses(4, "a", "absent"));
     }
 
     #[test]

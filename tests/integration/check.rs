@@ -78,11 +78,11 @@ fn check_of_a_server_that_cannot_decode() {
     // From 19 on the first logical slot sees to the WAL by itself.
     let (failed, wal_level) = match major(&db) {
         ..19 => (
-            2,
+            3,
             "fail  wal_level is replica, not logical; try: ALTER SYSTEM SET wal_level = logical, \
              then restart the server",
         ),
-        19.. => (1, "ok    wal_level is replica"),
+        19.. => (2, "ok    wal_level is replica"),
     };
     assert_eq!(
         run.exited(1).stderr,
@@ -110,8 +110,8 @@ fn check_of_a_server_that_cannot_decode() {
     );
     has(
         &run,
-        "warn  the database has no publication, and pgoutput needs one; try: walcat pub create \
-         NAME --all-tables",
+        "fail  the database has no publication, and pgoutput needs one; try: walcat pub create \
+         walcat --all-tables",
     );
     let run = db.run(&["check", "--slot", "physical"]);
     run.exited(1);
@@ -168,16 +168,16 @@ fn check_of_slots_and_publications() {
         &run,
         &format!(
             "fail  could not stream from slot \"{name}\": it belongs to database \"{name}\"; try: \
-             walcat -d {name} ..."
+             walcat -d {name} check -S {name}"
         ),
     );
     let run = db.run(&["check", "--slot", name]);
-    run.succeeded();
+    run.exited(1);
     has(
         &run,
         &format!(
-            "warn  slot \"{name}\" has plugin test_decoding, which walcat cannot decode; try: \
-             stream --format raw"
+            "fail  slot \"{name}\" has plugin test_decoding, which walcat cannot decode; try: \
+             walcat stream --format raw -S {name}"
         ),
     );
     assert!(
@@ -201,11 +201,11 @@ fn check_of_a_slot_in_use() {
         .unwrap()
         .get(0);
     let run = db.run(&["check", "--slot", "check_in_use"]);
-    run.succeeded();
+    run.exited(1);
     has(
         &run,
         &format!(
-            "warn  could not stream from slot \"check_in_use\": it is in use by PID {pid} (application \"test\", \
+            "fail  could not stream from slot \"check_in_use\": it is in use by PID {pid} (application \"test\", \
              role \"postgres\", address local socket); try: end that session: SELECT \
                     pg_terminate_backend({pid})"
         ),
@@ -220,7 +220,7 @@ fn check_of_a_way_that_is_barred() {
         ..Options::default()
     });
     let db = Database::create_on(&server, "barred");
-    db.sql("CREATE ROLE plain LOGIN");
+    db.sql("CREATE ROLE plain LOGIN; CREATE PUBLICATION p");
     let run = db.run(&["-U", "plain", "check"]);
     assert!(
         run.exited(1).stderr.starts_with("walcat: error: 1 of "),
@@ -238,6 +238,7 @@ fn check_of_a_way_that_is_barred() {
 fn check_of_a_standby() {
     let primary = Server::start(Options::default());
     let db = Database::create_on(&primary, "with_standby");
+    db.sql("CREATE PUBLICATION p");
     let standby = primary.standby(&[]);
     db.reconnect();
     let mut command = db.walcat(&["check"]);

@@ -213,3 +213,168 @@ fn partitions_are_chosen_by_the_name_they_are_shown_with() {
         run.stderr
     );
 }
+
+/// How far the slot that is named like the database is confirmed.
+fn confirmed(db: &Database<'_>) -> String {
+    db.value(&format!(
+        "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = '{}'",
+        db.name()
+    ))
+}
+
+#[test]
+fn a_slip_in_a_filter_consumes_nothing() {
+    let db = Database::create("a_slip_in_a_filter");
+    db.sql(
+        "CREATE TABLE customers (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY);
+         CREATE PUBLICATION everything FOR ALL TABLES; CREATE PUBLICATION few FOR TABLE orders",
+    );
+    db.create_slot("pgoutput");
+    db.sql("INSERT INTO customers VALUES (1)");
+    let before = confirmed(&db);
+    let stream = ["-q", "stream", "-S", db.name(), "--until-now"];
+    let slip = |arguments: &[&str]| db.run(&[&stream[..], arguments].concat());
+    let run = slip(&["--publication", "everything", "--table", "custmers"]);
+    assert_eq!(
+        run.exited(1).stderr,
+        format!(
+            "walcat: error: could not stream from slot \"{}\": --table custmers shows nothing: \
+             there is no such table yet, publication \"everything\" has no table of that name; \
+             did you mean public.customers?\n\
+             DETAIL:  What --table hides is consumed like the rest.\n\
+             try: --table public.customers\ntry: --peek, which consumes nothing\n",
+            db.name()
+        )
+    );
+    for arguments in [
+        &["--publication", "everything", "--table", "public.custmers"][..],
+        &["--publication", "everything", "--table", "app.customers"],
+        &[
+            "--publication",
+            "everything",
+            "--table",
+            "custmers:insert",
+            "--table",
+            "orders",
+        ],
+        &[
+            "--publication",
+            "everything",
+            "--create-publication",
+            "--table",
+            "Customers",
+        ],
+        &["--publication", "few", "--table", "customers"],
+        &[
+            "--publication",
+            "few,new",
+            "--create-publication",
+            "--table",
+            "orders",
+            "--table",
+            "custmers",
+        ],
+    ] {
+        let run = slip(arguments);
+        assert_eq!(run.exited(1).text(), "", "{arguments:?}");
+        assert!(
+            run.stderr.contains("shows nothing: "),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    assert_eq!(
+        db.value("SELECT count(*) FROM pg_publication"),
+        "2",
+        "nothing is made"
+    );
+    assert_eq!(confirmed(&db), before);
+    // A slot that does not move loses nothing.
+    slip(&[
+        "--publication",
+        "everything",
+        "--table",
+        "custmers",
+        "--peek",
+    ])
+    .succeeded();
+    assert_eq!(confirmed(&db), before);
+    let run = slip(&["--publication", "everything", "--table", "customers"]);
+    assert_eq!(run.succeeded().json().len(), 1);
+}
+
+#[test]
+fn a_slip_in_a_filter_makes_no_slot() {
+    let db = prepared("a_slip_in_a_filter_makes_no_slot");
+    let run = db.run(&[
+        "stream",
+        "-S",
+        db.name(),
+        "--create-slot",
+        "--publication",
+        "everything",
+        "--table",
+        "t3",
+    ]);
+    assert!(
+        run.exited(1)
+            .stderr
+            .contains("did you mean public.t1 or public.t2?"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        db.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"),
+        "0"
+    );
+}
+
+#[test]
+fn a_slip_in_a_filter_of_wal2json_consumes_nothing() {
+    let db = prepared("a_slip_in_a_filter_of_wal2json");
+    db.create_slot("wal2json");
+    db.sql("INSERT INTO t1 VALUES (1)");
+    let before = confirmed(&db);
+    let run = db.run(&["stream", "-S", db.name(), "--until-now", "--table", "t3"]);
+    assert_eq!(
+        run.exited(1).stderr,
+        format!(
+            "walcat: error: could not stream from slot \"{}\": --table t3 shows nothing: \
+             there is no such table yet; did you mean public.t1 or public.t2?\n\
+             DETAIL:  What --table hides is consumed like the rest.\n\
+             try: --table public.t1\ntry: --peek, which consumes nothing\n",
+            db.name()
+        )
+    );
+    assert_eq!(confirmed(&db), before);
+    let run = db.run(&["stream", "-S", db.name(), "--until-now", "--table", "t1"]);
+    assert_eq!(run.succeeded().json().len(), 1);
+}
+
+#[test]
+fn a_wildcard_that_chooses_nothing_is_warned_of_even_quietly() {
+    let db = prepared("a_wildcard_that_chooses_nothing");
+    db.create_slot("pgoutput");
+    db.sql("INSERT INTO t1 VALUES (1)");
+    let stream = [
+        "-q",
+        "stream",
+        "-S",
+        db.name(),
+        "--publication",
+        "everything",
+        "--until-now",
+    ];
+    let run = db.run(&[&stream[..], &["--table", "x*", "--peek"]].concat());
+    assert_eq!(run.succeeded().stderr, "");
+    let warning = "walcat: warning: --table 'x*' shows nothing, and what it hides is consumed: publication \
+                   \"everything\" has no table that it chooses\n\
+                   try: --table with one of public.t1, public.t2\ntry: --peek, which consumes nothing\n";
+    let run = db.run(&[&stream[..], &["--table", "x*", "--table", "t1"]].concat());
+    assert_eq!(run.succeeded().json().len(), 1);
+    assert_eq!(run.stderr, warning);
+    let run = db.run(&[&stream[..], &["--table", "x*"]].concat());
+    assert_eq!(run.succeeded().stderr, warning);
+    let run = db.run(&[&stream[..], &["--table", "t*", "--table", "!x*"]].concat());
+    assert_eq!(run.succeeded().stderr, "");
+}

@@ -126,11 +126,11 @@ fn mistakes_are_named_and_end_with_2() {
         ("stream --endpos 0", "a WAL position has the form X/Y"),
         ("stream --endpos 0/1 --until-now", "cannot be used with"),
         ("stream --limit 0", "invalid value '0' for '--limit <N>'"),
-        ("stream --timeout soon", "not a number of seconds"),
-        ("stream --timeout -1", "not a number of seconds"),
+        ("stream --timeout soon", "not a time, as 10, 30s or 5min"),
+        ("stream --timeout -1", "not a time, as 10, 30s or 5min"),
         ("stream --startpos -1", "a WAL position has the form X/Y"),
         ("stream --limit -1", "not a number of events, 1 or more"),
-        ("stream -F -1", "not a number of seconds"),
+        ("stream -F -1", "not a time, as 10, 30s or 5min"),
         (
             "stream -F 0",
             "could not use --fsync-interval 0: what is confirmed must be on the disk",
@@ -173,7 +173,7 @@ fn a_password_on_the_command_line_is_not_repeated() {
         "--password=s3cret slot list",
         "-W s3cret slot list",
         "-Ws3cret slot list",
-        "slot list -W s3cret",
+        "pub list -W s3cret",
     ] {
         let run = run(&mut walcat(arguments));
         let stderr = &run.exited(2).stderr;

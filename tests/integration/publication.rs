@@ -143,7 +143,7 @@ fn publication_of_all_sequences_or_all_tables_but_some() {
     assert_eq!(
         warned(&["sequences"]),
         "walcat: warning: nothing is shown: publication \"sequences\" has no table\n\
-         try: another publication: walcat pub create NAME --all-tables\n"
+         try: another publication: walcat pub create walcat --all-tables\n"
     );
     assert_eq!(warned(&["most"]), "");
     assert_eq!(
@@ -204,6 +204,7 @@ fn publication_of_tables_columns_rows_and_schemas() {
         "pub",
         "create",
         "partial",
+        "--force",
         "--table",
         "app.users (name, id) WHERE (id > 0 AND name <> ')')",
     ]);
@@ -595,7 +596,7 @@ fn publication_warns_of_just_the_tables_that_cannot_be_updated() {
         ]);
     }
     for arguments in publications {
-        let run = db.run(&[&["pub", "create", "p"], &arguments[..]].concat());
+        let run = db.run(&[&["pub", "create", "p", "--force"], &arguments[..]].concat());
         let (warned, refused) = (warned(run.succeeded()), refused(&db));
         assert_eq!(
             warned, refused,
@@ -685,7 +686,7 @@ fn publication_remedies_know_of_column_lists() {
             "ALTER TABLE bare ADD PRIMARY KEY (a, b)",
         ),
     ] {
-        let run = db.run(&["pub", "create", "p", "--table", create]);
+        let run = db.run(&["pub", "create", "p", "--force", "--table", create]);
         if major(&db) < 15 {
             assert!(run.exited(1).stderr.contains("a column list or row filter needs PostgreSQL \
                                                    15"), "{}", run.stderr);
@@ -708,7 +709,7 @@ fn publication_warnings_are_bounded() {
         "DO $$ BEGIN FOR i IN 1..25 LOOP EXECUTE format('CREATE TABLE t%s (a int)', i); END \
             LOOP; END $$",
     );
-    let run = db.run(&["pub", "create", "p", "--all-tables"]);
+    let run = db.run(&["pub", "create", "p", "--all-tables", "--force"]);
     assert_eq!(run.succeeded().stderr.lines().count(), 22);
     assert!(
         run.stderr.contains(
@@ -725,7 +726,7 @@ fn publication_warnings_are_bounded() {
         run.stderr
     );
     assert_eq!(
-        db.run(&["-q", "pub", "create", "q", "--all-tables"])
+        db.run(&["-q", "pub", "create", "q", "--all-tables", "--force"])
             .succeeded()
             .stderr,
         ""

@@ -454,7 +454,7 @@ fn a_temporary_slot_goes_with_its_connection() {
         finished.stderr
     );
     assert!(
-        finished.stderr.contains("try: walcat stream --slot NAME"),
+        finished.stderr.contains("try: --slot NAME --create-slot"),
         "{}",
         finished.stderr
     );

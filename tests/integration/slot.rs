@@ -127,7 +127,7 @@ fn slot_create_if_not_exists_wants_the_same_kind() {
             run.exited(1).stderr,
             format!(
                 "walcat: error: could not create slot \"{name}\": it already exists, with {what} off\n\
-                 try: another name, or first: walcat slot drop {name}\n"
+                 try: another name, or, to lose what it holds: walcat slot drop {name}\n"
             )
         );
     }
@@ -153,7 +153,7 @@ fn slot_create_if_not_exists_wants_the_same_slot() {
         run.exited(1).stderr,
         format!(
             "walcat: error: could not create slot \"{name}\": it already exists, with plugin test_decoding\n\
-         try: another name, or first: walcat slot drop {name}\n"
+         try: another name, or, to lose what it holds: walcat slot drop {name}\n"
         )
     );
     let other = Database::create("slot_create_from_another_database");
@@ -169,7 +169,7 @@ fn slot_create_if_not_exists_wants_the_same_slot() {
         run.exited(1).stderr,
         format!(
             "walcat: error: could not create slot \"{name}\": it already exists, with database {name}\n\
-         try: another name, or first: walcat slot drop {name}\n"
+         try: another name, or, to lose what it holds: walcat slot drop {name}\n"
         )
     );
 }
@@ -656,7 +656,7 @@ fn slot_list_measures_lag() {
 
     let run = db.run(&["slot", "list", "--max-lag", "1MB"]);
     assert!(
-        run.exited(1).text().contains("lagging"),
+        run.exited(3).text().contains("lagging"),
         "the list is printed all the same"
     );
     assert!(
@@ -769,9 +769,12 @@ fn slot_advance_says_from_where_to_where() {
     db.sql("CREATE TABLE t (id int)");
     let to = db.wal_position();
     let run = db.run(&["slot", "advance", name, "--to", &to]);
-    assert_eq!(
-        run.succeeded().text(),
-        format!("slot {name}: advanced from {from} to {to}\n")
+    let passed = db.value(&format!("SELECT ('{to}'::pg_lsn - '{from}'::pg_lsn)::text"));
+    let said = format!("slot {name}: advanced from {from} to {to}, past {passed} (");
+    assert!(
+        run.succeeded().text().starts_with(&said) && run.text().ends_with(") of WAL\n"),
+        "{said}: {}",
+        run.text()
     );
     assert_eq!(confirmed(), to);
     let run = db.run(&["slot", "advance", name, "--to", &to]);
@@ -825,7 +828,7 @@ fn slot_advance_explains_refusals() {
         format!(
             "walcat: error: could not advance slot \"{name}\": it belongs to database \"{name}\"\n\
          DETAIL:  This session is connected to database \"slot_advance_elsewhere\".\ntry: walcat \
-                                                          -d {name} ...\n"
+         -d {name} check -S {name}\n"
         )
     );
     let (_client, pid) = holder(&db, "held_slot");
@@ -901,7 +904,7 @@ fn slot_that_lost_its_wal_is_shown_and_explained() {
     );
     let run = db.run(&["slot", "list", "--max-lag", "1GB"]);
     assert_eq!(
-        run.exited(1).stderr,
+        run.exited(3).stderr,
         "walcat: error: slots are invalidated: lost\n"
     );
     let explained = format!(

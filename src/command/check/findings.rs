@@ -1,20 +1,26 @@
 //! What was found, one line each: `ok`, `warn` or `fail`, and the command that mends it.
 
 use crate::text::printable;
+use serde::Serialize;
 use std::fmt;
 
 /// What was found, in the order in which it was looked at.
 #[derive(Debug, Default)]
 pub struct Findings(Vec<Finding>);
 
-#[derive(Debug)]
-struct Finding {
+/// One of them, as `--format json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    #[serde(rename = "status")]
     verdict: Verdict,
+    #[serde(rename = "message")]
     text: String,
+    #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Verdict {
     Ok,
     Warn,
@@ -47,6 +53,11 @@ impl Findings {
             text: text.into(),
             remedy: Some(remedy.into()),
         });
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[Finding] {
+        &self.0
     }
 
     /// How many things were looked at.

@@ -1,4 +1,5 @@
-//! `walcat check`: looks at all that streaming needs, before anything depends on it.
+//! `walcat check`: looks at all that streaming needs, before anything depends on it. It fails where
+//! `walcat stream` would.
 
 mod findings;
 mod publications;
@@ -6,7 +7,7 @@ mod server;
 mod slots;
 
 use crate::catalog::server::Server;
-use crate::cli::CheckArgs;
+use crate::cli::{CheckArgs, CheckFormat};
 use crate::command::answer;
 use crate::connect::{self, Settings};
 use crate::plugin;
@@ -19,19 +20,42 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let mut findings = Findings::default();
-    server::check(&mut findings, &mut session, &server, settings)?;
-    let plugin = slots::check(&mut findings, &mut session, &server, args.slot.as_deref())?;
-    server::check_plugin(&mut findings, &mut session, &plugin)?;
+    let powers = server::check(&mut findings, &mut session, &server, settings)?;
+    let slot = slots::check(
+        &mut findings,
+        &mut session,
+        &server,
+        powers,
+        args.slot.as_deref(),
+    )?;
+    let plugin = slot.plugin;
+    server::check_plugin(&mut findings, &mut session, &server, &plugin)?;
     let publications: Vec<String> = args
         .publication
         .iter()
         .flat_map(|names| names.0.clone())
         .collect();
     let has_publications = plugin::find(&plugin).is_some_and(|plugin| plugin.has_publications);
-    if has_publications || !publications.is_empty() {
-        publications::check(&mut findings, &mut session, &publications)?;
+    if has_publications {
+        let holder = slot.usable.as_deref().filter(|_| powers.replication);
+        publications::check(
+            &mut findings,
+            &mut session,
+            &server,
+            &publications,
+            holder,
+            settings,
+        )?;
+    } else if !publications.is_empty() {
+        findings.fail(
+            format!("plugin {plugin} knows no publications"),
+            "check without --publication, or a slot with the plugin pgoutput",
+        );
     }
-    answer::print(&findings.to_string())?;
+    answer::print(&match args.format {
+        CheckFormat::Text => findings.to_string(),
+        CheckFormat::Json => answer::json(findings.as_slice())?,
+    })?;
     match findings.failures() {
         0 => Ok(()),
         failures => bail!("{failures} of {} checks failed", findings.len()),

@@ -3,39 +3,40 @@
 
 use super::findings::Findings;
 use crate::catalog::output_plugins::{self, Allowed};
+use crate::catalog::privileges::{self, Powers};
 use crate::catalog::refusal;
 use crate::catalog::server::{self, Server};
 use crate::connect::{Client, Settings};
 use crate::error::Result;
 use crate::plugin;
-use crate::sql;
 use crate::walsender::Connection;
 
 /// The versions that walcat is made for.
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=19;
 
-/// Looks at the server.
+/// Looks at the server, and returns what the role may do.
 pub fn check(
     findings: &mut Findings,
     session: &mut Client,
     server: &Server,
     settings: &Settings,
-) -> Result<()> {
+) -> Result<Powers> {
+    let mut powers = privileges::powers(session)?;
     check_version(findings, server);
     match server.require_decoding() {
         Ok(()) => findings.ok(format!("wal_level is {}", server.wal_level)),
         Err(_) => findings.fail(
             format!("wal_level is {}, not logical", server.wal_level),
-            "ALTER SYSTEM SET wal_level = logical, then restart the server",
+            powers.as_superuser("ALTER SYSTEM SET wal_level = logical, then restart the server"),
         ),
     }
-    check_feedback(findings, session, server)?;
-    let may_replicate = check_role(findings, session, server)?;
+    check_feedback(findings, session, server, powers)?;
     // Before there is one of its own.
-    check_room(findings, session)?;
-    check_connection(findings, server, settings, may_replicate);
-    check_timeout(findings, session)?;
-    check_limits(findings, session)
+    check_room(findings, session, powers)?;
+    check_connection(findings, server, settings, &mut powers);
+    check_timeout(findings, session, powers)?;
+    check_limits(findings, session)?;
+    Ok(powers)
 }
 
 fn check_version(findings: &mut Findings, server: &Server) {
@@ -58,49 +59,49 @@ fn check_version(findings: &mut Findings, server: &Server) {
 }
 
 /// Else the primary removes rows that slots of the standby still need, and the slots are lost.
-fn check_feedback(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<()> {
+fn check_feedback(
+    findings: &mut Findings,
+    session: &mut Client,
+    server: &Server,
+    powers: Powers,
+) -> Result<()> {
     if server.in_recovery
         && server::setting(session, "hot_standby_feedback")?.as_deref() == Some("off")
     {
         findings.warn(
             "hot_standby_feedback is off: slots of this standby may be invalidated",
-            "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()",
+            powers.as_superuser(
+                "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf()",
+            ),
         );
     }
     Ok(())
 }
 
-fn check_role(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<bool> {
-    let user = &server.user;
-    let may_replicate = server::may_replicate(session)?;
-    if may_replicate {
-        findings.ok(format!("role \"{user}\" may replicate"));
-    } else {
-        findings.fail(
-            format!("role \"{user}\" lacks the REPLICATION attribute"),
-            format!(
-                "as a superuser: ALTER ROLE {} REPLICATION",
-                sql::identifier(user)
-            ),
-        );
-    }
-    Ok(may_replicate)
-}
-
-/// Only trying tells whether pg_hba.conf lets the role in, and whether a WAL sender is free.
+/// Only trying tells whether pg_hba.conf lets the role in, whether a WAL sender is free, and, where
+/// others than the server's own attribute count, whether the role may replicate.
 fn check_connection(
     findings: &mut Findings,
     server: &Server,
     settings: &Settings,
-    may_replicate: bool,
+    powers: &mut Powers,
 ) {
-    match Connection::open(settings, "UTC").and_then(|mut connection| connection.identify_system())
-    {
-        Ok(_) => findings.ok("a replication connection can be opened"),
+    let user = &server.user;
+    let opened = Connection::open(settings, "UTC")
+        .and_then(|mut connection| connection.identify_system().map(|_| ()));
+    powers.replication |= opened.is_ok();
+    if powers.replication {
+        findings.ok(format!("role \"{user}\" may replicate"));
+    } else {
+        let lack = privileges::replication(server);
+        findings.fail(format!("role \"{user}\" {}", lack.what), lack.remedy);
+    }
+    match opened {
+        Ok(()) => findings.ok("a replication connection can be opened"),
         // insufficient_privilege: what the role lacks is told already.
-        Err(error) if !may_replicate && error.sqlstate() == "42501" => {}
+        Err(error) if !powers.replication && error.sqlstate() == "42501" => {}
         Err(error) => {
-            let error = refusal::explain(error, &server.user);
+            let error = refusal::explain(error, user);
             let remedy = error
                 .remedy()
                 .unwrap_or("psql 'replication=database' -c IDENTIFY_SYSTEM")
@@ -110,7 +111,7 @@ fn check_connection(
     }
 }
 
-fn check_room(findings: &mut Findings, session: &mut Client) -> Result<()> {
+fn check_room(findings: &mut Findings, session: &mut Client, powers: Powers) -> Result<()> {
     let room = server::room(session)?;
     for (what, setting, used, max) in [
         (
@@ -128,6 +129,7 @@ fn check_room(findings: &mut Findings, session: &mut Client) -> Result<()> {
     ] {
         let text = format!("{used} of {max} {what} are in use");
         let remedy = format!("raise {setting} and restart the server, or free one");
+        let remedy = powers.as_superuser(&remedy);
         match max - used {
             ..=0 => findings.fail(text, remedy),
             1 => findings.warn(text, remedy),
@@ -137,12 +139,13 @@ fn check_room(findings: &mut Findings, session: &mut Client) -> Result<()> {
     Ok(())
 }
 
-fn check_timeout(findings: &mut Findings, session: &mut Client) -> Result<()> {
+fn check_timeout(findings: &mut Findings, session: &mut Client, powers: Powers) -> Result<()> {
     let Some(setting) = server::number(session, "wal_sender_timeout")? else {
         return Ok(());
     };
     let text = format!("wal_sender_timeout is {}", setting.text);
-    let default = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()";
+    let default =
+        powers.as_superuser("ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()");
     match setting.value {
         0 => findings.warn(
             "wal_sender_timeout is 0: a client that vanished holds its slot for long",
@@ -182,7 +185,19 @@ fn check_limits(findings: &mut Findings, session: &mut Client) -> Result<()> {
 
 /// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that
 /// are listed.
-pub fn check_plugin(findings: &mut Findings, session: &mut Client, plugin: &str) -> Result<()> {
+pub fn check_plugin(
+    findings: &mut Findings,
+    session: &mut Client,
+    server: &Server,
+    plugin: &str,
+) -> Result<()> {
+    let encoding = &server.encoding;
+    if plugin::find(plugin).is_some_and(|known| !known.reads(encoding)) {
+        findings.fail(
+            format!("{plugin} does not convert from {encoding} to UTF-8"),
+            "a slot with the plugin pgoutput, which does",
+        );
+    }
     let allowed = output_plugins::allowed(session)?;
     match &allowed {
         Allowed::All => return check_library(findings, session, plugin),

@@ -2,58 +2,92 @@
 //! named.
 
 use super::findings::Findings;
+use crate::catalog::privileges::Powers;
+use crate::catalog::publications;
 use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
 use crate::command::answer::human_size;
 use crate::connect::Client;
+use crate::connect::invocation::walcat;
 use crate::error::{CouldNot, Kind, Result};
 use crate::plugin;
 use crate::shell;
 
-/// Looks at the slot, or at all, and returns the plugin that a stream would use.
+/// What a stream would use.
+pub struct Used {
+    /// The output plugin.
+    pub plugin: String,
+    /// The slot's name, if it can be streamed from.
+    pub usable: Option<String>,
+}
+
+/// Looks at the slot, or at all, and returns what a stream would use.
 pub fn check(
     findings: &mut Findings,
     session: &mut Client,
     server: &Server,
+    powers: Powers,
     wanted: Option<&str>,
-) -> Result<String> {
+) -> Result<Used> {
+    let new = Used {
+        plugin: plugin::DEFAULT.name.to_owned(),
+        usable: None,
+    };
     let Some(name) = wanted else {
-        check_all(findings, session, server)?;
-        return Ok(plugin::DEFAULT.name.to_owned());
+        check_all(findings, session, server, powers)?;
+        return Ok(new);
     };
     let Some(slot) = slots::find(session, name)? else {
+        let create = walcat(format_args!("slot create {}", shell::word(name)));
+        let remedy = powers.as_replicator(&create);
         findings.fail(
             format!("there is no replication slot \"{name}\""),
-            format!("walcat slot create {}", shell::word(name)),
+            match publications::names(session)?.is_empty() {
+                true => format!("as soon as there is a publication: {remedy}"),
+                false => remedy,
+            },
         );
-        return Ok(plugin::DEFAULT.name.to_owned());
+        return Ok(new);
     };
-    match slot
+    let usable = slot
         .require_usable(session, server)
-        .could_not(format!("stream from slot \"{name}\""))
-    {
-        Ok(()) => check_lag(findings, &slot),
+        .could_not(format!("stream from slot \"{name}\""));
+    let usable = match usable {
+        Ok(()) => true,
         Err(error) => {
-            let remedy = error.remedy().unwrap_or("walcat slot list").to_owned();
+            let remedy = error
+                .remedy()
+                .map_or_else(|| walcat("slot list"), str::to_owned);
+            findings.fail(error.to_string(), remedy);
+            // Another session holds it for now.
             if error.kind() == Kind::Transient {
-                findings.warn(error.to_string(), remedy);
                 check_lag(findings, &slot);
-            } else {
-                findings.fail(error.to_string(), remedy);
             }
+            false
         }
+    };
+    if usable {
+        check_lag(findings, &slot);
     }
     let plugin = slot.plugin.unwrap_or_default();
     if plugin::find(&plugin).is_none() && slot.slot_type == SlotType::Logical {
-        findings.warn(
+        findings.fail(
             format!("slot \"{name}\" has plugin {plugin}, which walcat cannot decode"),
-            "stream --format raw",
+            walcat(format_args!("stream --format raw -S {}", shell::word(name))),
         );
     }
-    Ok(plugin)
+    Ok(Used {
+        plugin,
+        usable: usable.then(|| name.to_owned()),
+    })
 }
 
-fn check_all(findings: &mut Findings, session: &mut Client, server: &Server) -> Result<()> {
+fn check_all(
+    findings: &mut Findings,
+    session: &mut Client,
+    server: &Server,
+    powers: Powers,
+) -> Result<()> {
     let slots = slots::list(session)?;
     let here: Vec<&Slot> = slots
         .iter()
@@ -63,7 +97,10 @@ fn check_all(findings: &mut Findings, session: &mut Client, server: &Server) -> 
         match slot.lost() {
             Some(reason) => findings.warn(
                 format!("slot \"{}\" is invalidated ({reason})", slot.name),
-                format!("walcat slot drop {}", shell::word(&slot.name)),
+                powers.as_replicator(&walcat(format_args!(
+                    "slot drop {}",
+                    shell::word(&slot.name)
+                ))),
             ),
             None => check_lag(findings, slot),
         }

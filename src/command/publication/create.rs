@@ -1,8 +1,9 @@
-//! `walcat pub create`: and which tables can no longer be updated after it.
+//! `walcat pub create`: nothing that breaks writes, unless by force.
 
+use super::harm;
 use super::list::contents;
 use crate::catalog::enumerate;
-use crate::catalog::publications::{self, Contents, NewPublication, Publication};
+use crate::catalog::publications::{self, Contents, Harm, NewPublication, Publication};
 use crate::catalog::replica_identity::Unreplicable;
 use crate::catalog::server::Server;
 use crate::catalog::table_spec::TableSpec;
@@ -17,7 +18,8 @@ use std::collections::BTreeSet;
 /// How many tables are warned of one by one.
 const WARNINGS_SHOWN: usize = 20;
 
-/// Creates it and warns of each table whose UPDATE or DELETE will now fail.
+/// Creates it; where UPDATE or DELETE of tables would then fail only by force, with a warning of
+/// each.
 pub fn run(args: &PublicationCreateArgs, settings: &Settings) -> Result<()> {
     let tables = args
         .table
@@ -45,7 +47,11 @@ pub fn run(args: &PublicationCreateArgs, settings: &Settings) -> Result<()> {
     };
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
-    match publications::create(&mut session, &server, &new)? {
+    let accept = |harm: &Harm| match args.force {
+        true => Ok(()),
+        false => Err(harm::refuse(args, harm)),
+    };
+    match publications::create(&mut session, &server, &new, accept)? {
         Some(unreplicable) => {
             info!("created publication \"{}\"", args.name);
             warn_of(&unreplicable);

@@ -9,14 +9,15 @@ use crate::connect::{self, Settings};
 use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 
-/// Moves the slot and says from where to where.
+/// Moves the slot and says from where to where, and past how much.
 pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> anyhow::Result<()> {
     let name = &args.name;
     let advance = format!("advance slot \"{name}\"");
     let mut session = connect::sql(settings)?;
     let server = Server::ask(&mut session)?;
     let Some(slot) = slots::find(&mut session, name)? else {
-        return Err(slots::missing(&mut session, name).could_not(advance).into());
+        let missing = slots::missing(&mut session, &server, name);
+        return Err(missing.could_not(advance).into());
     };
     let from = position(&mut session, &server, &slot).could_not(&advance)?;
     let to = match args.to {
@@ -24,12 +25,16 @@ pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> anyhow::Result<()> {
         None => server.position.max(from),
     };
     if to == from {
-        return answer::print(&format!("slot {name}: already at {from}\n"));
+        return answer::tell(&format!("slot {name}: already at {from}"));
     }
     let to = slots::advance(&mut session, name, to)
         .map_err(|error| slots::explain(&mut session, &server, name, error))
         .could_not(advance)?;
-    answer::print(&format!("slot {name}: advanced from {from} to {to}\n"))
+    let passed = i64::try_from(to.0.saturating_sub(from.0)).unwrap_or(i64::MAX);
+    answer::tell(&format!(
+        "slot {name}: advanced from {from} to {to}, past {passed} ({}) of WAL",
+        answer::human_size(passed)
+    ))
 }
 
 /// Where the slot is now, if it can be moved.

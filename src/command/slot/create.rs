@@ -1,18 +1,21 @@
 //! `walcat slot create`: waits for the running transactions, and says for which.
 
+use crate::catalog::publications;
 use crate::catalog::refusal;
 use crate::catalog::server::Server;
 use crate::catalog::sessions::{self, Awaited};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::SlotCreateArgs;
 use crate::command::answer;
+use crate::command::publication::creation;
+use crate::connect::invocation::walcat;
 use crate::connect::{self, Client, Settings};
 use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
 use crate::plugin::{self, Support};
 use crate::shell;
 use crate::stop::Stop;
-use log::info;
+use log::{info, warn};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,11 +44,21 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> anyhow::R
         return keep(&there, &new, &server, args.if_not_exists);
     }
     require(&server, &new)?;
+    let first = missing_publication(&mut session, &server, &new)?;
     match create(session, settings, &new, args.timeout, stop) {
-        Ok(lsn) => answer::print(&format!(
-            "slot {}: plugin {plugin}, consistent point {lsn}\n",
-            new.name
-        )),
+        Ok(lsn) => {
+            let name = new.name;
+            if let Some(remedy) = first {
+                warn!(
+                    remedy = remedy.as_str();
+                    "the database has no publication, and slot \"{name}\" cannot send what is \
+                     written before there is one"
+                );
+            }
+            answer::tell(&format!(
+                "slot {name}: plugin {plugin}, consistent point {lsn}"
+            ))
+        }
         // Another client created it meanwhile.
         Err(error) if error.sqlstate() == "42710" && args.if_not_exists => {
             let there = slots::find(&mut connect::sql(settings)?, new.name)?;
@@ -53,6 +66,20 @@ pub fn run(args: &SlotCreateArgs, settings: &Settings, stop: &Stop) -> anyhow::R
         }
         Err(error) => Err(refusal::explain(error, &server.user).into()),
     }
+}
+
+/// What creates a publication, if the slot needs one and there is none: it cannot send through a
+/// publication what is written before that is there.
+fn missing_publication(
+    session: &mut Client,
+    server: &Server,
+    new: &NewSlot<'_>,
+) -> Result<Option<String>> {
+    let has_publications = plugin::find(new.plugin).is_some_and(|plugin| plugin.has_publications);
+    if !has_publications || !publications::names(session)?.is_empty() {
+        return Ok(None);
+    }
+    creation(session, server, publications::DEFAULT_NAME).map(Some)
 }
 
 /// The slot is there already, which is fine if it is the one that was wanted.
@@ -69,8 +96,8 @@ fn keep(
             "could not create slot \"{name}\": it already exists, with {what} {there}"
         ))
         .with_remedy(format!(
-            "another name, or first: walcat slot drop {}",
-            shell::word(name)
+            "another name, or, to lose what it holds: {}",
+            walcat(format_args!("slot drop {}", shell::word(name)))
         ))
         .into())
     };
@@ -90,17 +117,27 @@ fn keep(
         return Err(Error::new(format!(
             "could not create slot \"{name}\": it already exists"
         ))
-        .with_remedy(format!(
-            "walcat slot create --if-not-exists {}",
-            shell::word(name)
-        ))
+        .with_remedy(walcat(format_args!(
+            "slot create --if-not-exists {}{}",
+            shell::word(name),
+            kind_options(new)
+        )))
         .into());
     }
     let confirmed = there.confirmed_flush_lsn.unwrap_or(Lsn::INVALID);
-    answer::print(&format!(
-        "slot {name}: plugin {}, already there, confirmed up to {confirmed}\n",
-        new.plugin
+    let plugin = new.plugin;
+    answer::tell(&format!(
+        "slot {name}: plugin {plugin}, already there, confirmed up to {confirmed}"
     ))
+}
+
+/// The options that ask for a slot of this kind.
+pub fn kind_options(new: &NewSlot<'_>) -> String {
+    let plugin = Some(new.plugin).filter(|&plugin| plugin != "pgoutput");
+    let plugin = plugin.map(|plugin| format!(" -P {}", shell::word(plugin)));
+    let two_phase = if new.two_phase { " --two-phase" } else { "" };
+    let failover = if new.failover { " --failover" } else { "" };
+    plugin.unwrap_or_default() + two_phase + failover
 }
 
 /// Refuses what the server would refuse with a syntax error, or understand differently.

@@ -4,6 +4,7 @@ use crate::catalog::server::Server;
 use crate::catalog::{refusal, sessions, slots};
 use crate::cli::SlotDropArgs;
 use crate::connect::Client;
+use crate::connect::invocation::walcat;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Result};
 use crate::shell;
@@ -25,7 +26,7 @@ pub fn run(args: &SlotDropArgs, settings: &Settings) -> anyhow::Result<()> {
         match slots::find(&mut session, name)? {
             Some(_) => there.push(name),
             None if args.if_exists => {}
-            None => return Err(missing(&mut session, name).into()),
+            None => return Err(missing(&mut session, &server, name).into()),
         }
     }
     for name in there {
@@ -65,9 +66,9 @@ fn drop_by_force(client: &mut Client, server: &Server, name: &str) -> Result<()>
 }
 
 /// The error for a slot that is not there, without the advice to create it.
-fn missing(client: &mut Client, name: &str) -> Error {
-    slots::missing(client, name)
-        .with_remedy("walcat slot list")
+fn missing(client: &mut Client, server: &Server, name: &str) -> Error {
+    slots::missing(client, server, name)
+        .with_remedy(walcat("slot list"))
         .could_not(format!("drop slot \"{name}\""))
 }
 
@@ -76,7 +77,10 @@ fn in_use(client: &mut Client, server: &Server, name: &str, error: Error) -> Err
     let explained =
         slots::explain(client, server, name, error).could_not(format!("drop slot \"{name}\""));
     if in_use {
-        explained.with_remedy(format!("walcat slot drop --force {}", shell::word(name)))
+        explained.with_remedy(walcat(format_args!(
+            "slot drop --force {}",
+            shell::word(name)
+        )))
     } else {
         explained
     }

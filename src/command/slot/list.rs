@@ -1,20 +1,35 @@
 //! `walcat slot list`: all slots of the server, and an alarm for those that retain too much.
 
 use crate::catalog::enumerate;
+use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
-use crate::cli::{ListFormat, SlotListArgs};
+use crate::cli::{LagLimit, ListFormat, Measure, SlotListArgs};
 use crate::command::answer;
+use crate::connect::invocation::walcat;
 use crate::connect::{self, Settings};
-use anyhow::{Result, bail};
+use crate::error::{Error, Kind};
+use anyhow::Result;
 use serde::Serialize;
 
-/// Prints the list; fails after that if a slot retains more than `--max-lag`.
+/// Prints the list; fails after that if a slot is not there, or is an alarm by `--max-lag`.
 pub fn run(args: &SlotListArgs, settings: &Settings) -> Result<()> {
-    let slots = slots::list(&mut connect::sql(settings)?)?;
+    let mut session = connect::sql(settings)?;
+    let mut slots = slots::list(&mut session)?;
+    let is_there = |name: &String| slots.iter().any(|slot| slot.name == *name);
+    let missing = args.names.iter().find(|name| !is_there(name));
+    if !args.names.is_empty() {
+        slots.retain(|slot| args.names.contains(&slot.name));
+    }
     answer::print(&match args.format {
         ListFormat::Table => table(&slots),
         ListFormat::Json => answer::json(&slots.iter().map(Listed::new).collect::<Vec<_>>())?,
     })?;
+    if let Some(name) = missing {
+        let server = Server::ask(&mut session)?;
+        let missing = slots::missing(&mut session, &server, name);
+        let missing = missing.with_remedy(walcat("slot list"));
+        return Err(missing.could_not(format!("list slot \"{name}\"")).into());
+    }
     match args.max_lag {
         Some(limit) => alarm(&slots, limit),
         None => Ok(()),
@@ -98,12 +113,16 @@ fn row(slot: &Slot) -> Vec<String> {
 }
 
 /// A lost slot retains nothing any more, but it is what the alarm was to prevent.
-fn alarm(slots: &[Slot], limit: u64) -> Result<()> {
-    let over = |slot: &&Slot| {
-        slot.retained_bytes
-            .is_some_and(|bytes| bytes.unsigned_abs() > limit)
+fn alarm(slots: &[Slot], limit: LagLimit) -> Result<()> {
+    let size = |slot: &Slot| match limit.measure {
+        Measure::Retained => slot.retained_bytes,
+        Measure::Confirmed => slot.lag_bytes,
     };
-    let lagging: Vec<String> = slots.iter().filter(over).map(describe).collect();
+    let over = |slot: &Slot| {
+        let bytes = size(slot).filter(|bytes| bytes.unsigned_abs() > limit.bytes)?;
+        Some(format!("{} ({})", slot.name, answer::human_size(bytes)))
+    };
+    let lagging: Vec<String> = slots.iter().filter_map(over).collect();
     let lost: Vec<&str> = slots
         .iter()
         .filter(|slot| slot.lost().is_some())
@@ -111,25 +130,18 @@ fn alarm(slots: &[Slot], limit: u64) -> Result<()> {
         .collect();
     let mut alarms = Vec::new();
     if !lagging.is_empty() {
-        let limit = answer::human_size(i64::try_from(limit).unwrap_or(i64::MAX));
-        alarms.push(format!(
-            "slots retain more than {limit} of WAL: {}",
-            enumerate(&lagging)
-        ));
+        let bytes = answer::human_size(i64::try_from(limit.bytes).unwrap_or(i64::MAX));
+        let what = match limit.measure {
+            Measure::Retained => format!("retain more than {bytes} of WAL"),
+            Measure::Confirmed => format!("are more than {bytes} of WAL behind"),
+        };
+        alarms.push(format!("slots {what}: {}", enumerate(&lagging)));
     }
     if !lost.is_empty() {
         alarms.push(format!("slots are invalidated: {}", enumerate(&lost)));
     }
     if !alarms.is_empty() {
-        bail!(alarms.join("; "));
+        return Err(Error::new(alarms.join("; ")).with_kind(Kind::Alarm).into());
     }
     Ok(())
-}
-
-fn describe(slot: &Slot) -> String {
-    format!(
-        "{} ({})",
-        slot.name,
-        answer::human_size(slot.retained_bytes.unwrap_or_default())
-    )
 }

@@ -5,7 +5,7 @@ mod create;
 mod drop;
 mod list;
 
-pub use create::{Watch, create, require};
+pub use create::{Watch, create, kind_options, require};
 
 use crate::cli::SlotCommand;
 use crate::connect::Settings;

@@ -167,7 +167,7 @@ impl<'a> Stream<'a> {
                     "The temporary slot went with the connection: it cannot be told where to go \
                      on.",
                 )
-                .with_remedy("walcat stream --slot NAME --create-slot ..."));
+                .with_remedy("--slot NAME --create-slot, which can go on"));
         }
         if !self.delivery.rewind() && self.requirements.args.no_loop {
             return Err(error);

@@ -1,16 +1,13 @@
 //! Creates what a stream needs and its options allow to create: publications, the slot.
 
 use super::options;
+use super::publish::Shown;
 use super::requirements::Requirements;
-use crate::catalog::publications::{self, Contents, NewPublication};
+use crate::catalog::publications;
 use crate::catalog::refusal;
-use crate::catalog::table_spec::TableSpec;
-use crate::catalog::tables;
 use crate::command::slot;
-use crate::connect::{self, Client};
-use crate::error::{CouldNot, Error, Result};
-use crate::select::{Filter, Operations};
-use crate::shell;
+use crate::connect;
+use crate::error::{CouldNot, Result};
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use log::info;
@@ -53,55 +50,28 @@ pub fn create_temporary_slot(
 
 fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
     let args = requirements.args;
+    let server = &requirements.server;
     let client = requirements.catalog.client()?;
     let there = publications::names(client)?;
-    let missing = |name: &&String| !there.contains(name);
-    for name in requirements.publications.iter().filter(missing) {
-        let specs;
-        let contents = if args.print.table.is_empty() {
-            Contents::AllTables
-        } else {
-            specs = chosen_tables(client, &args.print.table)?;
-            Contents::Only {
-                tables: &specs,
-                schemas: &[],
-            }
-        };
-        let new = NewPublication {
-            name,
-            contents,
-            operations: &[],
-            // The tables that are named are those that are to be shown, not their partitions.
-            via_root: !args.print.table.is_empty(),
-        };
-        if publications::create_harmless(client, &requirements.server, &new)? {
+    let (old, new): (Vec<String>, Vec<String>) = requirements
+        .publications
+        .iter()
+        .cloned()
+        .partition(|name| there.contains(name));
+    if new.is_empty() && !args.print.table.is_empty() {
+        // What `--table` chooses of those that are there was looked at.
+        return Ok(());
+    }
+    let shown = Shown::new(client, &args.print)?;
+    for name in &new {
+        if shown.create(client, server, name)? {
             info!("created publication \"{name}\"");
         }
     }
-    Ok(())
-}
-
-/// The tables that the patterns of `--table` choose now, as a publication takes them.
-fn chosen_tables(client: &mut Client, patterns: &[String]) -> Result<Vec<TableSpec>> {
-    let filter = Filter::new(patterns, Operations::ALL)?;
-    let chosen: Vec<_> = tables::publishable(client)?
-        .into_iter()
-        .filter(|(schema, table)| filter.operations_of(schema, table) != Operations::NONE)
-        .collect();
-    if chosen.is_empty() {
-        let patterns: Vec<String> = patterns
-            .iter()
-            .map(|pattern| shell::word(pattern))
-            .collect();
-        return Err(Error::because(format!(
-            "no table matches --table {}",
-            patterns.join(" --table ")
-        )));
+    if new.is_empty() {
+        shown.warn_of_fewer(client, server, &old)?;
     }
-    Ok(chosen
-        .iter()
-        .map(|(schema, table)| TableSpec::named(schema, table))
-        .collect())
+    Ok(())
 }
 
 fn create_slot(requirements: &Requirements<'_>, name: &str, stop: &Stop) -> Result<()> {

@@ -3,7 +3,8 @@
 use super::plan::Plan;
 use super::requirements::Requirements;
 use crate::catalog::{output_plugins, publications, slots};
-use crate::error::Error;
+use crate::connect::invocation::walcat;
+use crate::error::{Error, Result};
 use crate::shell;
 
 /// The failure, with what the server's own words leave open.
@@ -31,6 +32,20 @@ pub fn explain(requirements: &mut Requirements<'_>, plan: &Plan, error: Error) -
     slots::explain(client, &requirements.server, &plan.slot, error).could_not(stream)
 }
 
+/// The server has skipped what it cannot send through one of the publications: an error unless it
+/// comes again the next time.
+pub fn explain_skipped(requirements: &mut Requirements<'_>, plan: &Plan) -> Result<()> {
+    requirements.require_publications()?;
+    if plan.confirms_nothing() || requirements.publications.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(format!(
+        "could not {}: a publication is younger than what waits there",
+        requirements.action()
+    ));
+    Err(younger_publication(plan, error))
+}
+
 fn younger_publication(plan: &Plan, error: Error) -> Error {
     error
         .with_detail(
@@ -39,7 +54,7 @@ fn younger_publication(plan: &Plan, error: Error) -> Error {
              that waits, also what was made since.",
         )
         .with_remedy(format!(
-            "a publication that is older, or, to lose what waits: walcat slot advance {}",
-            shell::word(&plan.slot)
+            "a publication that is older, or, to lose what waits: {}",
+            walcat(format_args!("slot advance {}", shell::word(&plan.slot)))
         ))
 }

@@ -17,6 +17,7 @@ mod explanation;
 mod history;
 mod options;
 mod plan;
+mod publish;
 mod reconnect;
 mod requirements;
 mod session;
@@ -107,7 +108,6 @@ fn start<'a>(
     }
     print.settings.database = requirements.source()?.database;
     let created = creation::create(&mut requirements, stop)?;
-    requirements.warn_of_tables()?;
     if stop.requested() {
         return Ok(None);
     }

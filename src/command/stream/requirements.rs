@@ -3,13 +3,17 @@
 
 use super::catalog_connection::CatalogConnection;
 use super::plan::Plan;
+use super::publish::Shown;
 use super::{chosen, options};
 use crate::catalog::enumerate;
+use crate::catalog::output_plugins;
+use crate::catalog::privileges::{self, Lack};
 use crate::catalog::publications;
 use crate::catalog::server::{self, Server};
 use crate::catalog::slots::{self, NewSlot, Slot};
 use crate::cli::StreamArgs;
 use crate::command::slot;
+use crate::connect::invocation::walcat;
 use crate::connect::{Client, Settings};
 use crate::error::{CouldNot, Error, Kind, Result};
 use crate::event::EventId;
@@ -27,9 +31,6 @@ use std::time::{Duration, Instant};
 /// How long a slot that is in use is waited for, and how often it is looked at.
 const GRACE: Duration = Duration::from_secs(1);
 const GRACE_LOOK: Duration = Duration::from_millis(50);
-
-/// The publication of `--create-publication` without `--publication`.
-const DEFAULT_PUBLICATION: &str = "walcat";
 
 /// What must be there for a stream, and is, or will be created.
 pub struct Requirements<'a> {
@@ -83,6 +84,7 @@ impl<'a> Requirements<'a> {
         let client = catalog.client()?;
         let server = Server::ask(client)?;
         server.require_decoding().could_not(action(args))?;
+        check_privileges(args, settings, client, &server)?;
         let slot = match &args.slot {
             Some(name) => find_slot(args, name, &server, client, stop).could_not(action(args))?,
             None => None,
@@ -110,6 +112,7 @@ impl<'a> Requirements<'a> {
         self.check_kind()?;
         self.check_plugin()?;
         self.check_publications()?;
+        self.check_tables()?;
         self.check_start()
     }
 
@@ -181,24 +184,6 @@ impl<'a> Requirements<'a> {
             .could_not(action)
     }
 
-    /// Warns if nothing will be shown of what `--table` names. Before anything else is done, as all
-    /// is there now that will be.
-    pub fn warn_of_tables(&mut self) -> Result<()> {
-        let args = self.args;
-        let only_messages =
-            !args.print.op.is_empty() && args.print.op.iter().all(|op| *op == Operation::Message);
-        if !self.plugin.has_publications() || self.publications.is_empty() || only_messages {
-            return Ok(());
-        }
-        let client = self.catalog.client()?;
-        chosen::warn_of_hidden(
-            client,
-            &self.publications,
-            &args.print.table,
-            &self.server.version,
-        )
-    }
-
     /// What is streamed from where, for `--verbose`.
     pub fn describe(&self, plan: &Plan) -> String {
         let Server {
@@ -257,7 +242,7 @@ impl<'a> Requirements<'a> {
                 Error::because(format!("its plugin is {plugin}, not {wanted}"))
                     .with_detail("A slot keeps the plugin that it was created with.")
                     .with_remedy(format!(
-                        "walcat stream --slot {} without --plugin",
+                        "--slot {} without --plugin",
                         shell::word(&slot.name)
                     )),
             );
@@ -266,20 +251,20 @@ impl<'a> Requirements<'a> {
             return Err(
                 Error::because("it does not decode transactions when they are prepared")
                     .with_detail("Whether a slot does is decided when it is created.")
-                    .with_remedy(format!(
-                        "walcat slot create --two-phase {}_2pc",
+                    .with_remedy(walcat(format_args!(
+                        "slot create --two-phase {}_2pc",
                         shell::word(&slot.name)
-                    )),
+                    ))),
             );
         }
         if kind.failover && slot.failover != Some(true) {
             self.server.require_version(17, "--failover")?;
             return Err(Error::because("standbys do not take it over")
                 .with_detail("Whether they do is decided when a slot is created.")
-                .with_remedy(format!(
-                    "walcat slot create --failover {}_failover",
+                .with_remedy(walcat(format_args!(
+                    "slot create --failover {}_failover",
                     shell::word(&slot.name)
-                )));
+                ))));
         }
         Ok(())
     }
@@ -298,7 +283,7 @@ impl<'a> Requirements<'a> {
                 "output plugin \"{name}\" can only be printed raw"
             ))
             .with_detail(format!("The plugins that can be decoded are {known}."))
-            .with_remedy("walcat stream --format raw ..."));
+            .with_remedy("--format raw"));
         }
         let moves = self.args.slot.is_some() && !self.args.peek;
         if moves && self.args.limit.is_some() {
@@ -323,7 +308,7 @@ impl<'a> Requirements<'a> {
         }
         let encoding = self.server.encoding.as_str();
         let printed = !self.args.print.format.is_raw();
-        if printed && !plugin.converts && !matches!(encoding, "UTF8" | "SQL_ASCII") {
+        if printed && !plugin.reads(encoding) {
             return Err(Error::because(format!(
                 "{name} does not convert from {encoding} to UTF-8"
             ))
@@ -354,19 +339,79 @@ impl<'a> Requirements<'a> {
             return Ok(());
         }
         let client = self.catalog.client()?;
-        if self.publications.is_empty() {
+        let required = if !self.publications.is_empty() {
+            match self.args.create_publication {
+                true => Ok(()),
+                false => publications::require(client, &self.publications),
+            }
+        } else {
             let names = publications::names(client)?;
-            let [name] = names.as_slice() else {
-                return Err(publications::none_named(client));
-            };
-            info!("streaming the tables of publication \"{name}\", the only one of the database");
-            self.publications = names;
+            if let [name] = names.as_slice() {
+                info!(
+                    "streaming the tables of publication \"{name}\", the only one of the database"
+                );
+                self.publications = names;
+                return Ok(());
+            }
+            Err(publications::none_named(client))
+        };
+        required.map_err(|error| self.propose_publications(error))
+    }
+
+    /// What there is to do where publications are missing.
+    fn propose_publications(&mut self, error: Error) -> Error {
+        let Ok(client) = self.catalog.client() else {
+            return error;
+        };
+        let none = publications::names(client).is_ok_and(|there| there.is_empty());
+        let create = creation(client, &self.server, self.args);
+        let mut error = match none {
+            true => error.with_remedy(create),
+            false => error.or_remedy(create),
+        };
+        match &self.slot {
+            Some(slot) if none => {
+                error = error.with_detail(format!(
+                    "The database has no publications, and slot \"{}\" cannot send what was \
+                     written before there is one.",
+                    slot.name
+                ));
+            }
+            // A slot keeps its plugin.
+            Some(_) => {}
+            None => {
+                let others = PLUGINS.into_iter().filter(|plugin| {
+                    !plugin.has_publications && plugin.reads(&self.server.encoding)
+                });
+                for plugin in others.filter(|_| self.args.publication.is_empty()) {
+                    if output_plugins::is_usable(client, &self.server, plugin.name) {
+                        error = error.or_remedy(format!("-P {}", plugin.name));
+                    }
+                }
+            }
+        }
+        error
+    }
+
+    /// Looks whether `--table` chooses something of what is sent.
+    fn check_tables(&mut self) -> Result<()> {
+        let args = self.args;
+        let only_messages =
+            !args.print.op.is_empty() && args.print.op.iter().all(|op| *op == Operation::Message);
+        if matches!(self.plugin, SlotPlugin::Other(_)) || only_messages {
             return Ok(());
         }
-        if self.args.create_publication {
-            return Ok(());
-        }
-        publications::require(client, &self.publications)
+        let choice = chosen::Choice {
+            patterns: &args.print.table,
+            publications: match self.plugin.has_publications() {
+                true => &self.publications,
+                false => &[],
+            },
+            creates: args.create_publication,
+            consumes: args.slot.is_some() && !args.peek,
+        };
+        let (client, version) = (self.catalog.client()?, &self.server.version);
+        chosen::check(client, &choice, version)
     }
 
     /// The server would take a start beyond its WAL, and confirm all that comes before.
@@ -424,7 +469,7 @@ fn publications_of(args: &StreamArgs) -> Vec<String> {
     let names = args.publication.iter().flat_map(|names| names.0.clone());
     let mut publications: Vec<String> = names.collect();
     if publications.is_empty() && args.create_publication {
-        publications.push(DEFAULT_PUBLICATION.to_owned());
+        publications.push(publications::DEFAULT_NAME.to_owned());
     }
     publications
 }
@@ -444,7 +489,7 @@ fn find_slot(
         let usable = match &slot {
             Some(slot) => slot.require_usable(client, server),
             None if args.create_slot => Ok(()),
-            None => Err(slots::missing(client, name)),
+            None => Err(missing_slot(args, name, server, client)),
         };
         match usable {
             Ok(()) => return Ok(slot),
@@ -459,4 +504,96 @@ fn find_slot(
             Err(error) => return Err(error.with_kind(Kind::Permanent)),
         }
     }
+}
+
+/// Says that the slot is not there, and in which order to make what is missing: a publication that
+/// comes after the slot cannot send what is written between.
+fn missing_slot(args: &StreamArgs, name: &str, server: &Server, client: &mut Client) -> Error {
+    let error = slots::missing(client, server, name);
+    let plugin = args.kind.plugin.as_deref();
+    let needs_publication = plugin.is_none_or(|name| name == plugin::DEFAULT.name);
+    let there = publications::names(client).unwrap_or_default();
+    let wanted = publications_of(args);
+    let missing = there.is_empty() || wanted.iter().any(|name| !there.contains(name));
+    if needs_publication && missing {
+        return error.with_remedy(format!("{} --create-slot", creation(client, server, args)));
+    }
+    let kind = NewSlot {
+        name,
+        plugin: plugin.unwrap_or(plugin::DEFAULT.name),
+        two_phase: options::two_phase(args),
+        failover: args.kind.failover,
+    };
+    error
+        .with_remedy("--create-slot")
+        .or_remedy(walcat(format_args!(
+            "slot create {}{}",
+            shell::word(name),
+            slot::kind_options(&kind)
+        )))
+}
+
+/// How the publication comes to be that is not there: by an option, or where the role may not, by
+/// an administrator.
+fn creation(client: &mut Client, server: &Server, args: &StreamArgs) -> String {
+    let lack = lacks_for_publications(args, client, server);
+    match lack.ok().and_then(|lacks| lacks.into_iter().next()) {
+        Some(lack) => lack.remedy,
+        None => "--create-publication".to_owned(),
+    }
+}
+
+/// What the role lacks to create the publications that are not there.
+fn lacks_for_publications(
+    args: &StreamArgs,
+    client: &mut Client,
+    server: &Server,
+) -> Result<Vec<Lack>> {
+    let there = publications::names(client)?;
+    let mut wanted = publications_of(args);
+    if wanted.is_empty() {
+        wanted.push(publications::DEFAULT_NAME.to_owned());
+    }
+    wanted.retain(|name| !there.contains(name));
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = Shown::new(client, &args.print)?;
+    let lacks: Result<Vec<Option<Lack>>> = wanted
+        .iter()
+        .map(|name| shown.lack(client, server, name))
+        .collect();
+    Ok(lacks?.into_iter().flatten().collect())
+}
+
+/// Whatever the role lacks it is told at once, before anything is made. What the catalog says of
+/// REPLICATION is tried: where others than the server's own attribute count, it does not tell.
+fn check_privileges(
+    args: &StreamArgs,
+    settings: &Settings,
+    client: &mut Client,
+    server: &Server,
+) -> Result<()> {
+    let refused = match privileges::powers(client)?.replication {
+        true => None,
+        // insufficient_privilege; any other failure will come again.
+        false => Connection::open(settings, &args.timezone)
+            .err()
+            .filter(|error| error.sqlstate() == "42501"),
+    };
+    let mut lacks: Vec<Lack> = refused
+        .iter()
+        .map(|_| privileges::replication(server))
+        .collect();
+    let plugin = args.kind.plugin.as_deref();
+    if args.create_publication && plugin.is_none_or(|name| name == plugin::DEFAULT.name) {
+        let more = lacks_for_publications(args, client, server);
+        lacks.extend(more.could_not(action(args))?);
+    }
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let error = refused
+        .unwrap_or_else(|| Error::because("the role lacks privileges").could_not(action(args)));
+    Err(privileges::explain(error, server, &lacks))
 }

@@ -9,6 +9,7 @@ use super::Ended;
 use super::clock::{Clock, Silence};
 use super::connections::Stream;
 use super::delivery::Delivery;
+use super::explanation;
 use super::plan::Plan;
 use super::wait::{Ready, wait_for};
 use crate::error::{Error, Kind, Result};
@@ -104,13 +105,7 @@ impl<'s, 'a> Session<'s, 'a> {
     fn stream(&mut self) -> Result<Ended> {
         loop {
             let taken = self.take_messages()?;
-            if self
-                .connection
-                .take_warning()
-                .is_some_and(|sqlstate| sqlstate == NO_PUBLICATION)
-            {
-                self.stream.requirements.require_publications()?;
-            }
+            self.heed_warning()?;
             if let Taken::Ended(ended) = taken {
                 return Ok(ended);
             }
@@ -123,6 +118,16 @@ impl<'s, 'a> Session<'s, 'a> {
                 return Ok(ended);
             }
         }
+    }
+
+    /// The server skips what it cannot send through a publication that is not there, or was not
+    /// then. Nothing behind that may be confirmed before this was called.
+    fn heed_warning(&mut self) -> Result<()> {
+        let warning = self.connection.take_warning();
+        if warning.is_some_and(|sqlstate| sqlstate == NO_PUBLICATION) {
+            explanation::explain_skipped(&mut self.stream.requirements, &self.stream.plan)?;
+        }
+        Ok(())
     }
 
     /// Takes all complete messages that are here, as far as the output has room.
@@ -160,9 +165,11 @@ impl<'s, 'a> Session<'s, 'a> {
                 }
             };
             if asked {
+                self.heed_warning()?;
                 self.answer()?;
             }
             if self.stream.delivery.reopen_is_due(&self.stream.stop) {
+                self.heed_warning()?;
                 self.rotate()?;
             }
         }
