@@ -115,6 +115,20 @@ pub enum Body<'a> {
     StreamPrepare { gid: &'a [u8], end_lsn: Lsn },
     /// What the plugin sent but cannot be decoded.
     Undecodable { reason: &'a str, content: &'a [u8] },
+    /// A row that was in its table already: no change, and of no transaction. `Event::lsn` is where
+    /// the WAL ended when it was read.
+    Snapshot {
+        relation: &'a Relation,
+        row: Tuple<'a>,
+    },
+    /// All rows of the table up to this key have come, and all changes that committed before
+    /// `Event::lsn`. Only the key's columns are there.
+    SnapshotProgress {
+        relation: &'a Relation,
+        through: Tuple<'a>,
+    },
+    /// The same of all rows of the table.
+    SnapshotDone { relation: &'a Relation },
 }
 
 impl<'a> Body<'a> {
@@ -138,13 +152,16 @@ impl<'a> Body<'a> {
             | Body::Insert { relation, .. }
             | Body::Update { relation, .. }
             | Body::Delete { relation, .. }
-            | Body::Truncate { relation, .. } => Some(relation),
+            | Body::Truncate { relation, .. }
+            | Body::Snapshot { relation, .. }
+            | Body::SnapshotProgress { relation, .. }
+            | Body::SnapshotDone { relation } => Some(relation),
             _ => None,
         }
     }
 
     /// What [`name`](Body::name) may return.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 21] = [
         "begin",
         "commit",
         "relation",
@@ -163,6 +180,9 @@ impl<'a> Body<'a> {
         "stream_abort",
         "stream_prepare",
         "undecodable",
+        "snapshot",
+        "snapshot_progress",
+        "snapshot_done",
     ];
 
     /// What it is called in JSON: its `op`.
@@ -187,6 +207,9 @@ impl<'a> Body<'a> {
             Body::StreamAbort { .. } => "stream_abort",
             Body::StreamPrepare { .. } => "stream_prepare",
             Body::Undecodable { .. } => "undecodable",
+            Body::Snapshot { .. } => "snapshot",
+            Body::SnapshotProgress { .. } => "snapshot_progress",
+            Body::SnapshotDone { .. } => "snapshot_done",
         }
     }
 }
@@ -238,6 +261,11 @@ pub struct Relation {
     pub replica_identity: Option<ReplicaIdentity>,
     /// The columns that the stream carries, in the table's order.
     pub columns: Vec<Column>,
+}
+
+impl Relation {
+    /// The [`slot`](Relation::slot) of the table whose rows are read: decoders leave it free.
+    pub const SNAPSHOT_SLOT: usize = 0;
 }
 
 /// Something that is kept for each table that is in use. It is gone when another table has its
@@ -468,8 +496,8 @@ impl FromStr for EventId {
 }
 
 impl Event<'_> {
-    /// The event's id; `None` for those that repeat in every run (relations) or have none yet
-    /// (streamed changes).
+    /// The event's id; `None` for those that repeat in every run (relations), have none yet
+    /// (streamed changes) or are no events of the stream (rows that were there already).
     pub fn id(&self) -> Option<EventId> {
         let end = match self.transaction.map(|transaction| transaction.end) {
             Some(End::Commit { lsn, .. }) => lsn,

@@ -13,6 +13,7 @@
 //! | decoding | `decode` | |
 //! | plugins | `plugin` | `decode` |
 //! | catalogs | `catalog` | `connect`, `value` (types), `decode` (columns), `plugin` |
+//! | rows that are there | `snapshot` | `connect` |
 //! | replication | `walsender` | `connect` |
 //! | connections | `connect` | |
 //! | destinations | `sink` | |
@@ -45,6 +46,7 @@ pub mod render;
 pub mod select;
 pub mod shell;
 pub mod sink;
+pub mod snapshot;
 pub mod sql;
 pub mod stop;
 pub mod text;

@@ -73,6 +73,13 @@ impl Printer {
         rendered.failure.map_or(Ok(shown), Err)
     }
 
+    /// Gets ready for a table whose rows come without being announced.
+    pub fn prepare(&mut self, relation: &Relation) {
+        let out = &mut Vec::new();
+        let mut rendered = Rendered::new(&mut *self.render, out);
+        self.selection.existing_table(relation, &mut rendered);
+    }
+
     /// Takes an event that an earlier run or connection has printed, as it has all up to `after`.
     pub fn skip(&mut self, event: &Event<'_>, after: EventId) {
         self.selection.skip(event, after);

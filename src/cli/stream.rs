@@ -53,6 +53,14 @@ pub struct StreamArgs {
     #[arg(long)]
     pub peek: bool,
 
+    /// First the rows that are there already
+    ///
+    /// Those of all tables that are published, or of the tables that the patterns choose (as with
+    /// --table, separated by commas). Then, and meanwhile, what changes: see SNAPSHOTS.
+    #[arg(long, value_name = "PATTERN", num_args = 0..=1, require_equals = true, default_missing_value = "*",
+          value_delimiter = ',', conflicts_with_all = ["startpos", "endpos", "limit"])]
+    pub snapshot: Vec<String>,
+
     /// Start no earlier than this
     ///
     /// The server does not go back behind the slot's confirmed position.

@@ -23,7 +23,7 @@ pub(super) struct Known {
 }
 
 /// Known tables, by [`Relation::index`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
     tables: Vec<Packed>,
     slots: Vec<Slot>,
@@ -48,6 +48,24 @@ struct Packed {
 struct Slot {
     known: Option<Known>,
     used: u64,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        // The slot of `Relation::SNAPSHOT_SLOT` is never used here.
+        let reserved = Slot {
+            known: None,
+            used: 0,
+        };
+        Store {
+            tables: Vec::new(),
+            slots: vec![reserved],
+            free: Vec::new(),
+            columns: 0,
+            clock: 0,
+            shapes: HashSet::new(),
+        }
+    }
 }
 
 impl Store {
@@ -133,7 +151,7 @@ impl Store {
     /// room.
     fn keep(&mut self, mut known: Known) -> usize {
         let columns = known.relation.columns.len();
-        while self.slots.len() - self.free.len() >= MOST_TABLES
+        while self.slots.len() - self.free.len() > MOST_TABLES
             || self.columns > 0 && self.columns + columns > MOST_COLUMNS
         {
             let used = |slot: &&Slot| slot.known.is_some();
@@ -359,10 +377,10 @@ mod tests {
         for index in (0..count).rev().chain(0..count) {
             assert_eq!(store.get(index).map(plain), Some(known(index, 5)));
             assert!(store.is_announced(index));
-            assert!(store.slots.len() <= MOST_TABLES);
+            assert!(store.slots.len() - 1 <= MOST_TABLES);
         }
         assert_eq!(store.shapes.len(), 1);
-        assert_eq!(store.columns, 5 * store.slots.len());
+        assert_eq!(store.columns, 5 * (store.slots.len() - 1));
         assert!(!store.put(known(7, 5)));
         store.reset();
         assert!(!store.is_announced(7));
@@ -375,9 +393,12 @@ mod tests {
             store.put(known(index, 1600));
             assert!(store.columns <= MOST_COLUMNS);
         }
-        assert_eq!(store.slots.len() - store.free.len(), MOST_COLUMNS / 1600);
+        assert_eq!(
+            store.slots.len() - 1 - store.free.len(),
+            MOST_COLUMNS / 1600
+        );
         store.put(known(100, MOST_COLUMNS * 2));
-        assert_eq!(store.slots.len() - store.free.len(), 1);
+        assert_eq!(store.slots.len() - 1 - store.free.len(), 1);
         assert_eq!(
             store.get(100).map(plain),
             Some(known(100, MOST_COLUMNS * 2))

@@ -22,6 +22,9 @@
 //! | `truncate` | `cascade`, `restart_identity` |
 //! | `message` | `transactional`, `prefix`, `content` |
 //! | `undecodable` | `reason`, `content` |
+//! | `snapshot` | `after` |
+//! | `snapshot_progress` | `through`: the key up to which all rows of the table have come, as texts |
+//! | `snapshot_done` | |
 //! | `relation` | `oid`, `replica_identity` (`default`, `nothing`, `full`, `index`), `columns` |
 //! | `begin` | |
 //! | `commit` | `end_lsn` |
@@ -145,7 +148,11 @@ impl Render for Json {
             Body::Insert { relation, .. }
             | Body::Update { relation, .. }
             | Body::Delete { relation, .. }
-            | Body::Truncate { relation, .. } => self.change(event, relation, out),
+            | Body::Truncate { relation, .. }
+            | Body::Snapshot { relation, .. } => self.change(event, relation, out),
+            Body::SnapshotProgress { relation, .. } | Body::SnapshotDone { relation } => {
+                self.progress(event, relation, out)
+            }
             Body::Relation { relation, .. } => write_relation(relation, &self.values.types, out),
             _ => self.other(event, out),
         }
@@ -178,7 +185,9 @@ impl Json {
             write_id(event, out);
         }
         match event.body {
-            Body::Insert { new, .. } => table.write_new(&new, &mut self.values, out),
+            Body::Insert { new: row, .. } | Body::Snapshot { row, .. } => {
+                table.write_new(&row, &mut self.values, out)
+            }
             Body::Update { old, new, .. } => {
                 if let Some(old) = old {
                     out.extend_from_slice(b",\"before\":");
@@ -213,6 +222,18 @@ impl Json {
             table.write_changed(&old, &new, out);
         }
         self.write_origin(out);
+    }
+
+    fn progress(&mut self, event: &Event<'_>, relation: &Relation, out: &mut Vec<u8>) {
+        let Some(table) = self.tables.get(relation) else {
+            return;
+        };
+        out.extend_from_slice(&table.name);
+        write_lsn(",\"lsn\":", event.lsn, out);
+        if let Body::SnapshotProgress { through, .. } = event.body {
+            out.extend_from_slice(b",\"through\":");
+            table.write_texts(&through, out);
+        }
     }
 
     fn other(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
@@ -320,6 +341,20 @@ impl Table {
         open_with(b'{', start, out);
         out.push(b'}');
         complete
+    }
+
+    /// Appends the texts of the row as an object, whatever the form of values is: they go back to
+    /// the server.
+    fn write_texts(&self, row: &Tuple<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        for (column, cell) in self.columns.iter().zip(row.cells()) {
+            if let Cell::Text(text) = cell {
+                column.key.append_to(out);
+                write_string(text, out);
+            }
+        }
+        open_with(b'{', start, out);
+        out.push(b'}');
     }
 
     fn write_unchanged(&self, new: &Tuple<'_>, out: &mut Vec<u8>) {
@@ -438,7 +473,7 @@ impl TransactionFields {
 /// The bounds of a transaction have positions of their own, and what the two plugins call theirs
 /// differs.
 fn has_lsn(body: &Body<'_>) -> bool {
-    body.is_change() || matches!(body, Body::RollbackPrepared { .. })
+    body.is_change() || matches!(body, Body::RollbackPrepared { .. } | Body::Snapshot { .. })
 }
 
 /// Nothing for what has no id yet: streamed changes.

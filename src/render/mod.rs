@@ -204,6 +204,11 @@ impl Format {
         self.0.render.is_none()
     }
 
+    /// Returns `true` if it has a form for rows that are there already.
+    pub fn has_snapshots(self) -> bool {
+        [Format::JSON, Format::TEXT].contains(&self)
+    }
+
     /// Reads what its lines say of their events; `None` if a file of them cannot be resumed.
     pub fn lines(self) -> Option<&'static dyn ReadLines> {
         self.0.lines

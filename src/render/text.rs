@@ -19,7 +19,8 @@
 //! PREPARED`, `ROLLBACK PREPARED`; streamed ones: `STREAM START 742`, `STREAM STOP 742`, `STREAM
 //! COMMIT 742  lsn`, `STREAM ABORT 742  lsn`, `STREAM PREPARE 742 'gid'  lsn`, with `SUBTRANSACTION
 //! 745` where just that one is aborted. `RELATION public.users  id integer KEY, name text` is there
-//! with `--include relations`, `UNDECODABLE  'reason' 'content'` where it must.
+//! with `--include relations`, `SNAPSHOT public.users  id=1 name='Ada'`, `SNAPSHOT THROUGH
+//! public.users  id=1` and `SNAPSHOT DONE public.users` with `--snapshot`, `UNDECODABLE  'reason' 'content'` where it must.
 //!
 //! Numbers and booleans are bare, other values are SQL literals and names are quoted where SQL
 //! needs it, so that a line cannot be misread: characters that would move the cursor, forge a line
@@ -111,7 +112,10 @@ impl Render for Text {
             Body::Insert { relation, .. }
             | Body::Update { relation, .. }
             | Body::Delete { relation, .. }
-            | Body::Truncate { relation, .. } => self.change(event, relation, out),
+            | Body::Truncate { relation, .. }
+            | Body::Snapshot { relation, .. }
+            | Body::SnapshotProgress { relation, .. }
+            | Body::SnapshotDone { relation } => self.change(event, relation, out),
             Body::Relation { relation, .. } => self.relation(relation, out),
             Body::Message {
                 transactional,
@@ -166,6 +170,9 @@ impl Text {
             Body::Insert { .. } => (&self.paint.insert, "INSERT "),
             Body::Update { .. } => (&self.paint.update, "UPDATE "),
             Body::Delete { .. } => (&self.paint.delete, "DELETE "),
+            Body::Snapshot { .. } => (&self.paint.other, "SNAPSHOT "),
+            Body::SnapshotProgress { .. } => (&self.paint.faint, "SNAPSHOT THROUGH "),
+            Body::SnapshotDone { .. } => (&self.paint.faint, "SNAPSHOT DONE "),
             _ => (&self.paint.delete, "TRUNCATE "),
         };
         self.paint.write(color, operation.as_bytes(), out);
@@ -173,7 +180,10 @@ impl Text {
         out.push(b' ');
         let start = out.len();
         match event.body {
-            Body::Insert { new: row, .. } | Body::Delete { old: row, .. } => {
+            Body::Insert { new: row, .. }
+            | Body::Delete { old: row, .. }
+            | Body::Snapshot { row, .. }
+            | Body::SnapshotProgress { through: row, .. } => {
                 table.write_row(&row, &self.paint, out)
             }
             Body::Update { old, new, .. } => {

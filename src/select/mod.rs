@@ -123,6 +123,9 @@ impl Selection {
                 return false;
             }
             Body::Type { .. } => return false,
+            Body::Snapshot { relation, .. }
+            | Body::SnapshotProgress { relation, .. }
+            | Body::SnapshotDone { relation } => return self.existing(event, relation, chosen),
             _ => {
                 self.bound(event, chosen);
                 return false;
@@ -197,6 +200,36 @@ impl Selection {
         }
         chosen.event(event);
         true
+    }
+
+    /// Gets ready for a table whose rows come without being announced.
+    pub fn existing_table(&mut self, relation: &Relation, chosen: &mut impl Chosen) -> Operations {
+        if self.frames.relations {
+            self.pending.insert(relation.index);
+        }
+        self.prepare(relation, true, chosen)
+    }
+
+    /// What is told of a table beside the stream: it opens no transaction.
+    fn existing(
+        &mut self,
+        event: &Event<'_>,
+        relation: &Relation,
+        chosen: &mut impl Chosen,
+    ) -> bool {
+        let operations = match self.tables.get(relation) {
+            Some(operations) => *operations,
+            None => self.existing_table(relation, chosen),
+        };
+        if operations.has_no_table_operation() {
+            return false;
+        }
+        let is_row = matches!(event.body, Body::Snapshot { .. });
+        if is_row && !self.pending.is_empty() && self.pending.remove(&relation.index) {
+            self.show_relation(event, relation, chosen);
+        }
+        chosen.event(event);
+        is_row
     }
 
     /// A change that is no table's.

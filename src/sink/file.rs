@@ -14,7 +14,7 @@ pub use attribute::Source;
 pub use open::{Opened, open};
 
 use super::buffer::Buffer;
-use super::{Driven, Held, Moment, Sink, Urge, Watched};
+use super::{Driven, Earlier, Held, Moment, Sink, Urge, Watched};
 use crate::error::Result;
 use crate::event::{Event, EventId};
 use crate::lsn::Lsn;
@@ -143,6 +143,14 @@ impl Sink for FileSink {
             last: self.resume.last,
             timeline: self.resume.timeline(),
         }
+    }
+
+    fn earlier(&self) -> Option<Earlier<'_>> {
+        let follows = self.file.follows.as_deref();
+        self.file.resumes().then_some(Earlier {
+            file: &follows.unwrap_or(&self.file).file,
+            rotated: follows.is_some(),
+        })
     }
 
     fn gaps(&self, confirmed: Option<Lsn>) -> Vec<String> {

@@ -26,6 +26,7 @@ use crate::record::Records;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, stat};
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,11 @@ use std::time::{Duration, Instant};
 pub trait Sink: Records {
     /// What it held when it was opened.
     fn held(&self) -> Held<'_>;
+
+    /// The file of records that it goes on with, if it goes on with one.
+    fn earlier(&self) -> Option<Earlier<'_>> {
+        None
+    }
 
     /// What is missing from it for good, if the slot is confirmed up to there: a sentence each.
     fn gaps(&self, confirmed: Option<Lsn>) -> Vec<String>;
@@ -115,6 +121,15 @@ pub struct Held<'a> {
     pub last: Option<EventId>,
     /// The timeline that it came from, if that is known.
     pub timeline: Option<u32>,
+}
+
+/// A file of records that a sink goes on with.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// Was it rotated away, so that what comes goes into another?
+    pub rotated: bool,
 }
 
 /// When a sink is driven, and what for.

@@ -158,7 +158,7 @@ impl Sink for ReplayedSink {
         if driven != Driven::Settled || self.waiting.is_empty() {
             return Ok(driven);
         }
-        if moment.urge == Urge::Stop {
+        if moment.urge >= Urge::Stop {
             let since = *self.stop.get_or_insert(moment.now);
             if moment.now >= since + STOP_LIMIT {
                 return Ok(Driven::GivenUp);

@@ -180,7 +180,7 @@ impl Sink for ReversedSink {
         if !self.ended {
             // Without its end it would take back what others were made upon.
             return Ok(match moment.urge {
-                Urge::Stop => Driven::GivenUp,
+                Urge::Stop | Urge::Overdue => Driven::GivenUp,
                 _ => Driven::Settled,
             });
         }

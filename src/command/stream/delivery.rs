@@ -3,12 +3,13 @@
 
 use super::Ended;
 use super::plan::Plan;
+use super::snapshot::Snapshot;
 use super::statistics::Statistics;
 use super::wait::wait_for;
 use crate::catalog::LookUps;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::event::{Body, End, Event, EventId, Place};
+use crate::event::{Body, End, Event, EventId, Place, Relation};
 use crate::lsn::Lsn;
 use crate::printer::Printer;
 use crate::progress::Progress;
@@ -32,6 +33,26 @@ pub struct Delivery {
     statistics: Option<Statistics>,
     /// What the server was told last.
     reported: Lsn,
+    /// The rows that are there already.
+    pub snapshot: Option<Box<Snapshot>>,
+}
+
+/// What takes events.
+pub struct Output<'a> {
+    /// Makes records of them.
+    pub printer: &'a mut Printer,
+    /// Takes the records.
+    pub sink: &'a mut dyn Sink,
+    look_ups: &'a LookUps,
+}
+
+impl Output<'_> {
+    /// A table is about to be printed of which the stream says nothing. Returns why that has to
+    /// wait, if it has to.
+    pub fn prepare(&mut self, relation: &Relation) -> Option<Error> {
+        self.printer.prepare(relation);
+        self.look_ups.take_broken_off()
+    }
 }
 
 /// What is made of a message.
@@ -68,6 +89,7 @@ impl Delivery {
             bounds,
             statistics,
             reported: Lsn::INVALID,
+            snapshot: None,
         }
     }
 
@@ -75,6 +97,9 @@ impl Delivery {
     /// delivered is dropped.
     pub fn reconnected(&mut self) {
         self.bounds.reconnected();
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.reconnected();
+        }
         self.repeats.resume_after(self.repeats.last());
         let decoder = match &mut self.form {
             Form::Events {
@@ -137,7 +162,10 @@ impl Delivery {
 
     /// Everything up to there is wanted, and no more.
     pub fn end_at(&mut self, until: Until) {
-        self.bounds.end_at(until);
+        match &mut self.snapshot {
+            Some(snapshot) => snapshot.end_at(until),
+            None => self.bounds.end_at(until),
+        }
     }
 
     /// Returns `true` if all that is wanted is before the position where the stream would start.
@@ -205,18 +233,32 @@ impl Delivery {
         };
         let (bounds, repeats, sink) = (&mut self.bounds, &mut self.repeats, &mut *self.sink);
         let statistics = &mut self.statistics;
+        let mut snapshot = self.snapshot.as_deref_mut();
+        let mut out = Output {
+            printer,
+            sink,
+            look_ups,
+        };
         let (mut taken, mut unknown, mut untold) = (Taken::Whole, None, None);
         let decoded = decoder.decode(Some(start), payload, |event| {
             taken = match bounds.before(event) {
                 Some(bound) => Taken::Refused(bound),
                 None => {
                     let shown = match repeats.take(event) {
-                        None => printer.print(event, sink).unwrap_or_else(|error| {
-                            untold = Some(error);
-                            false
-                        }),
+                        None => {
+                            if let Some(snapshot) = &mut snapshot {
+                                snapshot.before(event, &mut out);
+                            }
+                            out.printer.print(event, out.sink).unwrap_or_else(|error| {
+                                untold = Some(error);
+                                false
+                            })
+                        }
                         Some(after) => {
-                            printer.skip(event, after);
+                            if let Some(snapshot) = &mut snapshot {
+                                snapshot.repeated(event);
+                            }
+                            out.printer.skip(event, after);
                             false
                         }
                     };
@@ -246,6 +288,40 @@ impl Delivery {
             return Err(error);
         }
         Ok(taken)
+    }
+
+    /// Goes on with the rows that are there already. Returns `true` if the server is to be asked how
+    /// far the stream is.
+    pub fn drive_snapshot(&mut self) -> Result<bool> {
+        let received = self.progress.received_position();
+        let received = self.at_boundary().then_some(received);
+        let (
+            Some(snapshot),
+            Form::Events {
+                printer, look_ups, ..
+            },
+        ) = (&mut self.snapshot, &mut self.form)
+        else {
+            return Ok(false);
+        };
+        let mut out = Output {
+            printer,
+            sink: &mut *self.sink,
+            look_ups,
+        };
+        let asks = snapshot.drive(received, &mut out)?;
+        if let Some(until) = snapshot.take_until() {
+            self.bounds.end_at(until);
+            return Ok(true);
+        }
+        Ok(asks)
+    }
+
+    /// Returns `true` if the stream has to wait for rows that are there already.
+    pub fn is_reading(&self) -> bool {
+        self.snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.is_reading())
     }
 
     fn take_raw(&mut self, start: Lsn, payload: &[u8]) -> Taken {
@@ -332,7 +408,7 @@ impl Delivery {
         let mut ready = PollFlags::empty();
         while self.drive(urge(), ready)? == Driven::Busy {
             let due = meanwhile(self)?;
-            ready = wait_for(None, &*self.sink, stop, due)?.sink;
+            ready = wait_for(None, None, &*self.sink, stop, due)?.sink;
         }
         Ok(())
     }
@@ -372,8 +448,20 @@ impl Delivery {
     /// Opens the sink by its name again; all of it is durable.
     pub fn reopen(&mut self) -> Result<()> {
         self.sink.reopen(self.repeats.last())?;
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.reopened(self.progress.received_position(), &mut *self.sink);
+        }
         info!("reopened the output file");
         Ok(())
+    }
+
+    /// When the rows that are there already are to be looked after at the latest.
+    pub fn snapshot_due(&self) -> Option<Instant> {
+        let snapshot = self.snapshot.as_ref()?;
+        match snapshot.is_held_up() {
+            true => self.sink.has_room().then(Instant::now),
+            false => snapshot.due(),
+        }
     }
 
     /// When the statistics are due next.
@@ -385,8 +473,13 @@ impl Delivery {
     pub fn show_statistics(&mut self, now: Instant) {
         if let Some(statistics) = &mut self.statistics {
             // A line of the output may be there in part.
-            if self.sink.written() == self.sink.appended() || !statistics.shares_terminal() {
-                statistics.show(now, self.progress.durable_position());
+            let whole = self.sink.written() == self.sink.appended();
+            if (whole || !statistics.shares_terminal())
+                && statistics.show(now, self.progress.durable_position())
+                && let Some(snapshot) = &self.snapshot
+                && let Some(text) = snapshot.progress(self.progress.received_position())
+            {
+                info!("{text}");
             }
         }
     }

@@ -21,6 +21,7 @@ mod publish;
 mod reconnect;
 mod requirements;
 mod session;
+mod snapshot;
 mod statistics;
 mod target;
 mod until_now;
@@ -45,6 +46,7 @@ use delivery::{Delivery, Form};
 use log::{Level, debug, log_enabled, warn};
 use plan::Plan;
 use requirements::{Requirements, SlotPlugin};
+use snapshot::{Snapshot, TablesToRead};
 use statistics::Statistics;
 use std::time::Instant;
 use target::Target;
@@ -98,6 +100,7 @@ fn start<'a>(
     options::check(args)?;
     consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;
+    let tables = TablesToRead::check(&mut requirements, &print.filter)?;
     let mut sink = open_sink(&mut requirements, stop)?;
     if let Some(conninfo) = &args.once {
         (sink, print.settings.once) = apply_once(conninfo, sink, &mut requirements)?;
@@ -111,6 +114,10 @@ fn start<'a>(
     if stop.requested() {
         return Ok(None);
     }
+    let snapshot = match tables {
+        Some(tables) => Some(Snapshot::new(&mut requirements, tables, &*sink, stop)?),
+        None => None,
+    };
     let plan = Plan::new(&requirements, deadline)?;
     requirements.catalog.close();
     debug!("{}", requirements.describe(&plan));
@@ -128,7 +135,8 @@ fn start<'a>(
         let (stop, deadline) = (stop.clone(), plan.deadline);
         move || stop.requested() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }));
-    let delivery = deliver(&requirements, look_ups, &plan, print, sink)?;
+    let mut delivery = deliver(&requirements, look_ups, &plan, print, sink)?;
+    delivery.snapshot = snapshot.map(Box::new);
     let stop = stop.clone();
     Ok(Some(Stream::new(requirements, plan, stop, delivery)))
 }

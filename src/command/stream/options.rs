@@ -25,6 +25,9 @@ pub fn check(args: &StreamArgs) -> Result<()> {
     }
     check_transactions(args)?;
     check_statements(args)?;
+    if !args.snapshot.is_empty() {
+        check_snapshot(args)?;
+    }
     let resumes = args.file.is_some() && !args.no_resume && args.print.format.lines().is_some();
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
@@ -88,6 +91,32 @@ fn check_transactions(args: &StreamArgs) -> Result<()> {
             format.name()
         ))
         .with_remedy(other(Format::has_prepared)));
+    }
+    Ok(())
+}
+
+fn check_snapshot(args: &StreamArgs) -> Result<()> {
+    let format = args.print.format;
+    if !format.has_snapshots() {
+        return Err(Error::usage(format!(
+            "could not use --snapshot with --format {}: it has no form for rows that are there \
+             already",
+            format.name()
+        ))
+        .with_remedy("--format json"));
+    }
+    if args.streaming != Streaming::Off {
+        return Err(Error::usage(
+            "could not use --snapshot with --streaming: what has not committed cannot be put in \
+             order with what is there",
+        )
+        .with_remedy("--streaming off"));
+    }
+    if args.exec.is_given() {
+        return Err(Error::usage(
+            "could not use --snapshot with --exec: a command does not say how far it has come",
+        )
+        .with_remedy("--file, which goes on where it ends"));
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ pub fn wait(
             return Ok(None);
         }
         let due = plan.deadline.map_or(until, |deadline| until.min(deadline));
-        ready = wait_for(None, &*delivery.sink, stop, Some(due))?.sink;
+        ready = wait_for(None, None, &*delivery.sink, stop, Some(due))?.sink;
     }
 }
 

@@ -109,10 +109,13 @@ impl<'s, 'a> Session<'s, 'a> {
             if let Taken::Ended(ended) = taken {
                 return Ok(ended);
             }
+            if self.stream.delivery.drive_snapshot()? {
+                self.report(true)?;
+            }
             if let Some(ended) = self.attend()? {
                 return Ok(ended);
             }
-            if (taken == Taken::All || !self.stream.delivery.sink.has_room())
+            if (taken == Taken::All || !self.takes_more())
                 && let Some(ended) = self.wait()?
             {
                 return Ok(ended);
@@ -132,7 +135,7 @@ impl<'s, 'a> Session<'s, 'a> {
 
     /// Takes all complete messages that are here, as far as the output has room.
     fn take_messages(&mut self) -> Result<Taken> {
-        while self.stream.delivery.sink.has_room() {
+        while self.takes_more() {
             let Some(message) = self.connection.next_message()? else {
                 return Ok(Taken::All);
             };
@@ -174,6 +177,11 @@ impl<'s, 'a> Session<'s, 'a> {
             }
         }
         Ok(Taken::Full)
+    }
+
+    /// Returns `true` if messages can be taken now.
+    fn takes_more(&self) -> bool {
+        self.stream.delivery.sink.has_room() && !self.stream.delivery.is_reading()
     }
 
     /// Does what is due.
@@ -224,8 +232,8 @@ impl<'s, 'a> Session<'s, 'a> {
 
     /// Waits for the server, for the sink, for a signal, or until something is due; then reads once.
     fn wait(&mut self) -> Result<Option<Ended>> {
-        let has_room = self.stream.delivery.sink.has_room();
-        if self.paused && has_room {
+        let takes_more = self.takes_more();
+        if self.paused && takes_more {
             self.paused = false;
             let now = Instant::now();
             if self.poll(false, Some(now + PAUSE))?.signal {
@@ -241,7 +249,7 @@ impl<'s, 'a> Session<'s, 'a> {
         if wants_report(&self.clock, &self.stream.delivery) {
             self.report(false)?;
         }
-        let ready = self.poll(has_room, self.next_due())?;
+        let ready = self.poll(takes_more, self.next_due())?;
         if ready.socket {
             self.receive()
         } else {
@@ -259,7 +267,15 @@ impl<'s, 'a> Session<'s, 'a> {
     fn poll(&mut self, socket: bool, until: Option<Instant>) -> Result<Ready> {
         let connection = socket.then_some(&self.connection);
         let stream = &*self.stream;
-        let ready = wait_for(connection, &*stream.delivery.sink, &stream.stop, until)?;
+        let reader = stream.delivery.snapshot.as_ref();
+        let reader = reader.and_then(|snapshot| snapshot.fd());
+        let ready = wait_for(
+            connection,
+            reader,
+            &*stream.delivery.sink,
+            &stream.stop,
+            until,
+        )?;
         self.ready |= ready.sink;
         Ok(ready)
     }
@@ -315,7 +331,7 @@ impl<'s, 'a> Session<'s, 'a> {
     /// A connection on which nothing comes may be dead without telling: ask, and give up if no
     /// answer comes.
     fn listen_for_life(&mut self, now: Instant) -> Result<()> {
-        if !self.stream.delivery.sink.has_room() {
+        if !self.takes_more() {
             // We are not reading, so silence means nothing.
             self.clock.heard(now);
             return Ok(());
@@ -341,6 +357,7 @@ impl<'s, 'a> Session<'s, 'a> {
             self.stream.plan.deadline,
             self.stream.delivery.statistics_due(),
             self.stream.waiting.due(),
+            self.stream.delivery.snapshot_due(),
         ]
         .into_iter()
         .flatten()

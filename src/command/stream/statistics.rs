@@ -105,10 +105,10 @@ impl Statistics {
         }
     }
 
-    /// Shows if it is time. `confirmed` is what the server was told.
-    pub fn show(&mut self, now: Instant, confirmed: Lsn) {
+    /// Shows if it is time, and returns whether it was. `confirmed` is what the server was told.
+    pub fn show(&mut self, now: Instant, confirmed: Lsn) -> bool {
         if now < self.due {
-            return;
+            return false;
         }
         let seconds = (now - self.due + self.every).as_secs_f64();
         let rate = (self.rows - self.rows_before) as f64 / seconds;
@@ -119,6 +119,7 @@ impl Statistics {
             true => status_line::show(&text),
             false => self.write(&text),
         }
+        true
     }
 
     /// Shows the totals for the last time.

@@ -5,7 +5,7 @@ use crate::sink::{Sink, Watched};
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use rustix::event::{PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::time::Instant;
 
@@ -19,10 +19,11 @@ pub struct Ready {
     pub sink: PollFlags,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), what the sink waits for, a
+/// Waits for whatever comes first: the server (if a connection is given), rows that are read beside it, what the sink waits for, a
 /// signal, or the moment `until`.
 pub fn wait_for(
     connection: Option<&Connection>,
+    reader: Option<BorrowedFd<'_>>,
     sink: &dyn Sink,
     stop: &Stop,
     until: Option<Instant>,
@@ -31,6 +32,9 @@ pub fn wait_for(
     watched.fd(stop.wake_up(), PollFlags::IN);
     if let Some(connection) = connection {
         watched.fd(connection.as_fd(), PollFlags::IN);
+    }
+    if let Some(reader) = reader {
+        watched.fd(reader, PollFlags::IN);
     }
     watched.due(until);
     sink.watch(&mut watched);
@@ -54,6 +58,9 @@ pub fn wait_for(
     let mut ready = fds.iter().map(|fd| fd.revents());
     let signal = ready.next().unwrap_or(PollFlags::empty());
     let socket = connection.and_then(|_| ready.next());
+    if reader.is_some() {
+        ready.next();
+    }
     if signal.contains(PollFlags::IN) {
         stop.drain();
     }

@@ -24,6 +24,11 @@ pub struct BackendKey {
 pub enum Purpose<'a> {
     /// Statements on the catalogs.
     Sql,
+    /// Statements that read the rows of tables, as they are to be printed: with this time zone.
+    Rows {
+        /// `timezone`
+        timezone: &'a str,
+    },
     /// Replication, with values printed in this time zone.
     Replication {
         /// `timezone`
@@ -42,8 +47,7 @@ pub enum Purpose<'a> {
 /// These are left as they are set, because somebody meant them: `default_transaction_read_only`
 /// protects from writing, which only `pub create` and `pub drop` would (and it is what
 /// `target_session_attrs` asks for); `role` decides with whose privileges the session acts and to
-/// whom a new publication belongs. `row_security` means nothing here: no statement reads a table
-/// that has policies.
+/// whom a new publication belongs. `row_security` means nothing here, except where rows are read.
 const PINNED: [(&str, &str); 7] = [
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
@@ -101,7 +105,7 @@ pub fn settle(wire: &mut Wire, purpose: Purpose<'_>) -> Result<u32> {
         // invalid ones, every time.
         statements.push("SET client_encoding TO SQL_ASCII");
     }
-    if let Purpose::Sql = purpose {
+    if let Purpose::Sql | Purpose::Rows { .. } = purpose {
         // Only now, so that the default is still the role's own: what the user writes in SQL is
         // read with that.
         statements.push("SET search_path TO ''");
@@ -132,6 +136,13 @@ fn parameters(settings: &Settings, purpose: Purpose<'_>) -> Vec<(&'static str, S
         Purpose::Sql => {
             parameters.extend([("timezone", "UTC".to_owned()), ("jit", "off".to_owned())]);
         }
+        // What row security hides would be missing: then rather an error. Long scans are rare, and
+        // are not worth compiling either.
+        Purpose::Rows { timezone } => parameters.extend([
+            ("timezone", timezone.to_owned()),
+            ("jit", "off".to_owned()),
+            ("row_security", "off".to_owned()),
+        ]),
         // Without search_path names in values are qualified.
         Purpose::Replication { timezone } => parameters.extend([
             ("replication", "database".to_owned()),

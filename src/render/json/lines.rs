@@ -56,7 +56,12 @@ impl Fields {
         let end = lsn(&self.commit_lsn)?.or(lsn(&self.prepare_lsn)?);
         let event = |lsn, place| Ok(Said::Event(EventId { lsn, place }));
         match (self.op.as_str(), end, self.seq) {
-            ("relation", ..) | ("undecodable", Some(_), None) => Ok(Said::Nothing),
+            ("relation" | "snapshot", ..) | ("undecodable", Some(_), None) => Ok(Said::Nothing),
+            // All that committed before its position has come.
+            ("snapshot_progress" | "snapshot_done", ..) => {
+                let lsn = lsn(&self.lsn)?.ok_or("it names no position")?;
+                Ok(Said::Event(EventId::outside(lsn)))
+            }
             ("begin" | "begin_prepare", Some(end), _) => event(end, Place::Begin),
             ("commit" | "prepare" | "commit_prepared", Some(end), _) => event(end, Place::End),
             (_, Some(end), Some(seq)) => event(end, Place::Change(seq)),
@@ -121,6 +126,7 @@ struct Keys {
     content: Option<IgnoredAny>,
     content_base64: Option<IgnoredAny>,
     reason: Option<IgnoredAny>,
+    through: Option<IgnoredAny>,
 }
 
 impl Keys {
