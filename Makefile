@@ -6,7 +6,7 @@ DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo test test-all chaos fuzz bench lint man install uninstall static deb packages
+.PHONY: build demo demo-nats test test-all chaos fuzz bench lint man install uninstall static deb packages
 
 build:
 	cargo build --release
@@ -14,6 +14,10 @@ build:
 # Changes of a throwaway server, first as text, then as JSON. DEMO_KEEP=1 leaves the server up to play with.
 demo:
 	scripts/demo
+
+# The same into NATS JetStream.
+demo-nats:
+	scripts/demo-nats
 
 test:
 	scripts/test $(PG)
@@ -25,6 +29,7 @@ test-all:
 # Kills and cuts at random moments for as long as you like: ROUNDS=200, SEED=1
 chaos:
 	WALCAT_CHAOS_ROUNDS=$(or $(ROUNDS),200) WALCAT_CHAOS_SEED=$(or $(SEED),1) WALCAT_TEST_PG=$$(scripts/server $(PG)) \
+		WALCAT_TEST_NATS=$$(scripts/nats-server) \
 		cargo test --test integration chaos:: -- --nocapture
 
 # Inputs that nobody thought of, for each of the targets in fuzz/ so many seconds: SECONDS=600, TARGETS="resume text"
@@ -32,9 +37,10 @@ fuzz: SECONDS = 10
 fuzz:
 	scripts/fuzz $(SECONDS) $(TARGETS)
 
-# Side by side with pg_recvlogical. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
+# Side by side with pg_recvlogical, and into NATS. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
 bench:
 	scripts/bench $(WORKLOADS)
+	scripts/bench-nats
 
 lint:
 	cargo fmt --check

@@ -5,11 +5,13 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 mod exec;
+mod log;
 mod secret;
 mod stream;
 mod values;
 
 pub use exec::ExecArgs;
+pub use log::{AccessOptions, LogOptions, Oversize};
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
 pub use values::{CheckFormat, LagLimit, ListFormat, Measure, Names};
 
@@ -413,6 +415,24 @@ pub struct CheckArgs {
     /// How to print what was found
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = CheckFormat::Text)]
     pub format: CheckFormat,
+
+    /// Log to look at: nats://HOST[,HOST]/STREAM
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
+
+    /// Subjects of its messages [default: wal.{schema}.{table}]
+    #[arg(
+        long,
+        value_name = "TEMPLATE",
+        default_value = "wal.{schema}.{table}",
+        hide_default_value = true,
+        hide_short_help = true,
+        requires = "to"
+    )]
+    pub subject: String,
+
+    #[command(flatten)]
+    pub access: AccessOptions,
 }
 
 /// `completions`

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use walcat::cli::{Cli, Command, ConnectionOptions, SlotCommand};
 use walcat::command::{self, ask, is_colored, logger};
 use walcat::connect::invocation::{self, Typed};
-use walcat::connect::{Arguments, AskPassword, Prompt, Settings, hide_password};
+use walcat::connect::{Arguments, AskPassword, Prompt, Settings, hide_login, hide_password};
 use walcat::stop::{self, Manner, Stop};
 
 fn main() -> ExitCode {
@@ -15,6 +15,11 @@ fn main() -> ExitCode {
     let cli = Cli::from_command_line();
     cli.connection.dbname.as_deref().map(hide_password);
     invocation::remember(typed(&cli.connection));
+    match &cli.command {
+        Command::Stream(args) => args.log.to.as_deref().map(hide_login),
+        Command::Check(args) => args.to.as_deref().map(hide_login),
+        _ => None,
+    };
     colored::control::set_override(is_colored(&cli.messages, io::stderr().is_terminal()));
     logger::install(&cli.messages);
     match run(&cli) {

@@ -25,6 +25,8 @@ pub struct Progress {
     waiting: VecDeque<Waiting>,
     /// How many of those at the front are written.
     waiting_written: usize,
+    /// So many bytes lie between two that wait, but for the last.
+    step: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Progress {
             durable: Lsn::INVALID,
             waiting: VecDeque::with_capacity(WAITING),
             waiting_written: 0,
+            step: 0,
         }
     }
 
@@ -52,22 +55,40 @@ impl Progress {
             return;
         }
         self.received = position;
-        let full = self.waiting.len() == WAITING;
+        let before = self.waiting.iter().rev().nth(1);
+        let close = before.is_some_and(|before| bytes.saturating_sub(before.bytes) <= self.step);
         match self.waiting.back_mut() {
-            Some(last) if last.bytes == bytes || full => {
-                *last = Waiting { bytes, position };
-                // What has grown is to be written once more.
-                self.waiting_written = self.waiting_written.min(self.waiting.len() - 1);
+            Some(last) if last.bytes == bytes || close => *last = Waiting { bytes, position },
+            _ => {
+                if self.waiting.len() == WAITING {
+                    self.thin_out();
+                }
+                self.waiting.push_back(Waiting { bytes, position });
             }
-            _ => self.waiting.push_back(Waiting { bytes, position }),
         }
+        // What has grown is to be written once more.
+        self.waiting_written = self.waiting_written.min(self.waiting.len() - 1);
+    }
+
+    /// Merges each two neighbours, and keeps those to come as far apart, so that what waits for long
+    /// is confirmed in small steps all the same.
+    fn thin_out(&mut self) {
+        let span = self.waiting.back().zip(self.waiting.front());
+        let span = span.map_or(0, |(last, first)| last.bytes.saturating_sub(first.bytes));
+        let mut later = false;
+        self.waiting.retain(|_| {
+            later = !later;
+            !later
+        });
+        self.waiting_written /= 2;
+        self.step = span / self.waiting.len() as u64;
     }
 
     /// The first `bytes` bytes of all output are written.
     pub fn written(&mut self, bytes: u64) {
         let written = |waiting: &&Waiting| waiting.bytes <= bytes;
         while let Some(next) = self.waiting.get(self.waiting_written).filter(written) {
-            self.written = next.position;
+            self.written = self.written.max(next.position);
             self.waiting_written += 1;
         }
     }
@@ -76,16 +97,19 @@ impl Progress {
     pub fn durable(&mut self, bytes: u64) {
         self.written(bytes);
         while let Some(first) = self.waiting.front().filter(|first| first.bytes <= bytes) {
-            self.durable = first.position;
+            self.durable = self.durable.max(first.position);
             self.waiting.pop_front();
             self.waiting_written = self.waiting_written.saturating_sub(1);
+        }
+        if self.waiting.len() < WAITING / 8 {
+            self.step /= 2;
         }
     }
 
     /// What is not durable is to be received again.
     pub fn rewind(&mut self) {
         self.waiting.clear();
-        self.waiting_written = 0;
+        (self.waiting_written, self.step) = (0, 0);
         (self.received, self.written) = (self.durable, self.durable);
     }
 
@@ -188,6 +212,24 @@ mod tests {
         assert_eq!(progress.waiting.len(), 1);
         progress.durable(100);
         assert_eq!(progress.durable_position(), Lsn(40));
+    }
+
+    #[test]
+    fn what_is_safe_late_is_confirmed_little_by_little() {
+        let mut progress = Progress::new();
+        for n in 1..=100_000 {
+            progress.received(Lsn(n), n);
+            progress.durable(n.saturating_sub(50_000));
+            let behind = n - progress.durable_position().0;
+            assert!(n < 60_000 || behind < 52_000, "{behind} behind {n}");
+        }
+        progress.rewind();
+        progress.durable(100_000);
+        let before = progress.durable_position();
+        progress.received(Lsn(60_000), 100_001);
+        progress.durable(100_001);
+        assert!(before < Lsn(60_000));
+        assert_eq!(progress.durable_position(), Lsn(60_000));
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub trait ReadLines: fmt::Debug + Sync {
     /// What to make of bytes that are a line without its end, or the beginning of one; `None` if
     /// they cannot be that.
     fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>>;
+
+    /// A line that says of the same event all but its rows and contents, for where the whole is too
+    /// long; `None` if the format has no such lines.
+    fn without_rows(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Where to read a line.

@@ -3,6 +3,7 @@
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+use super::log::LogOptions;
 use super::values::{self, Names, parse_limit, parse_names, parse_seconds};
 use super::{ExecArgs, SlotKind};
 use crate::lsn::Lsn;
@@ -203,6 +204,9 @@ pub struct StreamArgs {
 
     #[command(flatten)]
     pub exec: ExecArgs,
+
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 /// Below the help of `stream`: what is too long for a line of its own.

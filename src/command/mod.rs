@@ -5,6 +5,8 @@ mod ask;
 pub mod check;
 pub mod completions;
 pub mod decode;
+#[cfg(feature = "nats")]
+mod log_destination;
 pub mod logger;
 mod printing;
 pub mod publication;

@@ -18,7 +18,7 @@ pub mod tls;
 pub use attempt::{Attempt, Encryption, Endpoint, Refusal, first, lost, plain};
 pub use environment::Environment;
 pub use password::AskPassword;
-pub use process_title::{hide_password, shows_password};
+pub use process_title::{hide_login, hide_password, revealed, shows_password};
 pub use resolve::Arguments;
 pub use sql::{Client, SqlError, sql};
 

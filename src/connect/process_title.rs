@@ -12,30 +12,69 @@ use std::process::Command;
 /// `PGPASSWORD`, because that ranks below the service file, and the conninfo string above.
 pub(super) const CARRIER: &str = "PGWALCATPASSWORD";
 
+/// The same for the URL of a log.
+const URL_CARRIER: &str = "WALCAT_TO";
+
 /// Starts the program again, in the same process, without the password that the value of `-d`
 /// holds; returns if there is none.
 ///
 /// To be called before anything else is done.
 pub fn hide_password(dbname: &str) {
-    let Some((harmless, password)) = without_password(dbname) else {
-        return;
+    if let Some((harmless, password)) = without_password(dbname) {
+        start_again(dbname, &harmless, CARRIER, &password);
+    }
+}
+
+/// Starts the program again, in the same process, without the login that the URL holds; returns if
+/// there is none. [`revealed`] gives the URL back.
+pub fn hide_login(url: &str) {
+    if let Some(harmless) = without_login(url) {
+        start_again(url, &harmless, URL_CARRIER, url);
+    }
+}
+
+/// The URL as it was given.
+pub fn revealed(url: &str) -> String {
+    match std::env::var(URL_CARRIER) {
+        Ok(given) if without_login(&given).is_some_and(|harmless| harmless == url) => given,
+        _ => url.to_owned(),
+    }
+}
+
+/// The URL without what stands before `@` in front of each host.
+fn without_login(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (hosts, path) = rest.rsplit_once('/').unwrap_or((rest, ""));
+    if !hosts.contains('@') {
+        return None;
+    }
+    let bare = |host: &str| {
+        host.rsplit_once('@')
+            .map_or(host, |(_, host)| host)
+            .to_owned()
     };
+    let hosts: Vec<String> = hosts.split(',').map(bare).collect();
+    Some(format!("{scheme}://{}/{path}", hosts.join(",")))
+}
+
+/// Starts the program again with the value of an option replaced; `carrier` holds the secret.
+fn start_again(value: &str, harmless: &str, carrier: &str, secret: &str) {
     let mut arguments = std::env::args_os();
     let Some(name) = arguments.next() else { return };
     let given: Vec<_> = arguments.collect();
     let cleaned: Vec<_> = given
         .iter()
-        .map(|argument| replace_end(argument, dbname, &harmless))
+        .map(|argument| replace_end(argument, value, harmless))
         .collect();
     let Ok(program) = std::env::current_exe() else {
         return;
     };
-    if given != cleaned && std::env::var_os(CARRIER).is_none() {
+    if given != cleaned && std::env::var_os(carrier).is_none() {
         // `exec` returns only if it fails: then the program runs on, with the password visible.
         let _ = Command::new(program)
             .arg0(name)
             .args(cleaned)
-            .env(CARRIER, password)
+            .env(carrier, secret)
             .exec();
     }
 }
@@ -98,6 +137,19 @@ mod tests {
         ] {
             assert!(without_password(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn takes_the_login_out_of_a_url() {
+        for (url, harmless) in [
+            ("nats://u:p@h/S", "nats://h/S"),
+            ("tls://t@a:1,u:p%2F@b/S", "tls://a:1,b/S"),
+            ("nats://u:p@h", "nats://h/"),
+            ("nats://u:p/q@h/S", "nats://h/S"),
+        ] {
+            assert_eq!(without_login(url).as_deref(), Some(harmless));
+        }
+        assert_eq!(without_login("nats://h/S"), None);
     }
 
     #[test]

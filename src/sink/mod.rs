@@ -8,6 +8,8 @@
 mod buffer;
 mod exec;
 mod file;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod pipe;
 mod replayed;
 mod reversed;
@@ -97,6 +99,11 @@ pub trait Sink: Records {
     /// at `last`. All of it must be durable.
     fn reopen(&mut self, last: Option<EventId>) -> Result<()>;
 
+    /// What the user should know, and was not told yet.
+    fn remarks(&mut self) -> Vec<Remark> {
+        Vec::new()
+    }
+
     /// After a transient error: what it has dropped, so that it must come again.
     fn take_rewound(&mut self) -> Option<Rewound> {
         None
@@ -110,6 +117,15 @@ pub struct Rewound {
     pub last: Option<EventId>,
     /// How many changes were dropped.
     pub changes: u64,
+}
+
+/// What the user should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// All is well, or will be.
+    Notice(String),
+    /// Something may be wrong.
+    Warning(String),
 }
 
 /// What a sink held when it was opened.
@@ -145,6 +161,8 @@ pub struct Moment {
     pub received: Lsn,
     /// The last event that was appended, or would have been if it were shown.
     pub last: Option<EventId>,
+    /// Is no transaction appended in part?
+    pub at_boundary: bool,
 }
 
 /// How much is wanted of a sink.
@@ -167,7 +185,7 @@ pub enum Urge {
 /// What came of driving a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driven {
-    /// All that was appended is durable.
+    /// All that was appended is taken, and durable as soon as it can be.
     Settled,
     /// There is more to do.
     Busy,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Crates and parts of std that only these files (by the beginning of their path in `src`) may
 /// name.
 const HOMES: &[(&str, &[&str])] = &[
+    ("async_nats::", &["sink/nats/"]),
     ("clap::", &["cli", "main.rs"]),
     ("clap_complete::", &["cli", "main.rs"]),
     ("chrono::", &["time.rs"]),

@@ -65,6 +65,7 @@ mod imports;
 mod look_ups;
 mod manners;
 mod monitoring;
+mod nats;
 mod once;
 mod output_plugins;
 mod privileges;

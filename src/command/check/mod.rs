@@ -2,6 +2,7 @@
 //! `walcat stream` would.
 
 mod findings;
+mod log_destination;
 mod publications;
 mod server;
 mod slots;
@@ -51,6 +52,9 @@ pub fn run(args: &CheckArgs, settings: &Settings) -> Result<()> {
             format!("plugin {plugin} knows no publications"),
             "check without --publication, or a slot with the plugin pgoutput",
         );
+    }
+    if let Some(to) = &args.to {
+        log_destination::check(&mut findings, &mut session, &server, to, args)?;
     }
     answer::print(&match args.format {
         CheckFormat::Text => findings.to_string(),

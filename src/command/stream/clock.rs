@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 /// What the server does if it hears nothing, where it does not say (`wal_sender_timeout = 0`).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A server that asks for more signs of life than this in this time does not do so because it has
+/// heard nothing.
+const INSISTENT: (u32, Duration) = (20, Duration::from_secs(1));
+
 /// When things are due over one connection.
 pub struct Clock {
     /// The server hears from the program at least this often.
@@ -15,6 +19,8 @@ pub struct Clock {
     reported: Instant,
     heard: Instant,
     asked: bool,
+    /// How often the server has asked for a sign of life in a row, and since when.
+    asks: (u32, Instant),
 }
 
 /// What the silence of a server asks for.
@@ -47,7 +53,19 @@ impl Clock {
             reported: now,
             heard: now,
             asked: false,
+            asks: (0, now),
         }
+    }
+
+    /// The server asked for a sign of life, and has it. Returns `true` if it is never content with
+    /// that: it shuts down.
+    pub fn answered(&mut self, now: Instant) -> bool {
+        let (count, since) = &mut self.asks;
+        if now.saturating_duration_since(*since) > INSISTENT.1 {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        *count > INSISTENT.0
     }
 
     /// A report was sent.
@@ -107,6 +125,18 @@ mod tests {
         );
         clock.heard(start + second * 9);
         assert_eq!(clock.silence_due(), start + second * 12);
+    }
+
+    #[test]
+    fn a_server_that_asks_on_and_on_shuts_down() {
+        let mut clock = Clock::new(Duration::ZERO, None, |usual| usual);
+        let start = clock.heard;
+        for second in 0..100 {
+            assert!(!clock.answered(start + Duration::from_secs(second) / 2));
+        }
+        let start = start + Duration::from_secs(100);
+        let asked = |n| start + Duration::from_millis(n);
+        assert_eq!((0..30).position(|n| clock.answered(asked(n))), Some(20));
     }
 
     #[test]

@@ -15,9 +15,9 @@ use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
-use crate::sink::{Driven, Moment, Sink, Urge};
+use crate::sink::{Driven, Moment, Remark, Sink, Urge};
 use crate::stop::Stop;
-use log::{info, trace};
+use log::{info, trace, warn};
 use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -390,9 +390,16 @@ impl Delivery {
             ready,
             received: self.progress.received_position(),
             last: self.repeats.last(),
+            at_boundary: self.bounds.at_boundary(),
         });
         self.progress.written(self.sink.written());
         self.progress.durable(self.sink.durable());
+        for remark in self.sink.remarks() {
+            match remark {
+                Remark::Notice(text) => info!("{text}"),
+                Remark::Warning(text) => warn!("{text}"),
+            }
+        }
         driven
     }
 

@@ -15,6 +15,7 @@ mod creation;
 mod delivery;
 mod explanation;
 mod history;
+mod into_log;
 mod options;
 mod plan;
 mod publish;
@@ -96,7 +97,11 @@ fn start<'a>(
     let deadline = args
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut print = print_settings(&args.print, args.messages, color && !args.exec.is_given())?;
+    let mut print = print_settings(
+        &args.print,
+        args.messages,
+        color && !args.exec.is_given() && args.log.to.is_none(),
+    )?;
     options::check(args)?;
     consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;
@@ -126,8 +131,9 @@ fn start<'a>(
     }
     if let Some(last) = last.filter(|_| created || plan.temporary) {
         warn!(
-            "the slot is new: whatever committed between the end of the file, {}, and now is \
-             missing from it",
+            "the slot is new: whatever committed between the end of {}, {}, and now is missing \
+             from it",
+            sink.held().name,
             last.lsn
         );
     }
@@ -147,6 +153,9 @@ fn open_sink(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<Box<dyn
     let confirms = args.slot.is_some() && !args.peek;
     if let Some(consumer) = consumer::of(args) {
         return Ok(consumer::open(consumer, stop));
+    }
+    if args.log.to.is_some() {
+        return into_log::open(requirements, stop);
     }
     let Some(path) = args.named_file() else {
         let stdout = sink::stdout(confirms, args.fsync_interval)?;

@@ -36,7 +36,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         )
         .with_remedy("--no-resume, which appends without going on where the file ends"));
     }
-    Ok(())
+    super::into_log::check(args)
 }
 
 /// Refuses what makes no sense for statements, or without them.
@@ -112,10 +112,15 @@ fn check_snapshot(args: &StreamArgs) -> Result<()> {
         )
         .with_remedy("--streaming off"));
     }
-    if args.exec.is_given() {
-        return Err(Error::usage(
-            "could not use --snapshot with --exec: a command does not say how far it has come",
-        )
+    let elsewhere = [
+        (args.exec.is_given(), "--exec"),
+        (args.log.to.is_some(), "--to"),
+        (args.once.is_some(), "--once"),
+    ];
+    if let Some((_, option)) = elsewhere.iter().find(|(given, _)| *given) {
+        return Err(Error::usage(format!(
+            "could not use --snapshot with {option}: only a file says how far the tables are"
+        ))
         .with_remedy("--file, which goes on where it ends"));
     }
     Ok(())

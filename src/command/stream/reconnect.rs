@@ -4,7 +4,7 @@ use super::Ended;
 use super::delivery::Delivery;
 use super::plan::Plan;
 use super::wait::wait_for;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::lsn::Lsn;
 use crate::sink::{Driven, Urge};
 use crate::stop::Stop;
@@ -89,7 +89,11 @@ pub fn wait(
             return Ok(Some(Ended::TimedOut));
         }
         // An outage may last.
-        let driven = delivery.drive(Urge::Durable, ready)?;
+        let driven = match delivery.drive(Urge::Durable, ready) {
+            // It starts over with the next connection.
+            Err(error) if error.kind() == Kind::Transient => Driven::Busy,
+            driven => driven?,
+        };
         if driven == Driven::ReaderGone {
             return Ok(Some(Ended::ReaderGone));
         }

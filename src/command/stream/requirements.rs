@@ -137,11 +137,17 @@ impl<'a> Requirements<'a> {
         let Some(end) = self.end_before(last)? else {
             return Ok(());
         };
+        let (what, remedy) = match self.args.log.to {
+            Some(_) => ("log", "another stream, as nats://HOST/STREAM"),
+            None => ("file", "another file, or --no-resume to append to this one"),
+        };
         Err(Error::new(format!(
             "could not go on in {name}: it ends at {last}, but the server's WAL already at {end}"
         ))
-        .with_detail("The file comes from another server, or the server was set back.")
-        .with_remedy("another file, or --no-resume to append to this one"))
+        .with_detail(format!(
+            "The {what} comes from another server, or the server was set back."
+        ))
+        .with_remedy(remedy))
     }
 
     /// Before a stream over a new connection: is what the server does not complain of still there?

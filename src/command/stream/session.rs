@@ -291,7 +291,16 @@ impl<'s, 'a> Session<'s, 'a> {
     /// everything.
     fn answer(&mut self) -> Result<()> {
         self.owed = self.drive(Urge::Durable)? == Driven::Busy;
-        self.report(false)
+        self.report(false)?;
+        // Then it asks again and again, as fast as it is answered.
+        let progress = self.stream.delivery.progress();
+        let waits = !self.owed && progress.durable_position() < progress.received_position();
+        match self.clock.answered(Instant::now()) && waits {
+            true => Err(Error::transient(
+                "could not stream: the server shuts down, and waits for what is confirmed later",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Waits until all is durable, or there is nobody to take it; meanwhile the server hears from

@@ -34,6 +34,17 @@ impl ReadLines for JsonLines {
             .map_err(|reason| Unreadable::Foreign(Some(reason)))
     }
 
+    fn without_rows(&self, line: &[u8]) -> Option<Vec<u8>> {
+        // In front of these are only names and numbers, and in a name each quote is escaped.
+        let rows = ["before", "after", "content", "content_base64"];
+        let starts = rows
+            .iter()
+            .filter_map(|key| memchr::memmem::find(line, format!(",\"{key}\":").as_bytes()));
+        let mut stub = line.get(..starts.min()?)?.to_vec();
+        stub.extend_from_slice(b",\"oversize\":true}\n");
+        Some(stub)
+    }
+
     fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>> {
         Ok(match read_torn::<Keys>(line, may_begin)? {
             None => None,
