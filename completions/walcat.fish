@@ -47,6 +47,7 @@ complete -c walcat -n "__fish_walcat_needs_command" -f -a "help" -d 'Print the h
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s S -l slot -d 'Slot to stream from [default: a temporary one]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s b -l publication -d 'Publications for pgoutput, comma-separated' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l snapshot -d 'First the rows that are there already' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s I -l startpos -d 'Start no earlier than this' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l streaming -d 'Large transactions early: off, on, parallel' -r -f -a "off\t'Transactions arrive when they commit'
 on\t'Large ones arrive before'
@@ -56,7 +57,7 @@ none\t'Changes made here'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s o -l option -d 'Pass an option to the plugin' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s E -l endpos -d 'Stop once all committed up to this is written' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l limit -d 'Stop after this many events' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timeout -d 'Stop after this many seconds' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timeout -d 'Stop after this long, as 30s or 5min' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l format -d 'json, text, raw, sql, debezium or wal2json [default: json]' -r -f -a "json\t'One JSON object a line'
 text\t'One readable line a change'
 raw\t'The plugin\'s bytes'
@@ -82,13 +83,25 @@ text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s f -l file -d 'Write to a file instead of stdout (-)' -r -F
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l once -d 'Apply in this database exactly once' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'Seconds between fsyncs of the file [default: 10]' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'Seconds between reports to the server [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s F -l fsync-interval -d 'Time between fsyncs of the file [default: 10s]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s s -l status-interval -d 'Time between reports to the server [default: 10s]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l stats -d 'Rate, position and lag on stderr' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l exec -d 'Give transactions to a command, in batches' -r -f -a "(__fish_complete_command)"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l batch-rows -d 'End a batch after this many events [default: 5000]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l batch-interval -d 'End a batch so long after its start [default: 1]' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l retries -d 'Give a failed batch again so often [default: 0]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l to -d 'Publish into a log: nats://HOST[,HOST]/STREAM' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l subject -d 'Subjects of the messages [default: wal.{schema}.{table}]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l replicas -d 'Replicas of a stream that is created [default: 1]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l confirm-delay -d 'Confirm this many seconds later [default: 130]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l oversize -d 'Too large events: fail, stub [default: fail]' -r -f -a "fail\t'It ends the stream'
+stub\t'It is sent without its rows'"
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l standby-after -d 'Seconds of silence before a standby takes over [default: 10]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l nats-creds -d 'File with NATS credentials (JWT and seed)' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l nats-nkey -d 'File with the seed of a NATS user key' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l nats-ca -d 'File with CA certificates [default: the system\'s]' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l nats-cert -d 'File with a client certificate' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l nats-key -d 'File with the key of the client certificate' -r -F
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s p -l port -d 'Server port' -r -f
@@ -106,6 +119,9 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -l until-now -d 'S
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s n -l no-loop -d 'Stop when the connection is lost'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l undo -d 'What takes the changes back, newest first'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l no-resume -d 'Append, wherever the file ends'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l create-stream -d 'Create the stream if it is not there'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l atomic -d 'Keep transactions together, in atomic batches'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l standby -d 'Be one of two: follow the other, take over when it is gone'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s w -l no-password -d 'Never prompt for a password'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s W -l password -d 'Prompt for a password before connecting'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s q -l quiet -d 'Say nothing but errors'
@@ -128,7 +144,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -f -a "list" -d 'List replication slots'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and not __fish_seen_subcommand_from create drop list advance" -f -a "advance" -d 'Move a slot forward without reading it'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s P -l plugin -d 'Output plugin of a new slot [default: pgoutput]' -r -f
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this long' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -l timeout -d 'Give up after this long, as 30s or 5min' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from create" -s p -l port -d 'Server port' -r -f
@@ -160,7 +176,7 @@ complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subc
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from drop" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l format -d 'How to print the list' -r -f -a "table\t'Aligned columns'
 json\t'A JSON array'"
-complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 1 if a slot is lost or retains more WAL than this, as 512MB or 10GB' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -l max-lag -d 'Exit with 3 if a slot is lost or retains more WAL than this, as 512MB or 10GB' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand slot; and __fish_seen_subcommand_from list" -s p -l port -d 'Server port' -r -f
@@ -216,6 +232,7 @@ always\t'Always'
 never\t'Never'"
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l all-tables -d 'Publish all tables, also those yet to come'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l via-root -d 'Publish changes of partitions as those of their root'
+complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l force -d 'Create it even if UPDATE or DELETE then fails on tables'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -l if-not-exists -d 'Succeed if the publication is already there'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s w -l no-password -d 'Never prompt for a password'
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from create" -s W -l password -d 'Prompt for a password before connecting'
@@ -251,6 +268,15 @@ complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subco
 complete -c walcat -n "__fish_walcat_using_subcommand pub; and __fish_seen_subcommand_from list" -s ? -l help -d 'Print help'
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s S -l slot -d 'Slot to look at' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s b -l publication -d 'Publications to look at' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l format -d 'How to print what was found' -r -f -a "text\t'A line for each'
+json\t'A JSON array'"
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l to -d 'Log to look at: nats://HOST[,HOST]/STREAM' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l subject -d 'Subjects of its messages [default: wal.{schema}.{table}]' -r -f
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l nats-creds -d 'File with NATS credentials (JWT and seed)' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l nats-nkey -d 'File with the seed of a NATS user key' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l nats-ca -d 'File with CA certificates [default: the system\'s]' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l nats-cert -d 'File with a client certificate' -r -F
+complete -c walcat -n "__fish_walcat_using_subcommand check" -l nats-key -d 'File with the key of the client certificate' -r -F
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s h -l host -d 'Server host or socket directory' -r -f -a "(__fish_print_hostnames)"
 complete -c walcat -n "__fish_walcat_using_subcommand check" -s p -l port -d 'Server port' -r -f
