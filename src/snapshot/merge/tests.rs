@@ -42,6 +42,9 @@ enum Change {
     Truncate,
 }
 
+/// The rows that a transaction has written, its changes, and whether it has emptied the table.
+type Running = (BTreeMap<u64, Option<u64>>, Vec<Change>, bool);
+
 #[derive(Default)]
 struct Server {
     next_xid: u32,
@@ -51,7 +54,7 @@ struct Server {
     keys: u64,
     /// What is committed and seen.
     table: BTreeMap<u64, u64>,
-    running: HashMap<u32, (BTreeMap<u64, Option<u64>>, Vec<Change>, bool)>,
+    running: HashMap<u32, Running>,
     /// Committed, but not seen yet.
     unseen: Vec<u32>,
     wal: VecDeque<(u32, u64, Vec<Change>)>,

@@ -89,7 +89,7 @@ impl World {
         format!("nats://{}/WAL", hosts.join(","))
     }
 
-    fn into_log(&self, program: usize, more: &[&str]) -> Command {
+    fn stream_into_log(&self, program: usize, more: &[&str]) -> Command {
         let replicas = self.nats.len().to_string();
         let url = self.url();
         let own = [
@@ -112,7 +112,7 @@ impl World {
                 .is_none_or(Running::has_ended);
             if ended {
                 self.end(program);
-                let running = spawn(&mut self.into_log(program, &[]));
+                let running = spawn(&mut self.stream_into_log(program, &[]));
                 self.walcats[program] = Some(running);
             }
         }
@@ -211,7 +211,7 @@ impl World {
         }
         for program in 0..self.walcats.len() {
             wait_until("a last run that ends well", || {
-                let last = spawn(&mut self.into_log(program, &["--until-now"])).wait();
+                let last = spawn(&mut self.stream_into_log(program, &["--until-now"])).wait();
                 last.status.success().then_some(())
             });
         }
