@@ -1,8 +1,9 @@
 //! What the user sees when something fails: message, DETAIL, HINT, SQLSTATE and the command that
 //! mends it.
 //!
-//! Every layer makes [`Error`]s, commands add contexts to them, and only `main` prints them. Messages follow PostgreSQL's error style
-//! guide: `could not ...: reason`, lower case, no full stop; details and hints are sentences.
+//! Every layer makes [`Error`]s, commands add contexts to them, and only `main` prints them.
+//! Messages follow PostgreSQL's error style guide: `could not ...: reason`, lower case, no full
+//! stop; details and hints are sentences.
 
 use crate::text::{indented, printable};
 use colored::Colorize;

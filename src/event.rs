@@ -42,8 +42,8 @@ pub enum Body<'a> {
         relation: &'a Relation,
         changed: bool,
     },
-    /// A type that is not built in is announced, before a table that has it. The name of a domain is
-    /// that of the type it is over; the schema is empty for `pg_catalog`.
+    /// A type that is not built in is announced, before a table that has it. The name of a domain
+    /// is that of the type it is over; the schema is empty for `pg_catalog`.
     Type {
         oid: u32,
         schema: &'a [u8],
@@ -132,7 +132,8 @@ pub enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// Is it a change of data or a message, decodable or not, and no mark in the stream?
+    /// Returns `true` for a change of data or a message, decodable or not, and `false` for a mark
+    /// in the stream.
     pub fn is_change(&self) -> bool {
         matches!(
             self,
@@ -245,8 +246,8 @@ pub enum End {
 /// A table as the stream announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
-    /// A number that stands for the table as long as the decoder lives, whatever its shape; each new
-    /// table has the next.
+    /// A number that stands for the table as long as the decoder lives, whatever its shape; each
+    /// new table has the next.
     pub index: usize,
     /// A small number that stands for the table until it has not been used for long: then another
     /// may have it. What is prepared for a table is kept there, in a [`PerRelation`].
@@ -327,8 +328,8 @@ pub struct Column {
     pub type_name: String,
     /// `atttypmod`: length, precision and the like; -1 for none.
     pub type_modifier: i32,
-    /// Is it part of the replica identity (pgoutput: all columns under FULL) or of the primary key
-    /// (wal2json)?
+    /// Whether it is part of the replica identity (pgoutput: all columns under FULL) or of the
+    /// primary key (wal2json).
     pub key: bool,
 }
 

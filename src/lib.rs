@@ -20,7 +20,8 @@
 //! | state | `progress`, `stop` | |
 //! | words | `cli` | `render` (formats), `select` (operations), `plugin` |
 //! | unit tests | `logged` | |
-//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each other |
+//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each
+//! other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
 //! no plugin and `sink` no format. clap stays in `cli`, chrono in `time`, rustls in `connect`,

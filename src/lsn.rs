@@ -22,7 +22,7 @@ impl Lsn {
         append_half(self.0 & 0xFFFF_FFFF, out);
     }
 
-    /// Is this a position at all?
+    /// Returns `true` if this is a position at all.
     pub fn is_valid(self) -> bool {
         self != Lsn::INVALID
     }

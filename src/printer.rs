@@ -1,5 +1,5 @@
-//! From events to records: `stream` and `decode` hand every event to a [`Printer`], which chooses and
-//! renders.
+//! From events to records: `stream` and `decode` hand every event to a [`Printer`], which chooses
+//! and renders.
 
 use crate::error::{Error, Result};
 use crate::event::{Body, Event, EventId, Relation};

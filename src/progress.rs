@@ -70,8 +70,8 @@ impl Progress {
         self.waiting_written = self.waiting_written.min(self.waiting.len() - 1);
     }
 
-    /// Merges each two neighbours, and keeps those to come as far apart, so that what waits for long
-    /// is confirmed in small steps all the same.
+    /// Merges each two neighbours, and keeps those to come as far apart, so that what waits for
+    /// long is confirmed in small steps all the same.
     fn thin_out(&mut self) {
         let span = self.waiting.back().zip(self.waiting.front());
         let span = span.map_or(0, |(last, first)| last.bytes.saturating_sub(first.bytes));

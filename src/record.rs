@@ -1,5 +1,5 @@
-//! What travels from the renderers to the sinks: the bytes of one event in one format, and the event
-//! that says what they are. And the way back: what the lines of a file say of their events.
+//! What travels from the renderers to the sinks: the bytes of one event in one format, and the
+//! event that says what they are. And the way back: what the lines of a file say of their events.
 
 use crate::event::{Event, EventId};
 use std::fmt;

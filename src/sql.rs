@@ -44,7 +44,7 @@ pub fn literal(text: &str) -> String {
     crate::text::readable(&out)
 }
 
-/// Is it a name that SQL takes without quotes?
+/// Returns `true` if SQL takes the name without quotes.
 pub fn is_plain(name: &str) -> bool {
     is_plain_identifier(name.as_bytes())
 }
@@ -178,7 +178,7 @@ fn special_position(bytes: &[u8]) -> Option<usize> {
         .map(|position| passed + position)
 }
 
-/// Is it ASCII that stands in a literal for itself?
+/// Returns `true` if it is ASCII that stands in a literal for itself.
 #[inline]
 fn is_plain_literal(text: &[u8]) -> bool {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~' if *byte != b'\'');
@@ -189,8 +189,8 @@ fn is_plain_literal(text: &[u8]) -> bool {
         && rest.iter().all(plain)
 }
 
-/// Is it a quote, a backslash or the first byte of a harmful character? It is never another byte of
-/// a character.
+/// Returns `true` for a quote, a backslash and the first byte of a harmful character. It is never
+/// another byte of a character.
 #[inline]
 fn may_be_special(byte: u8) -> bool {
     // Without branches, so that the compiler can compare many bytes at once.

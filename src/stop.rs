@@ -43,7 +43,7 @@ struct Shared {
     tidy: Mutex<Option<Act>>,
     /// What a second SIGINT does before it ends the process.
     last_act: Mutex<Option<Act>>,
-    /// Was the process started with SIGHUP ignored, as nohup does?
+    /// Whether the process was started with SIGHUP ignored, as nohup does.
     immune: bool,
     wake_up: OwnedFd,
     ring: OwnedFd,
@@ -102,18 +102,18 @@ impl Stop {
         *lock(&self.0.last_act) = Some(Box::new(act));
     }
 
-    /// Was a clean stop asked for?
+    /// Returns `true` if a clean stop was asked for.
     pub fn requested(&self) -> bool {
         self.0.stop.load(Ordering::SeqCst)
     }
 
-    /// Was a new file asked for since the last call?
+    /// Returns `true` if a new file was asked for since the last call.
     pub fn take_reopen(&self) -> bool {
         self.0.reopen.swap(false, Ordering::SeqCst)
     }
 
-    /// The same where there is no file that could be opened anew: is the terminal gone, and is that
-    /// meant to end the program?
+    /// The same where there is no file that could be opened anew: returns `true` if the terminal is
+    /// gone, and that is meant to end the program.
     pub fn take_hang_up(&self) -> bool {
         self.take_reopen() && !self.0.immune
     }

@@ -34,8 +34,8 @@ pub fn readable(bytes: &[u8]) -> String {
     text
 }
 
-/// Could it move the cursor, forge a line or turn the direction of writing? Control characters,
-/// ends of lines and paragraphs, marks of direction.
+/// Returns `true` if it could move the cursor, forge a line or turn the direction of writing.
+/// Control characters, ends of lines and paragraphs, marks of direction.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')

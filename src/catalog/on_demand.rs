@@ -155,8 +155,8 @@ impl OnDemand {
     }
 }
 
-/// Does it look as if the server were away? One that has no connection left (class 53) goes on
-/// streaming all the same.
+/// Returns `true` if it looks as if the server were away. One that has no connection left (class
+/// 53) goes on streaming all the same.
 fn is_outage(error: &Error) -> bool {
     error.kind() == Kind::Transient && !matches!(error.sqlstate().get(..2), Some("53" | "55"))
 }

@@ -26,7 +26,7 @@ pub struct Publication {
     pub owner: String,
     /// Whether it publishes all tables, also those yet to come.
     pub all_tables: bool,
-    /// All sequences? Logical decoding sends nothing of them (19).
+    /// Whether it has all sequences. Logical decoding sends nothing of them (19).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_sequences: Option<bool>,
     /// The tables that were named; for one of all tables (19) those that it leaves out.
@@ -103,7 +103,7 @@ pub fn names(client: &mut Client) -> Result<Vec<String>> {
 }
 
 impl Publication {
-    /// Can a table be added to it? Not to one of all tables or of all sequences.
+    /// Returns `true` if a table can be added to it: not to one of all tables or of all sequences.
     pub fn takes_tables(&self) -> bool {
         !self.all_tables && self.all_sequences != Some(true)
     }

@@ -12,8 +12,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 /// The columns as wal2json would send them, with the modifier in the type's name; and which
-/// transaction wrote the entry of each, which looks as ADD COLUMN left it or was altered since: newer
-/// minor releases add an option of their own, `pg_attver`.
+/// transaction wrote the entry of each, which looks as ADD COLUMN left it or was altered since:
+/// newer minor releases add an option of their own, `pg_attver`.
 const LOOK_UP: &str = "
     SELECT
         attribute.attname,

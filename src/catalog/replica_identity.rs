@@ -31,8 +31,8 @@ pub struct Unreplicable {
     pub delete: bool,
     /// Why.
     pub reason: Reason,
-    /// Is it published with a column list? Then `REPLICA IDENTITY FULL`, which is all columns, is
-    /// no way out.
+    /// Whether it is published with a column list. Then `REPLICA IDENTITY FULL`, which is all
+    /// columns, is no way out.
     pub column_list: bool,
 }
 

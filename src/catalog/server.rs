@@ -151,7 +151,7 @@ pub fn setting(client: &mut Client, name: &str) -> Result<Option<String>> {
     column(&row, 0)
 }
 
-/// Loads a library into the session: is it installed? Only a superuser may.
+/// Loads a library into the session, which fails if it is not installed. Only a superuser may.
 pub fn load(client: &mut Client, library: &str) -> Result<()> {
     let statement = format!("LOAD {}", escape_literal(library));
     client

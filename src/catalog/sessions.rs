@@ -135,7 +135,7 @@ pub fn find(client: &mut Client, pid: i32) -> Result<Option<Backend>> {
     row.as_ref().map(session).transpose()
 }
 
-/// May the role of this session end that of the process?
+/// Returns `true` if the role of this session may end that of the process.
 pub fn may_end(client: &mut Client, pid: i32) -> Result<bool> {
     let query = "SELECT COALESCE(pg_catalog.bool_or(me.rolsuper OR NOT other.rolsuper AND (
                      pg_catalog.pg_has_role(other.oid, 'MEMBER')

@@ -35,8 +35,8 @@ pub struct ExecArgs {
 
     /// End a batch so long after its start [default: 1]
     ///
-    /// In seconds from its first event on, and at the end of a transaction. With 0 each transaction is a batch, unless more
-    /// of them come at once.
+    /// In seconds from its first event on, and at the end of a transaction. With 0 each transaction
+    /// is a batch, unless more of them come at once.
     #[arg(long, value_name = "S", default_value = "1", hide_default_value = true, value_parser = parse_seconds,
           allow_negative_numbers = true, requires = "consumer")]
     pub batch_interval: Duration,

@@ -14,8 +14,8 @@ use std::time::Duration;
 pub struct LogOptions {
     /// Publish into a log: nats://HOST[,HOST]/STREAM
     ///
-    /// A stream of NATS JetStream, which is its own checkpoint: each event is in it exactly once and
-    /// in the order of the commits. tls:// requires TLS. See INTO A LOG.
+    /// A stream of NATS JetStream, which is its own checkpoint: each event is in it exactly once
+    /// and in the order of the commits. tls:// requires TLS. See INTO A LOG.
     #[arg(long, value_name = "URL", help_heading = "Output", requires = "slot",
           conflicts_with_all = ["file", "peek", "consumer", "once", "undo"])]
     pub to: Option<String>,
@@ -63,8 +63,8 @@ pub struct LogOptions {
 
     /// Keep transactions together, in atomic batches
     ///
-    /// For servers from version 2.12 on and streams with allow_atomic, as --create-stream then makes
-    /// them. Several small transactions come in a batch of up to 1,000 messages; a larger one
+    /// For servers from version 2.12 on and streams with allow_atomic, as --create-stream then
+    /// makes them. Several small transactions come in a batch of up to 1,000 messages; a larger one
     /// arrives in order, but not at once.
     #[arg(long, hide_short_help = true, requires = "to")]
     pub atomic: bool,

@@ -10,7 +10,7 @@ pub(super) const INSTEAD: &str = "could not read the command line: -W, --passwor
 /// Flags that may stand behind `-W` in one argument.
 const FLAGS: &str = "qvwtn?W";
 
-/// Does a message on a wrong command line show what may be a password?
+/// Returns `true` if a message on a wrong command line shows what may be a password.
 pub(super) fn is_shown(arguments: &[OsString], message: &str) -> bool {
     let arguments: Vec<_> = arguments
         .iter()
@@ -30,14 +30,14 @@ pub(super) fn is_shown(arguments: &[OsString], message: &str) -> bool {
     })
 }
 
-/// Is it `-W`, perhaps with other flags?
+/// Returns `true` for `-W`, perhaps with other flags.
 fn is_flags(argument: &str) -> bool {
     argument
         .strip_prefix('-')
         .is_some_and(|flags| flags.contains('W') && flags.chars().all(|c| FLAGS.contains(c)))
 }
 
-/// Might it be a password? Not where it is an option or a subcommand.
+/// Returns `true` if it might be a password. Not where it is an option or a subcommand.
 fn is_value(argument: &str) -> bool {
     fn names(command: &clap::Command, argument: &str) -> bool {
         command

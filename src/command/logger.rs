@@ -4,8 +4,8 @@
 //! unless `-q` is given, details (`debug`) with `-v`, more (`trace`) with `-vv`. Warnings of what
 //! cannot be undone are logged as errors (`error`), which `-q` does not silence; errors themselves
 //! are returned, and `main` reports the last. The command or setting that mends what a warning
-//! tells of is its field `remedy`, another way `or_remedy`. What the server says has the target [`NOTICE`], and its DETAIL and HINT
-//! are the fields `detail` and `hint`.
+//! tells of is its field `remedy`, another way `or_remedy`. What the server says has the target
+//! [`NOTICE`], and its DETAIL and HINT are the fields `detail` and `hint`.
 
 use super::status_line;
 use crate::cli::MessageOptions;

@@ -6,8 +6,9 @@ use crate::printer::PrintSettings;
 use crate::render::{FORMATS, Format, Include, Settings, Values};
 use crate::select::{Filter, Operation, Operations};
 
-/// The settings of the printer. Options that would change nothing are usage errors. `messages`: are
-/// logical messages shown where `--op` says nothing? `color` is for formats that have colours.
+/// The settings of the printer. Options that would change nothing are usage errors. `messages` says
+/// whether logical messages are shown where `--op` says nothing, `color` is for formats that have
+/// colours.
 pub fn print_settings(
     options: &PrintOptions,
     messages: bool,
@@ -36,8 +37,8 @@ pub fn print_settings(
     })
 }
 
-/// Is the text format coloured? `auto` means on a terminal that can, unless `NO_COLOR` is set to
-/// something (no-color.org).
+/// Returns `true` if the text format is coloured. `auto` means on a terminal that can, unless
+/// `NO_COLOR` is set to something (no-color.org).
 pub fn is_colored(options: &MessageOptions, to_terminal: bool) -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     match options.color {

@@ -66,8 +66,8 @@ impl fmt::Display for CaptureError {
 impl std::error::Error for CaptureError {}
 
 impl<R: Read> Capture<R> {
-    /// The messages of `input`, for the decoder that `choose` returns for its first byte. Nothing is
-    /// read yet.
+    /// The messages of `input`, for the decoder that `choose` returns for its first byte. Nothing
+    /// is read yet.
     pub fn new(input: R, choose: fn(u8) -> Decoder) -> Capture<R> {
         Capture {
             input,

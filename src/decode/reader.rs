@@ -1,8 +1,9 @@
 //! A cursor over one message that cannot be read beyond its end, nor left before it.
 //!
-//! [`whole`] and [`prefix`] are the only ways to a [`Reader`]; the first fails on bytes that are left over. Every failure names
-//! the message, the field and the offset. A length on the wire is a claim: it is compared with the
-//! bytes at hand before anything is done with it. Used by [`pgoutput`](super::pgoutput).
+//! [`whole`] and [`prefix`] are the only ways to a [`Reader`]; the first fails on bytes that are
+//! left over. Every failure names the message, the field and the offset. A length on the wire is a
+//! claim: it is compared with the bytes at hand before anything is done with it. Used by
+//! [`pgoutput`](super::pgoutput).
 
 use crate::lsn::Lsn;
 use crate::time::PgTime;

@@ -1,7 +1,7 @@
 //! The tables that a stream has told of, of which there may be many thousands.
 //!
-//! Only those in use are kept as they are. Of the others the bytes are kept that they can be made of
-//! again: the server announces a table once in a session, and for wal2json a table that was
+//! Only those in use are kept as they are. Of the others the bytes are kept that they can be made
+//! of again: the server announces a table once in a session, and for wal2json a table that was
 //! forgotten would be new again. Tables whose columns are the same, as those of tenants and
 //! partitions, share them there.
 
@@ -18,7 +18,7 @@ const MOST_COLUMNS: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub relation: Relation,
-    /// For each column: could its values be TOASTed? Empty for pgoutput, which does not ask.
+    /// For each column whether its values could be TOASTed. Empty for pgoutput, which does not ask.
     pub toastable: Vec<bool>,
 }
 
@@ -128,7 +128,7 @@ impl Store {
         slot.known.as_ref()
     }
 
-    /// Was the table announced in this session?
+    /// Whether the table was announced in this session.
     pub fn is_announced(&self, index: usize) -> bool {
         self.tables.get(index).is_some_and(|table| table.announced)
     }

@@ -21,8 +21,8 @@ pub(super) const PLUGIN: Plugin = Plugin {
 
 const WHEN_THEY_COMMIT: &str = "sends transactions when they commit";
 
-/// With it wal2json 2.6 and later sends NaN and infinities as they are; earlier versions do not know
-/// it, and refuse it.
+/// With it wal2json 2.6 and later sends NaN and infinities as they are; earlier versions do not
+/// know it, and refuse it.
 const SPECIAL_NUMBERS: &str = "numeric-data-types-as-string";
 
 /// What the decoder needs, or makes use of.

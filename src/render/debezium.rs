@@ -2,18 +2,22 @@
 //!
 //! ```text
 //! {"before":null,"after":{"id":1,"name":"Ada"},"source":{"version":"0.1.0","connector":"postgresql",
-//!  "name":"walcat","ts_ms":1795166614946,"snapshot":"false","db":"shop","sequence":"[\"23803808\",\"23803720\"]",
-//!  "ts_us":1795166614946212,"ts_ns":1795166614946212000,"schema":"public","table":"users","txId":742,"lsn":23803720,
-//!  "xmin":null,"commit_lsn":"0/16B37A0","seq":0},"transaction":null,"op":"c","ts_ms":1795166615012}   (one line)
+//! "name":"walcat","ts_ms":1795166614946,"snapshot":"false","db":"shop","sequence":"[\"23803808\",\"23803720\"]",
+//! "ts_us":1795166614946212,"ts_ns":1795166614946212000,"schema":"public","table":"users","txId":742,"lsn":23803720,
+//! "xmin":null,"commit_lsn":"0/16B37A0","seq":0},"transaction":null,"op":"c","ts_ms":1795166615012}
+//! (one line)
 //! ```
 //!
 //! `op` is `c`, `u`, `d`, `t` (truncate) or `m` (message); `r` is for the rows of a snapshot. The
-//! values are those of a connector with these settings, which lose nothing where there is no schema:
+//! values are those of a connector with these settings, which lose nothing where there is no
+//! schema:
 //!
 //! | setting | value | because |
 //! |---|---|---|
-//! | `decimal.handling.mode` | `string` | `precise` needs the scale in the schema, `double` loses digits |
-//! | `time.precision.mode` | `adaptive` | the default: days, and milli- or microseconds by the column's type |
+//! | `decimal.handling.mode` | `string` | `precise` needs the scale in the schema, `double` loses
+//! digits |
+//! | `time.precision.mode` | `adaptive` | the default: days, and milli- or microseconds by the
+//! column's type |
 //! | `binary.handling.mode` | `base64` | what the default is in JSON |
 //! | `interval.handling.mode` | `string` | `numeric` takes a month for 30.4375 days |
 //! | `hstore.handling.mode` | `json` | the default |
@@ -75,7 +79,7 @@ struct Table {
     /// `,"schema":"public","table":"users"`
     name: Vec<u8>,
     columns: Vec<TableColumn>,
-    /// Does the stream tell which columns are the key?
+    /// Whether the stream tells which columns are the key.
     keyed: bool,
 }
 
@@ -192,7 +196,7 @@ impl Debezium {
         }
     }
 
-    /// Is the key known, and another?
+    /// Returns `true` if the key is known, and another.
     fn changes_key(&self, relation: &Relation, old: &Tuple<'_>, new: &Tuple<'_>) -> bool {
         let Some(table) = self.tables.get(relation).filter(|table| table.keyed) else {
             return false;

@@ -6,9 +6,11 @@
 //! |---|---|
 //! | `op` | what happened |
 //! | `schema`, `table` | of changes and `relation` |
-//! | `xid`, `subxid` | the top-level transaction; the subtransaction, where it is known and another |
+//! | `xid`, `subxid` | the top-level transaction; the subtransaction, where it is known and another
+//! |
 //! | `lsn` | where the change, the message or the record of a `rollback_prepared` lies in the WAL |
-//! | `commit_lsn`, `commit_time` | of the commit record; in a prepared transaction `prepare_lsn`, `prepare_time` |
+//! | `commit_lsn`, `commit_time` | of the commit record; in a prepared transaction `prepare_lsn`,
+//! `prepare_time` |
 //! | `seq` | the number of the change in its transaction |
 //! | `id` | the event's own, only as `--include` asks |
 //! | keys of the `op` | see below |
@@ -23,7 +25,8 @@
 //! | `message` | `transactional`, `prefix`, `content` |
 //! | `undecodable` | `reason`, `content` |
 //! | `snapshot` | `after` |
-//! | `snapshot_progress` | `through`: the key up to which all rows of the table have come, as texts |
+//! | `snapshot_progress` | `through`: the key up to which all rows of the table have come, as texts
+//! |
 //! | `snapshot_done` | |
 //! | `relation` | `oid`, `replica_identity` (`default`, `nothing`, `full`, `index`), `columns` |
 //! | `begin` | |
@@ -32,7 +35,7 @@
 //! | `prepare` | `end_lsn`, `gid` |
 //! | `commit_prepared` | `end_lsn`, `gid` |
 //! | `rollback_prepared` | `prepare_end_lsn`, `prepare_time`, `rollback_time`, `end_lsn`, `gid` |
-//! | `stream_start` | `first`: is it the transaction's first block? |
+//! | `stream_start` | `first`: whether it is the transaction's first block |
 //! | `stream_stop` | |
 //! | `stream_commit` | `end_lsn` |
 //! | `stream_abort` | `abort_lsn`, `abort_time` (from protocol 4 on) |

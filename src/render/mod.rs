@@ -50,15 +50,15 @@ struct Definition {
     about: &'static str,
     /// What `--include` may add.
     includes: &'static [Include],
-    /// Does `--values` choose the form of values?
+    /// Whether `--values` chooses the form of values.
     values: bool,
-    /// Are transactions always framed by their begin and commit?
+    /// Whether transactions are always framed by their begin and commit.
     frames: bool,
-    /// Is a transaction worth nothing without its end?
+    /// Whether a transaction is worth nothing without its end.
     whole: bool,
-    /// Can it tell the changes of a transaction that is still open, and may turn out to be void?
+    /// Whether it can tell the changes of a transaction that is still open, and may be void.
     streamed: bool,
-    /// Can it tell the changes of a transaction that is only prepared?
+    /// Whether it can tell the changes of a transaction that is only prepared.
     prepared: bool,
     /// Makes what writes it; `None` passes on the bytes of the plugin, and there are no events.
     render: Option<Make>,
@@ -87,11 +87,11 @@ pub struct Settings {
     pub values: Values,
     /// What is added to events, and which events are added.
     pub includes: Includes,
-    /// With colours?
+    /// Whether it is coloured.
     pub color: bool,
-    /// The inverse of the changes?
+    /// Whether the inverse of the changes is written.
     pub undo: bool,
-    /// Do the statements keep up where their reader is?
+    /// Where the statements keep up how far their reader is, if they do.
     pub once: Option<Once>,
     /// The database that the changes are of; empty where nobody knows it.
     pub database: String,

@@ -57,7 +57,7 @@ struct Sql {
     once: Option<Position>,
     tables: PerRelation<Table>,
     truncate: Truncate,
-    /// Does the transaction say already in which encoding it is?
+    /// Whether the transaction says already in which encoding it is.
     encoding_known: bool,
 }
 

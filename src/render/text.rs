@@ -20,7 +20,8 @@
 //! COMMIT 742  lsn`, `STREAM ABORT 742  lsn`, `STREAM PREPARE 742 'gid'  lsn`, with `SUBTRANSACTION
 //! 745` where just that one is aborted. `RELATION public.users  id integer KEY, name text` is there
 //! with `--include relations`, `SNAPSHOT public.users  id=1 name='Ada'`, `SNAPSHOT THROUGH
-//! public.users  id=1` and `SNAPSHOT DONE public.users` with `--snapshot`, `UNDECODABLE  'reason' 'content'` where it must.
+//! public.users  id=1` and `SNAPSHOT DONE public.users` with `--snapshot`, `UNDECODABLE  'reason'
+//! 'content'` where it must.
 //!
 //! Numbers and booleans are bare, other values are SQL literals and names are quoted where SQL
 //! needs it, so that a line cannot be misread: characters that would move the cursor, forge a line
@@ -51,7 +52,7 @@ pub(super) const DEFINITION: Definition = Definition {
 /// Writes events as text.
 struct Text {
     types: Types,
-    /// Do the types of columns matter? Only relations name them.
+    /// Whether the types of columns matter. Only relations name them.
     names_types: bool,
     paint: Paint,
     tables: PerRelation<Table>,
@@ -334,8 +335,8 @@ impl Paint {
     }
 }
 
-/// Does it look the same bare as in quotes? `NaN` and `Infinity` are quoted, as SQL would have
-/// them.
+/// Returns `true` if it looks the same bare as in quotes. `NaN` and `Infinity` are quoted, as SQL
+/// would have them.
 fn is_number(text: &[u8]) -> bool {
     !text.is_empty()
         && text

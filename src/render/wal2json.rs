@@ -3,7 +3,7 @@
 //! ```text
 //! {"action":"B","xid":742,"timestamp":"2026-11-20 09:23:34.946212+00","lsn":"0/16B37A0"}
 //! {"action":"I","xid":742,"timestamp":"...","lsn":"0/16B3748","schema":"public","table":"users",
-//!  "columns":[{"name":"id","type":"integer","value":1},{"name":"name","type":"text","value":"Ada"}]}
+//! "columns":[{"name":"id","type":"integer","value":1},{"name":"name","type":"text","value":"Ada"}]}
 //! {"action":"C","xid":742,"timestamp":"...","lsn":"0/16B37A0","nextlsn":"0/16B37D0"}
 //! ```
 //!
@@ -276,8 +276,8 @@ impl TransactionFields {
     }
 }
 
-/// Was the value filled in from the old row, as an update left it alone? Then it lies where that
-/// does.
+/// Returns `true` if the value was filled in from the old row, as an update left it alone. Then it
+/// lies where that does.
 fn is_filled_in(new: Cell<'_>, old: Cell<'_>) -> bool {
     match (new, old) {
         (Cell::Text(new), Cell::Text(old)) => !new.is_empty() && std::ptr::eq(new, old),

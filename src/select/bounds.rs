@@ -34,7 +34,7 @@ pub struct Bounds {
 pub struct Limit {
     /// How many more.
     left: u64,
-    /// May the stream end within a transaction?
+    /// Whether the stream may end within a transaction.
     within_transactions: bool,
     /// The transactions in progress of which changes were counted.
     open: HashSet<Option<u32>>,
@@ -56,10 +56,10 @@ pub enum Taken {
 pub struct Until {
     /// The position.
     pub lsn: Lsn,
-    /// Is a transaction wanted whose commit record starts just there?
+    /// Whether a transaction is wanted whose commit record starts just there.
     pub inclusive: bool,
-    /// Did the server's WAL go beyond the position when the stream began? Then something starts
-    /// just there.
+    /// Whether the server's WAL went beyond the position when the stream began. Then something
+    /// starts just there.
     pub passed: bool,
 }
 
@@ -84,7 +84,7 @@ impl Bounds {
         self.until = Some(until);
     }
 
-    /// Are stream and output between transactions?
+    /// Returns `true` if stream and output are between transactions.
     pub fn at_boundary(&self) -> bool {
         !self.in_transaction && !self.cut
     }
@@ -218,7 +218,7 @@ impl Limit {
     }
 }
 
-/// Does the event end a transaction, or a block of a streamed one?
+/// Returns `true` if the event ends a transaction, or a block of a streamed one.
 fn is_end(event: &Event<'_>) -> bool {
     matches!(
         event.body,
@@ -227,7 +227,8 @@ fn is_end(event: &Event<'_>) -> bool {
 }
 
 impl Until {
-    /// Nothing is left that commits before `position`: has everything wanted come?
+    /// Nothing is left that commits before `position`. Returns `true` if everything wanted has
+    /// come.
     fn is_passed_at(&self, position: Lsn) -> bool {
         // Before the server's WAL goes on, nothing starts at its end.
         if self.inclusive && self.passed {
@@ -237,7 +238,7 @@ impl Until {
         }
     }
 
-    /// Does the event belong to a transaction that ends behind the position?
+    /// Returns `true` if the event belongs to a transaction that ends after the position.
     fn is_passed_by(&self, event: &Event<'_>) -> bool {
         let behind = |lsn: Lsn| {
             if self.inclusive {
@@ -271,8 +272,8 @@ impl Until {
         }
     }
 
-    /// Does the transaction that the event ends reach up to the position, so that none is left
-    /// before it?
+    /// Returns `true` if the transaction that the event ends reaches up to the position, so that
+    /// none is left before it.
     fn is_reached_by(&self, event: &Event<'_>) -> bool {
         let reached = |end: Lsn| {
             if self.inclusive {

@@ -67,12 +67,12 @@ impl Operations {
     /// Not one.
     pub const NONE: Operations = Operations(0);
 
-    /// Is `operation` in the set?
+    /// Returns `true` if `operation` is in the set.
     pub fn contains(self, operation: Operation) -> bool {
         self.0 & operation as u8 != 0
     }
 
-    /// Does the set hold no operation on tables?
+    /// Returns `true` if the set holds no operation on tables.
     pub fn has_no_table_operation(self) -> bool {
         self.0 & !(Operation::Message as u8) == 0
     }
@@ -188,13 +188,13 @@ impl Filter {
         }
     }
 
-    /// Does the pattern at this place choose this table?
+    /// Returns `true` if the pattern at this place chooses this table.
     pub fn chooses(&self, at: usize, schema: &str, table: &str) -> bool {
         let pattern = self.patterns.get(at).filter(|pattern| !pattern.exclude);
         pattern.is_some_and(|pattern| pattern.matches(schema, table))
     }
 
-    /// Are logical messages shown?
+    /// Returns `true` if logical messages are shown.
     pub fn shows_messages(&self) -> bool {
         self.operations.contains(Operation::Message)
     }
@@ -311,8 +311,8 @@ fn parse_operations(list: &str) -> std::result::Result<Operations, String> {
     list.split(',').map(operation).collect()
 }
 
-/// Does the whole of `text` match? Linear but for stars, where it takes up again behind the last
-/// one.
+/// Returns `true` if the whole of `text` matches. Linear but for stars, where it takes up again
+/// behind the last one.
 fn glob(pattern: &[Token], text: &str) -> bool {
     let (mut tokens, mut rest) = (pattern.iter(), text.chars());
     let mut star = None;

@@ -68,7 +68,8 @@ mod tests {
     use crate::lsn::Lsn;
     use crate::time::PgTime;
 
-    /// Takes the change `seq` of a transaction that ends there: is it a repeat?
+    /// Takes the change `seq` of a transaction that ends there, and returns `true` if it is a
+    /// repeat.
     fn is_repeated(repeats: &mut Repeats, end: End, seq: u64) -> bool {
         let transaction = Transaction {
             end,

@@ -38,7 +38,7 @@ pub struct Destination {
     pub existing: Existing,
     /// Where its lines come from.
     pub source: Source,
-    /// Will the server forget what it holds?
+    /// Whether the server will forget what it holds.
     pub confirms: bool,
 }
 

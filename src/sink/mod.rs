@@ -144,7 +144,7 @@ pub struct Held<'a> {
 pub struct Earlier<'a> {
     /// The file.
     pub file: &'a File,
-    /// Was it rotated away, so that what comes goes into another?
+    /// Whether it was rotated away, so that what comes goes into another.
     pub rotated: bool,
 }
 
@@ -161,7 +161,7 @@ pub struct Moment {
     pub received: Lsn,
     /// The last event that was appended, or would have been if it were shown.
     pub last: Option<EventId>,
-    /// Is no transaction appended in part?
+    /// Whether no transaction is appended in part.
     pub at_boundary: bool,
 }
 

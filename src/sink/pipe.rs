@@ -159,7 +159,7 @@ impl Sink for PipeSink {
 /// The write end of a pipe or the like.
 struct Pipe {
     fd: OwnedFd,
-    /// Does a write always return at once, whatever the reader does?
+    /// Returns `true` if a write always returns at once, whatever the reader does.
     nonblocking: bool,
     name: String,
 }

@@ -11,10 +11,11 @@
 //! * All that the snapshot sees has committed before H. So there the rest of the rows is printed.
 //!
 //! A row that moves from where nobody has read yet to where all was read is in no chunk. If the
-//! update does not bring all of it, as it does not bring what is TOASTed and was left alone, the row
-//! is asked for once more.
+//! update does not bring all of it, as it does not bring what is TOASTed and was left alone, the
+//! row is asked for once more.
 //!
-//! What was printed must be seen by the snapshot of the next chunk: [`Printed`] tells whether it is.
+//! What was printed must be seen by the snapshot of the next chunk: [`Printed`] tells whether it
+//! is.
 
 use super::held::{Held, Key, key_values, write_key};
 use super::table::Table;
@@ -89,7 +90,7 @@ pub struct Merge {
     chunk: Option<Chunk>,
     /// Where the key is in the tables as the stream has them.
     keys: PerRelation<Vec<usize>>,
-    /// Does the chunk's snapshot see the transaction at hand?
+    /// Whether the chunk's snapshot sees the transaction at hand.
     seen: bool,
     /// The memory of a chunk that was printed.
     spare: Held,
@@ -190,8 +191,8 @@ impl Merge {
         goes_on.then(|| Want::After(current.read_to.clone()))
     }
 
-    /// Takes a chunk. Returns it if it must be read anew, because its snapshot does not see all that
-    /// was printed.
+    /// Takes a chunk. Returns it if it must be read anew, because its snapshot does not see all
+    /// that was printed.
     pub fn take(&mut self, chunk: Chunk) -> Option<Chunk> {
         let Some(current) = &mut self.table else {
             return Some(chunk);

@@ -9,7 +9,7 @@ use crate::sql;
 pub struct Scope {
     /// The publications.
     pub publications: Vec<String>,
-    /// Is the table with this schema and name to be read?
+    /// Whether the table with this schema and name is to be read.
     pub chosen: Box<Chooses>,
 }
 

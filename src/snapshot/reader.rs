@@ -67,8 +67,8 @@ impl Reader {
         })
     }
 
-    /// Asks for a chunk of the table that `lock` locks, by the query `select`; `held` is emptied for
-    /// it, and `fingerprint` asks what all depends on.
+    /// Asks for a chunk of the table that `lock` locks, by the query `select`; `held` is emptied
+    /// for it, and `fingerprint` asks what all depends on.
     pub fn read(&mut self, lock: &str, fingerprint: &str, select: &[u8], held: Held) -> Result<()> {
         // Without sorting, where there is an index in the order of the key.
         let head = format!(

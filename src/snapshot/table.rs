@@ -17,7 +17,7 @@ pub struct Table {
     /// The table's name.
     #[serde(rename = "table")]
     pub name: String,
-    /// Is it partitioned? Then its rows are those of its partitions.
+    /// Whether it is partitioned. Then its rows are those of its partitions.
     pub partitioned: bool,
     /// `pg_class.relreplident`
     identity: char,
@@ -31,9 +31,9 @@ pub struct Table {
     pub fingerprint: String,
     /// About how many rows there are; less than 0 if nobody knows.
     pub rows: f64,
-    /// May the role read what is published?
+    /// Whether the role may read what is published.
     pub readable: bool,
-    /// Does row security hide rows from the role?
+    /// Whether row security hides rows from the role.
     pub hidden: bool,
     /// The foreign table among its partitions, if there is one.
     pub foreign: Option<String>,
@@ -59,8 +59,8 @@ struct KeyColumn {
     collation: Option<String>,
 }
 
-/// What is asked about the tables of these publications: a JSON text for each that has `oid`, or for
-/// all of them.
+/// What is asked about the tables of these publications: a JSON text for each that has `oid`, or
+/// for all of them.
 pub fn question(publications: &[String], oid: Option<u32>) -> String {
     let names = literals(publications);
     let one = oid.map_or(String::new(), |oid| format!("AND c.oid = {oid}"));

@@ -40,7 +40,7 @@ fn append_on_one_line(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text.get(from..).unwrap_or_default());
 }
 
-/// Is it one JSON value and nothing else? `nesting` is empty.
+/// Returns `true` if it is one JSON value and nothing else. `nesting` is empty.
 fn is_document(text: &[u8], nesting: &mut Vec<u8>) -> Option<()> {
     let mut rest = text;
     loop {

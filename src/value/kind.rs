@@ -29,7 +29,7 @@ pub enum Kind {
     /// `int2vector` (numbers) and `oidvector` (strings): an array whose text has blanks between its
     /// elements.
     Vector {
-        /// Are the elements numbers?
+        /// Whether the elements are numbers.
         numbers: bool,
     },
     /// An array of any dimension.

@@ -10,7 +10,7 @@ use super::string::{escape_byte, is_utf8, unescaped_prefix};
 pub(super) struct Part<'a> {
     /// What stands between the quotes, or all of it if there are none.
     pub raw: &'a [u8],
-    /// Are there bytes in it that only make the next one stand for itself?
+    /// Whether there are bytes in it that only make the next one stand for itself.
     pub escaped: bool,
 }
 

@@ -93,7 +93,7 @@ pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Re
     write_any_timestamp(text, zoned, out)
 }
 
-/// Is it `YYYY-MM-DD HH:MM:SS`?
+/// Returns `true` if it is `YYYY-MM-DD HH:MM:SS`.
 #[inline]
 fn is_moment(text: &[u8; 19]) -> bool {
     matches_digits(text.first_chunk(), b"0000-00-")
@@ -101,8 +101,8 @@ fn is_moment(text: &[u8; 19]) -> bool {
         && matches_digits(text.last_chunk(), b"00:00:00")
 }
 
-/// Has the text digits where the pattern has zeros, and the same bytes elsewhere? All eight at
-/// once.
+/// Returns `true` if the text has digits where the pattern has zeros, and the same bytes elsewhere.
+/// All eight at once.
 #[inline]
 fn matches_digits(text: Option<&[u8; 8]>, pattern: &[u8; 8]) -> bool {
     // Bytes that differ by no more than this from the pattern do not reach the high bit.

@@ -21,13 +21,13 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Is it UTF-8? Cheap where it is ASCII.
+/// Returns `true` if it is UTF-8. Cheap where it is ASCII.
 #[inline]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
     text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
 }
 
-/// Is it ASCII without control characters?
+/// Returns `true` if it is ASCII without control characters.
 #[inline]
 pub(super) fn is_plain(text: &[u8]) -> bool {
     prefix_without(text, |word| control(word) | word & HIGH_BITS) == text.len()

@@ -212,8 +212,8 @@ impl Connection {
         self.wire.take_warning()
     }
 
-    /// Returns `true` if there is a message for [`Connection::next_message`]: then `poll` may wait in
-    /// vain.
+    /// Returns `true` if there is a message for [`Connection::next_message`]: then `poll` may wait
+    /// in vain.
     pub fn buffered(&self) -> bool {
         self.wire.has_frame()
     }

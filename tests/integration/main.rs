@@ -8,9 +8,10 @@
 //!
 //! #[test]
 //! fn inserts_arrive() {
-//!     let db = Database::create("inserts_arrive");           // its own database on the shared server
+//! let db = Database::create("inserts_arrive");           // its own database on the shared server
 //!     db.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
-//!     db.create_slot("pgoutput");                            // slots are the server's, so it is named like the database
+//! db.create_slot("pgoutput");                            // slots are the server's, so it is named
+//! like the database
 //!     db.sql("INSERT INTO t VALUES (1)");
 //!     let run = db.run(&["stream", "-S", db.name(), "--publication", "p", "--until-now"]);
 //!     run.succeeded();

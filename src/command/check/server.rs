@@ -183,8 +183,8 @@ fn check_limits(findings: &mut Findings, session: &mut Client) -> Result<()> {
     Ok(())
 }
 
-/// Is the plugin there, and may it be used? Newer minor releases refuse all plugins but those that
-/// are listed.
+/// Looks whether the plugin is there, and may be used. Newer minor releases refuse all plugins but
+/// those that are listed.
 pub fn check_plugin(
     findings: &mut Findings,
     session: &mut Client,

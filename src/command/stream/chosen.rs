@@ -26,7 +26,7 @@ pub struct Choice<'a> {
     pub patterns: &'a [String],
     /// The publications whose tables are sent; none: all tables are.
     pub publications: &'a [String],
-    /// Are those that are not there created, for the tables that are chosen?
+    /// Whether those that are not there are created, for the tables that are chosen.
     pub creates: bool,
     /// Whether what is hidden is consumed.
     pub consumes: bool,

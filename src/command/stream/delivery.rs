@@ -290,8 +290,8 @@ impl Delivery {
         Ok(taken)
     }
 
-    /// Goes on with the rows that are there already. Returns `true` if the server is to be asked how
-    /// far the stream is.
+    /// Goes on with the rows that are there already. Returns `true` if the server is to be asked
+    /// how far the stream is.
     pub fn drive_snapshot(&mut self) -> Result<bool> {
         let received = self.progress.received_position();
         let received = self.at_boundary().then_some(received);

@@ -131,7 +131,7 @@ impl<'a> Requirements<'a> {
         self.slot.as_ref()?.confirmed_flush_lsn
     }
 
-    /// Does the file, which ends at `last`, go with this server?
+    /// Fails unless the file, which ends at `last`, goes with this server.
     pub fn check_end_of(&mut self, name: &str, last: EventId) -> Result<()> {
         let last = last.lsn;
         let Some(end) = self.end_before(last)? else {
@@ -150,7 +150,8 @@ impl<'a> Requirements<'a> {
         .with_remedy(remedy))
     }
 
-    /// Before a stream over a new connection: is what the server does not complain of still there?
+    /// Before a stream over a new connection: fails unless what the server does not complain of is
+    /// still there.
     pub fn check_again(&mut self, connection: &mut Connection) -> Result<()> {
         if !self.plugin.has_publications() || self.publications.is_empty() {
             return Ok(());
@@ -176,7 +177,7 @@ impl<'a> Requirements<'a> {
         self.require_publications()
     }
 
-    /// While the stream runs: are the publications still there?
+    /// While the stream runs: fails unless the publications are still there.
     pub fn require_publications(&mut self) -> Result<()> {
         let action = self.action();
         let required = publications::require(self.catalog.client()?, &self.publications);
@@ -232,7 +233,7 @@ impl<'a> Requirements<'a> {
         action(self.args)
     }
 
-    /// Is the slot, or will it be, of the kind that is asked for?
+    /// Fails unless the slot is, or will be, of the kind that is asked for.
     fn check_kind(&self) -> Result<()> {
         let kind = &self.args.kind;
         let Some(slot) = &self.slot else {

@@ -1,9 +1,9 @@
 //! One connection of the stream: the loop that takes messages, writes events and reports to the
 //! server.
 //!
-//! The loop waits in a single `poll` on the socket, on what the sink names and on the signals, until
-//! the next report, or what the sink wants to do, is due. The sink hears when it is about to ask the
-//! kernel for more: a quiet stream shows each row at once, a busy one makes large blocks.
+//! The loop waits in a single `poll` on the socket, on what the sink names and on the signals,
+//! until the next report, or what the sink wants to do, is due. The sink hears when it is about to
+//! ask the kernel for more: a quiet stream shows each row at once, a busy one makes large blocks.
 
 use super::Ended;
 use super::clock::{Clock, Silence};
@@ -221,7 +221,7 @@ impl<'s, 'a> Session<'s, 'a> {
         self.stream.delivery.drive(urge, ready)
     }
 
-    /// Does the user want it to end, now or by the time that was set?
+    /// Why the user wants it to end, now or by the time that was set.
     fn interruption(&mut self) -> Option<Ended> {
         if self.stream.plan.is_over() {
             return Some(Ended::TimedOut);
@@ -230,7 +230,8 @@ impl<'s, 'a> Session<'s, 'a> {
         interrupted.then_some(Ended::Interrupted)
     }
 
-    /// Waits for the server, for the sink, for a signal, or until something is due; then reads once.
+    /// Waits for the server, for the sink, for a signal, or until something is due; then reads
+    /// once.
     fn wait(&mut self) -> Result<Option<Ended>> {
         let takes_more = self.takes_more();
         if self.paused && takes_more {

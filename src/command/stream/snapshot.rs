@@ -63,7 +63,7 @@ pub struct Snapshot {
     lines: Lines,
     reader: Option<Reader>,
     reading: Option<Reading>,
-    /// Do renderers know the table?
+    /// Whether renderers know the table.
     prepared: bool,
     next_index: usize,
     chunk_rows: usize,
@@ -150,8 +150,8 @@ impl Snapshot {
             last_end: Lsn::INVALID,
             done,
         };
-        // Before the stream brings anything that moves its rows. Only of this table is it known what
-        // was printed: others that an earlier run began are read from their beginning.
+        // Before the stream brings anything that moves its rows. Only of this table is it known
+        // what was printed: others that an earlier run began are read from their beginning.
         if snapshot.history.is_some()
             && let Some(table) = snapshot.tables.pop_front()
         {

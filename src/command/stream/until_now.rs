@@ -1,8 +1,8 @@
 //! `--until-now`: the end of the WAL of all that has committed by now.
 //!
 //! With `synchronous_commit = off` a transaction has committed, for everybody who asks, before its
-//! WAL is on the server's disk, and a WAL sender sends only what is there. So the bound is where WAL
-//! is inserted now, and the stream begins once it is flushed up to there.
+//! WAL is on the server's disk, and a WAL sender sends only what is there. So the bound is where
+//! WAL is inserted now, and the stream begins once it is flushed up to there.
 
 use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;

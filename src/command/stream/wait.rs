@@ -19,8 +19,8 @@ pub struct Ready {
     pub sink: PollFlags,
 }
 
-/// Waits for whatever comes first: the server (if a connection is given), rows that are read beside it, what the sink waits for, a
-/// signal, or the moment `until`.
+/// Waits for whatever comes first: the server (if a connection is given), rows that are read beside
+/// it, what the sink waits for, a signal, or the moment `until`.
 pub fn wait_for(
     connection: Option<&Connection>,
     reader: Option<BorrowedFd<'_>>,

@@ -1,5 +1,5 @@
-//! The socket of a connection, with or without TLS: blocking, but never read before `poll` says that
-//! something is there, so that waiting can end at a deadline or when the user wants to stop.
+//! The socket of a connection, with or without TLS: blocking, but never read before `poll` says
+//! that something is there, so that waiting can end at a deadline or when the user wants to stop.
 
 use super::buffer::Buffer;
 use crate::connect::{Endpoint, Interrupt, Keepalives, tls::TlsClient};

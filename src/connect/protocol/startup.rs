@@ -39,9 +39,9 @@ pub enum Purpose<'a> {
 /// Settings of every session that win over those of the role, the database and `PGOPTIONS`.
 ///
 /// The first decide how names and values are printed, so that the same change always prints the
-/// same. The timeouts are those that would break off what has to wait, as a new slot has to wait for
-/// the transactions that run, or what has to idle, as a stream's look-ups do; what may not wait for
-/// long is given up here, by `connect::Settings::limit`. [`settle`] sets two more that not all
+/// same. The timeouts are those that would break off what has to wait, as a new slot has to wait
+/// for the transactions that run, or what has to idle, as a stream's look-ups do; what may not wait
+/// for long is given up here, by `connect::Settings::limit`. [`settle`] sets two more that not all
 /// servers know.
 ///
 /// These are left as they are set, because somebody meant them: `default_transaction_read_only`

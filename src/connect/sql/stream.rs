@@ -19,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const LONGEST_ANSWER: usize = 64 << 20;
 
 /// A statement is prepared, run and in time closed, in a round of messages each. Many more rounds
-/// would mean that the crate is led to ask about types without end, which no statement here makes it
-/// do.
+/// would mean that the crate is led to ask about types without end, which no statement here makes
+/// it do.
 const MOST_ROUNDS: usize = 100;
 
 /// AuthenticationOk, ReadyForQuery.

@@ -171,7 +171,7 @@ pub(in crate::decode) enum AbortForm {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads one message. `in_block`: does it stand between Stream Start and Stream Stop?
+    /// Reads one message. `in_block` tells whether it stands between Stream Start and Stream Stop.
     pub fn read(
         reader: &mut Reader<'a>,
         in_block: bool,

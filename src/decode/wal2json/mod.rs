@@ -359,8 +359,8 @@ fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) 
                 .any(|(old, new)| old != Cell::Absent && old != new))
 }
 
-/// Is a message that cannot be decoded a change within a transaction, so that it counts? All else
-/// in it comes after this.
+/// Returns `true` if a message that cannot be decoded is a change within a transaction, so that it
+/// counts. All else in it comes after this.
 fn is_change(message: &[u8]) -> bool {
     const ACTION: &[u8] = b"{\"action\":\"";
     match message.strip_prefix(ACTION) {

@@ -56,7 +56,7 @@ struct LastTime {
 /// An array of columns.
 #[derive(Debug, Default)]
 pub(super) struct List {
-    /// Is it in the message at all?
+    /// Whether it is in the message at all.
     pub present: bool,
     pub fields: Vec<Field>,
 }
@@ -109,8 +109,8 @@ impl Object {
         &self.scratch
     }
 
-    /// Returns `true` if the old row of an update holds all that the new one does, and more than the
-    /// primary key: as far as one row tells, all columns.
+    /// Returns `true` if the old row of an update holds all that the new one does, and more than
+    /// the primary key: as far as one row tells, all columns.
     pub fn has_whole_old(&self) -> bool {
         let count = |list: &List| list.fields.len();
         let more_than_key = count(&self.identity) > count(&self.primary_key);

@@ -24,7 +24,7 @@ pub trait RelationCatalog {
 pub struct CatalogTable {
     /// Its columns, in their order.
     pub columns: Vec<CatalogColumn>,
-    /// Are its old rows sent as a whole (REPLICA IDENTITY FULL)?
+    /// Whether its old rows are sent as a whole (REPLICA IDENTITY FULL).
     pub identity_full: bool,
 }
 
@@ -33,14 +33,15 @@ pub struct CatalogTable {
 pub struct CatalogColumn {
     /// Name, type and whether it is part of the primary key.
     pub column: Column,
-    /// Could its values be TOASTed?
+    /// Whether its values could be TOASTed.
     pub toastable: bool,
     /// When the catalog's entry for it was written, where that is known.
     pub written: Option<Written>,
 }
 
 impl CatalogColumn {
-    /// Was its entry written by a transaction that began after this one? `None` if that is unknown.
+    /// Whether its entry was written by a transaction that began after this one. `None` if that is
+    /// unknown.
     fn is_since(&self, seen: Option<u32>) -> Option<bool> {
         Some(self.written?.is_after(seen?))
     }
@@ -53,13 +54,13 @@ pub struct Written {
     pub by: u32,
     /// The first transaction that had not begun when the catalog was asked.
     pub next: u32,
-    /// Is the entry as ADD COLUMN makes it?
+    /// Whether the entry is as ADD COLUMN makes it.
     pub as_added: bool,
 }
 
 impl Written {
-    /// Did the transaction begin later than this one, to which the stream had come? Numbers of
-    /// transactions go round, so those of ages ago look like those to come.
+    /// Returns `true` if the transaction began later than this one, to which the stream had come.
+    /// Numbers of transactions go round, so those of ages ago look like those to come.
     pub(super) fn is_after(self, seen: u32) -> bool {
         let (by, next) = (self.by.wrapping_sub(seen), self.next.wrapping_sub(seen));
         0 < by && by < next && next <= i32::MAX.cast_unsigned()
@@ -121,7 +122,7 @@ pub(super) struct Rows {
 /// The table of a message.
 pub(super) struct Found<'a> {
     pub relation: &'a Relation,
-    /// Is it to be announced first, as changed (`true`) or as it was?
+    /// Whether it is to be announced first, as changed (`true`) or as it was.
     pub announce: Option<bool>,
 }
 
@@ -418,7 +419,7 @@ impl TableMessage<'_> {
             && is_name(type_name, &column.type_name)
     }
 
-    /// Is a column part of the primary key? `None` if the message leaves that open.
+    /// Whether a column is part of the primary key. `None` if the message leaves that open.
     fn is_key(&self, name: &str) -> Option<bool> {
         let contain = |fields: &[Field]| {
             fields
@@ -446,7 +447,7 @@ impl TableMessage<'_> {
     }
 }
 
-/// Does the message call something by the name that is kept of it?
+/// Returns `true` if the message calls something by the name that is kept of it.
 fn is_name(text: &[u8], kept: &str) -> bool {
     text == kept.as_bytes() || (str::from_utf8(text).is_err() && readable(text) == kept)
 }
@@ -510,8 +511,9 @@ fn completed(
     sent.next().is_none().then_some(shape)
 }
 
-/// The columns that were `sent`, and among them those that the row may lack and that were there: the
-/// catalog's entry is older. For a table that was altered so much that nothing more can be told.
+/// The columns that were `sent`, and among them those that the row may lack and that were there:
+/// the catalog's entry is older. For a table that was altered so much that nothing more can be
+/// told.
 fn merged(
     sent: Vec<CatalogColumn>,
     catalog: &[CatalogColumn],
@@ -543,8 +545,8 @@ fn same_column(sent: &Column, known: &Column) -> bool {
     sent.name == known.name && same_type
 }
 
-/// Could values of the column be TOASTed, as far as its type's number tells? Not those of a fixed
-/// length.
+/// Returns `true` if values of the column could be TOASTed, as far as its type's number tells. Not
+/// those of a fixed length.
 fn may_be_toasted(column: &Column) -> bool {
     // SELECT oid FROM pg_type WHERE typlen <> -1 AND typtype <> 'p' AND oid < 10000
     const FIXED: [u32; 41] = [

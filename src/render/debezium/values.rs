@@ -25,7 +25,7 @@ const SECOND: i64 = 1_000_000;
 /// How the values of a column are written.
 pub(super) struct Form {
     pub(super) kind: Kind,
-    /// Is the JSON that `kind` writes the content of a string?
+    /// Returns `true` if the JSON that `kind` writes is the content of a string.
     pub(super) quoted: bool,
     /// What stands for a value that was not sent.
     pub(super) unavailable: &'static [u8],

@@ -13,7 +13,7 @@ pub(super) struct Table {
     /// `public.users`
     pub(super) name: Vec<u8>,
     columns: Vec<TableColumn>,
-    /// Is the whole row the identity?
+    /// Whether the whole row is the identity.
     full: bool,
 }
 
@@ -23,12 +23,12 @@ struct TableColumn {
     form: Form,
     /// `::integer`
     cast: Vec<u8>,
-    /// Does `=` find just the values that look the same, for an untyped literal?
+    /// Whether `=` finds just the values that look the same, for an untyped literal.
     exact: bool,
-    /// Can it be found by `=` with an untyped literal?
+    /// Whether it can be found by `=` with an untyped literal.
     plain: bool,
     key: bool,
-    /// May an insert, or an update, say what it is?
+    /// Whether an insert, or an update, may say what it is.
     insertable: bool,
     updatable: bool,
 }
@@ -107,7 +107,7 @@ impl Table {
         }
     }
 
-    /// Does the row have columns that are no part of the key?
+    /// Returns `true` if the row has columns that are no part of the key.
     fn exceeds_key(&self, row: &Tuple<'_>) -> bool {
         let mut cells = self.columns.iter().zip(row.cells());
         cells.any(|(column, cell)| !column.key && cell != Cell::Absent)
@@ -375,7 +375,7 @@ impl TableColumn {
     }
 }
 
-/// Is it a number that SQL takes for an integer?
+/// Returns `true` for a number that SQL takes for an integer.
 fn is_integer(text: &[u8]) -> bool {
     const DIGITS: usize = 18;
     let digits = text.strip_prefix(b"-").unwrap_or(text);

@@ -288,12 +288,12 @@ impl OutputFile {
         Error::new(format!("could not {action} {} {how}: {reason}", self.name))
     }
 
-    /// Can it be opened again?
+    /// Returns `true` if it can be opened again.
     pub fn has_name(&self) -> bool {
         self.named.is_some()
     }
 
-    /// Does its last line say where to go on?
+    /// Returns `true` if its last line says where to go on.
     pub fn resumes(&self) -> bool {
         matches!(&self.named, Some(named) if matches!(named.to.existing, Existing::Resume(_)))
     }

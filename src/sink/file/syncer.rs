@@ -22,7 +22,7 @@ pub struct Syncer {
 pub struct Synced {
     /// Up to where everything was written when it was asked for.
     pub offset: u64,
-    /// Is it on the disk?
+    /// Whether it is on the disk.
     pub result: Result<(), Errno>,
 }
 
@@ -53,7 +53,7 @@ impl Syncer {
         })
     }
 
-    /// Has a request been made and its result not been taken?
+    /// Returns `true` if a request was made and its result was not taken yet.
     pub fn is_under_way(&self) -> bool {
         self.under_way
     }

@@ -18,15 +18,15 @@ pub struct LogDestination {
     pub url: LogUrl,
     /// How subjects are made.
     pub subjects: Template,
-    /// Is the stream to be created if it is not there, and with how many replicas?
+    /// With how many replicas the stream is created if it is not there; `None`: not at all.
     pub create: Option<usize>,
     /// How long after its acknowledgement a message counts as safe.
     pub confirm_delay: Duration,
     /// What makes a stub of a record that is too large; `None`: that is an error.
     pub stub: Option<&'static dyn ReadLines>,
-    /// Are transactions to be kept together?
+    /// Whether transactions are to be kept together.
     pub atomic: bool,
-    /// Does it follow another publisher, and after how long a silence does it take over?
+    /// After how long a silence of another publisher it takes over, if it follows one.
     pub standby: Option<Duration>,
     /// What proves who we are.
     pub access: Access,
@@ -59,7 +59,7 @@ impl fmt::Debug for Access {
 /// `nats://[USER[:PASSWORD]@]HOST[:PORT][,...]/STREAM`
 #[derive(Clone)]
 pub struct LogUrl {
-    /// Is TLS required?
+    /// Whether TLS is required.
     pub tls: bool,
     /// Host and port of each server.
     pub hosts: Vec<String>,

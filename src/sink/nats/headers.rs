@@ -24,7 +24,7 @@ pub enum Place<'a> {
         number: u64,
         /// The sequence number before the batch.
         before: Option<u64>,
-        /// Is it the last?
+        /// Whether it is the last.
         last: bool,
     },
 }

@@ -96,7 +96,7 @@ fn unlimited() -> i64 {
     -1
 }
 
-/// Looks at the stream: is it as it must be, and where does it end? Creates it if it is not there
+/// Looks whether the stream is as it must be, and where it ends. Creates it if it is not there
 /// and that is wanted.
 pub async fn look(link: &mut Link, to: &LogDestination) -> Result<Opened, Trouble> {
     let stream = &to.url.stream;
@@ -165,7 +165,7 @@ fn is(answer: &Answer, err_code: u64) -> bool {
     refusal.is_some_and(|refusal| refusal.err_code == err_code)
 }
 
-/// Can trying again help?
+/// Whether trying again can help.
 fn refused(name: &str, refusal: Refusal) -> Trouble {
     let Refusal {
         code, description, ..

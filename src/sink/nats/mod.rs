@@ -1,6 +1,6 @@
-//! A stream of NATS JetStream, which is its own checkpoint, as a file is: its last message says where
-//! to go on, and each message is taken only behind the one before it. So every event is in it once,
-//! in the order of the commits, whoever dies and however many publish at once.
+//! A stream of NATS JetStream, which is its own checkpoint, as a file is: its last message says
+//! where to go on, and each message is taken only behind the one before it. So every event is in it
+//! once, in the order of the commits, whoever dies and however many publish at once.
 //!
 //! The client runs on a thread of its own (`publisher`). It gets whole blocks of records, and keeps
 //! them (`queue`) until they are known to be in the log.

@@ -249,7 +249,7 @@ impl Publisher {
         }
     }
 
-    /// Is there a record to be sent now?
+    /// Returns `true` if there is a record to be sent now.
     fn has_next(&mut self) -> bool {
         if self.to.atomic && self.next < self.batch.end {
             return true;

@@ -59,7 +59,7 @@ pub struct End {
 pub struct Batch {
     /// The number behind the last.
     pub end: u64,
-    /// Does a transaction end there?
+    /// Whether a transaction ends there.
     pub is_whole: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What the thread that publishes tells the one that streams: behind a lock, and announced by a bell
-//! that `poll` can hear.
+//! What the thread that publishes tells the one that streams: behind a lock, and announced by a
+//! bell that `poll` can hear.
 
 use super::delay::Count;
 use super::queue::End;

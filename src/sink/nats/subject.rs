@@ -1,7 +1,7 @@
-//! Subjects: one for each table and operation, made of a template. Names may hold anything, so every
-//! byte of theirs that is not a letter, a digit, `_` or `-` is percent-encoded: then no name can end
-//! a word of the subject, be a wildcard, or break the protocol. What has no table has a subject
-//! behind the template's first words that no table can have, as it begins with `@`.
+//! Subjects: one for each table and operation, made of a template. Names may hold anything, so
+//! every byte of theirs that is not a letter, a digit, `_` or `-` is percent-encoded: then no name
+//! can end a word of the subject, be a wildcard, or break the protocol. What has no table has a
+//! subject behind the template's first words that no table can have, as it begins with `@`.
 
 use crate::error::{Error, Result};
 
@@ -131,7 +131,7 @@ fn encode(name: &[u8], out: &mut String) {
     }
 }
 
-/// Does every subject that fits `ours` fit `theirs`?
+/// Returns `true` if every subject that fits `ours` fits `theirs`.
 fn covers(theirs: &str, ours: &str) -> bool {
     let mut ours = ours.split('.');
     for word in theirs.split('.') {

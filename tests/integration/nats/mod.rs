@@ -1,5 +1,5 @@
-//! `stream --to nats://...`: each event is in the log exactly once and in order, and what the server
-//! may say about that.
+//! `stream --to nats://...`: each event is in the log exactly once and in order, and what the
+//! server may say about that.
 
 mod access;
 mod chaos;

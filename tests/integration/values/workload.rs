@@ -8,8 +8,8 @@ use crate::wal2json::sends_special_numbers;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Lets every permanent table that is created from now on write down what `row_to_json` makes of its
-/// changes. Rows that a query brings along are there before the trigger is.
+/// Lets every permanent table that is created from now on write down what `row_to_json` makes of
+/// its changes. Rows that a query brings along are there before the trigger is.
 pub const WATCH_ALL: &str = "
     CREATE SCHEMA oracle;
     CREATE TABLE oracle.expected (

@@ -1,5 +1,5 @@
-//! The lines that a snapshot makes: rows that an earlier run has printed are left out, and what says
-//! how far a table is goes into every new file.
+//! The lines that a snapshot makes: rows that an earlier run has printed are left out, and what
+//! says how far a table is goes into every new file.
 
 use crate::command::stream::delivery::Output;
 use crate::event::{Body, Event};

@@ -9,8 +9,8 @@ use crate::snapshot::{Scope, find};
 pub struct TablesToRead(pub(super) Scope);
 
 impl TablesToRead {
-    /// Looks whether all can be read that `--snapshot` asks for, of what `shown` shows; `None` if it
-    /// asks for nothing.
+    /// Looks whether all can be read that `--snapshot` asks for, of what `shown` shows; `None` if
+    /// it asks for nothing.
     pub fn check(
         requirements: &mut Requirements<'_>,
         shown: &Filter,
