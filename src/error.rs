@@ -280,7 +280,8 @@ mod tests {
             .with_remedy("walcat slot drop s");
         assert_eq!(
             error.report(),
-            "walcat: error: could not create slot \"s\": replication slot \"s\" already exists (SQLSTATE 42710)\n\
+            "walcat: error: could not create slot \"s\": replication slot \"s\" already exists \
+             (SQLSTATE 42710)\n\
              DETAIL:  A detail.\nHINT:  A hint.\ntry: walcat slot drop s"
         );
         assert_eq!(error.kind(), Kind::Permanent);

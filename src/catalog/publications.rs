@@ -141,7 +141,8 @@ pub fn existing(client: &mut Client) -> Result<Vec<Existing>> {
 /// Schema and name of every table that these publications publish now, as its changes are shown.
 pub fn tables(client: &mut Client, names: &[String]) -> Result<Vec<(String, String)>> {
     let query = "SELECT DISTINCT schemaname::pg_catalog.text, tablename::pg_catalog.text
-                 FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = ANY ($1) ORDER BY 1, 2";
+                 FROM pg_catalog.pg_publication_tables WHERE pubname::pg_catalog.text = ANY ($1) \
+                 ORDER BY 1, 2";
     let rows = client
         .query(query, &[&names])
         .could_not("list the tables of the publications")?;
@@ -162,7 +163,8 @@ pub fn have_contents(client: &mut Client, names: &[String], version: &Version) -
     let query = format!(
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication AS p
              WHERE p.pubname::pg_catalog.text = ANY ($1) AND (p.puballtables
-                 OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = p.oid) {schemas}))"
+                 OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel AS r WHERE r.prpubid = \
+                 p.oid) {schemas}))"
     );
     let row = client
         .query_one(&query, &[&names])
@@ -391,11 +393,13 @@ fn not_there(there: &[String], reason: String) -> Error {
 fn query(version: &Version) -> String {
     let (columns, filter, schemas) = if version.major() >= 15 {
         (
-            "(SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+            "(SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attnum) FROM \
+             pg_catalog.pg_attribute AS a
               WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs))",
             "pg_catalog.pg_get_expr(r.prqual, r.prrelid)",
             "(SELECT pg_catalog.jsonb_agg(n.nspname ORDER BY n.nspname)
-              FROM pg_catalog.pg_publication_namespace AS pn JOIN pg_catalog.pg_namespace AS n ON n.oid = pn.pnnspid
+              FROM pg_catalog.pg_publication_namespace AS pn JOIN pg_catalog.pg_namespace AS n ON \
+              n.oid = pn.pnnspid
               WHERE pn.pnpubid = p.oid)",
         )
     } else {
@@ -403,22 +407,28 @@ fn query(version: &Version) -> String {
     };
     format!(
         "SELECT pg_catalog.jsonb_build_object(
-             'name', p.pubname, 'owner', pg_catalog.pg_get_userbyid(p.pubowner), 'all_tables', p.puballtables,
+             'name', p.pubname, 'owner', pg_catalog.pg_get_userbyid(p.pubowner), 'all_tables', \
+             p.puballtables,
              'all_sequences', pg_catalog.to_jsonb(p) -> 'puballsequences',
              'tables', COALESCE((
                  SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-                            'schema', n.nspname, 'table', c.relname, 'columns', {columns}, 'filter', {filter},
-                            'except', COALESCE((pg_catalog.to_jsonb(r) ->> 'prexcept')::pg_catalog.bool, false))
+                            'schema', n.nspname, 'table', c.relname, 'columns', {columns}, \
+                            'filter', {filter},
+                            'except', COALESCE((pg_catalog.to_jsonb(r) ->> \
+                            'prexcept')::pg_catalog.bool, false))
                         ORDER BY n.nspname, c.relname)
-                 FROM pg_catalog.pg_publication_rel AS r JOIN pg_catalog.pg_class AS c ON c.oid = r.prrelid
+                 FROM pg_catalog.pg_publication_rel AS r JOIN pg_catalog.pg_class AS c ON c.oid = \
+                 r.prrelid
                       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
                  WHERE r.prpubid = p.oid), '[]'),
              'schemas', COALESCE({schemas}, '[]'::pg_catalog.jsonb),
              'publish', pg_catalog.to_jsonb(pg_catalog.array_remove(ARRAY[
                  CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
-                 CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END], NULL)),
+                 CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' \
+                 END], NULL)),
              'via_root', p.pubviaroot,
-             'generated_columns', CASE pg_catalog.to_jsonb(p) ->> 'pubgencols' WHEN 'n' THEN 'none' WHEN 's' THEN 'stored' END
+             'generated_columns', CASE pg_catalog.to_jsonb(p) ->> 'pubgencols' WHEN 'n' THEN \
+             'none' WHEN 's' THEN 'stored' END
          )::pg_catalog.text
          FROM pg_catalog.pg_publication AS p ORDER BY p.pubname"
     )

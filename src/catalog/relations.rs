@@ -34,7 +34,8 @@ const LOOK_UP: &str = "
     JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
     LEFT JOIN pg_catalog.pg_index AS index ON index.indrelid = class.oid AND index.indisprimary
-    WHERE namespace.nspname = $1 AND class.relname = $2 AND attribute.attnum > 0 AND NOT attribute.attisdropped
+    WHERE namespace.nspname = $1 AND class.relname = $2 AND attribute.attnum > 0 AND NOT \
+    attribute.attisdropped
     ORDER BY attribute.attnum";
 
 /// Looks tables up on a connection of its own, which it opens when it is asked first.

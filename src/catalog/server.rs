@@ -29,16 +29,20 @@ pub struct Server {
 }
 
 /// The SQL of the WAL position that counts: a standby has replayed it, a primary written it.
-pub(super) const POSITION: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
+pub(super) const POSITION: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
+    pg_catalog.pg_last_wal_replay_lsn() \
      ELSE pg_catalog.pg_current_wal_lsn() END";
 
 impl Server {
     /// Asks the server, in one query.
     pub fn ask(client: &mut Client) -> Result<Server> {
         let query = format!(
-            "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.pg_is_in_recovery(),
-                    pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('server_encoding'),
-                    pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, {POSITION},
+            "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4, \
+             pg_catalog.pg_is_in_recovery(),
+                    pg_catalog.current_setting('wal_level'), \
+                    pg_catalog.current_setting('server_encoding'),
+                    pg_catalog.current_database()::pg_catalog.text, current_user::pg_catalog.text, \
+                    {POSITION},
                     pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1)"
         );
         let row = client

@@ -158,7 +158,8 @@ pub fn awaited(client: &mut Client) -> Result<Option<Awaited>> {
     let query = format!(
         "SELECT {SESSION},
                 pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.xact_start),
-                pg_catalog.to_char(s.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"+00\"'),
+                pg_catalog.to_char(s.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD \
+                HH24:MI:SS\"+00\"'),
                 x.gid, x.owner::pg_catalog.text,
                 pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - x.prepared)
          FROM pg_catalog.pg_locks AS l

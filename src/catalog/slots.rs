@@ -275,7 +275,8 @@ fn create_kind(client: &mut Client, slot: &NewSlot<'_>, temporary: bool) -> Resu
         ""
     };
     let query = format!(
-        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => $2,
+        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot(slot_name => $1, plugin => \
+         $2,
              temporary => $4, twophase => $3{failover})"
     );
     let row = client
@@ -335,7 +336,8 @@ fn query(condition: &str) -> String {
              'xmin', s.xmin::pg_catalog.text::pg_catalog.int8,
              'catalog_xmin', s.catalog_xmin::pg_catalog.text::pg_catalog.int8,
              'lag_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(
-                 pg_catalog.pg_wal_lsn_diff(here, COALESCE(s.confirmed_flush_lsn, s.restart_lsn)), 0) END,
+                 pg_catalog.pg_wal_lsn_diff(here, COALESCE(s.confirmed_flush_lsn, s.restart_lsn)), \
+                 0) END,
              'retained_bytes', CASE WHEN s.restart_lsn IS NOT NULL THEN GREATEST(
                  pg_catalog.pg_wal_lsn_diff(here, s.restart_lsn), 0) END))::pg_catalog.text
          FROM pg_catalog.pg_replication_slots AS s, (SELECT {POSITION} AS here) AS wal

@@ -11,7 +11,8 @@ pub fn publishable(client: &mut Client) -> Result<Vec<(String, String)>> {
     let query = "SELECT namespace.nspname::pg_catalog.text, class.relname::pg_catalog.text
          FROM pg_catalog.pg_class AS class
          JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
-         WHERE class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT class.relispartition
+         WHERE class.relkind IN ('r', 'p') AND class.relpersistence = 'p' AND NOT \
+         class.relispartition
            AND namespace.nspname NOT LIKE 'pg\\_%' AND namespace.nspname <> 'information_schema'
          ORDER BY 1, 2";
     let rows = client.query(query, &[]).could_not("list tables")?;

@@ -22,7 +22,8 @@ const LOOK_UP: &str = "
             WHERE type.typtype = 'd'
             UNION ALL
             SELECT type.typelem
-            WHERE type.typtype <> 'd' AND type.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc
+            WHERE type.typtype <> 'd' AND type.typsubscript = \
+            'pg_catalog.array_subscript_handler'::pg_catalog.regproc
             UNION ALL
             SELECT attribute.atttypid
             FROM pg_catalog.pg_attribute AS attribute
@@ -40,12 +41,14 @@ const LOOK_UP: &str = "
             WHEN EXISTS (
                 SELECT FROM pg_catalog.pg_cast AS to_json
                 JOIN pg_catalog.pg_proc AS function ON function.oid = to_json.castfunc
-                WHERE to_json.castsource = type.oid AND to_json.casttarget = 'pg_catalog.json'::pg_catalog.regtype
+                WHERE to_json.castsource = type.oid AND to_json.casttarget = \
+                'pg_catalog.json'::pg_catalog.regtype
                   AND function.prosrc = 'hstore_to_json'
             ) THEN 'hstore'
             WHEN type.oid >= 16384 AND EXISTS (
                 SELECT FROM pg_catalog.pg_cast AS to_json
-                WHERE to_json.castsource = type.oid AND to_json.casttarget = 'pg_catalog.json'::pg_catalog.regtype
+                WHERE to_json.castsource = type.oid AND to_json.casttarget = \
+                'pg_catalog.json'::pg_catalog.regtype
                   AND to_json.castmethod = 'f'
             ) THEN 'cast'
             ELSE 'scalar'

@@ -840,7 +840,8 @@ mod tests {
                  \"replica_identity\":\"default\",{columns}}}\n\
                  {{\"op\":\"update\",\"schema\":\"public\",\"table\":\"users\",\"xid\":7,\"lsn\":\"0/64\",\"seq\":0,\
                  \"before\":{{\"id\":1,\"name\":null,\"bio\":null}},\"after\":{{\"id\":1,\"name\":\"Ada\",\"bio\":null}},\
-                 \"key\":[\"id\"],\"types\":{{\"id\":\"integer\",\"name\":\"character varying(20)\",\"bio\":\"text\"}},\
+                 \"key\":[\"id\"],\"types\":{{\"id\":\"integer\",\"name\":\"character \
+                 varying(20)\",\"bio\":\"text\"}},\
                  {columns},\"changed\":[\"name\"],\"origin\":\"no\\\"de\"}}\n"
             )
         );

@@ -421,7 +421,8 @@ mod tests {
         let lines = sql(false).feed(&[event(&transaction, 0, Body::Delete { relation, old })]);
         assert_eq!(
             lines,
-            "DELETE FROM public.t AS target USING (SELECT tableoid, ctid FROM public.t WHERE id = 1 \
+            "DELETE FROM public.t AS target USING (SELECT tableoid, ctid FROM public.t WHERE id = \
+             1 \
              AND v IS NULL AND ROW(j::json)::record OPERATOR(pg_catalog.*=) \
              ROW('{}'::json)::record LIMIT 1) AS one WHERE target.tableoid = one.tableoid AND \
              target.ctid = one.ctid;\n"

@@ -704,7 +704,8 @@ mod tests {
         assert_eq!(
             text(&[], true).feed(&events),
             "\x1b[90mBEGIN 7  2026-11-20 09:23:34.946212+00\x1b[0m\n\
-             \x1b[32mINSERT \x1b[0mpublic.users  \x1b[36mid=\x1b[0m1 \x1b[36mname=\x1b[0m\x1b[90mNULL\x1b[0m \
+             \x1b[32mINSERT \x1b[0mpublic.users  \x1b[36mid=\x1b[0m1 \
+             \x1b[36mname=\x1b[0m\x1b[90mNULL\x1b[0m \
              \x1b[36mbio=\x1b[0m\x1b[90mNULL\x1b[0m\n"
         );
         assert!(!text(&[], false).feed(&events).contains('\x1b'));

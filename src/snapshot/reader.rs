@@ -72,9 +72,11 @@ impl Reader {
     pub fn read(&mut self, lock: &str, fingerprint: &str, select: &[u8], held: Held) -> Result<()> {
         // Without sorting, where there is an index in the order of the key.
         let head = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout TO {LOCK_TIMEOUT}; \
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout TO \
+             {LOCK_TIMEOUT}; \
              SET LOCAL enable_sort TO off; {lock}; \
-             SELECT pg_catalog.pg_current_snapshot(), pg_catalog.pg_current_wal_insert_lsn(), {fingerprint}; "
+             SELECT pg_catalog.pg_current_snapshot(), pg_catalog.pg_current_wal_insert_lsn(), \
+             {fingerprint}; "
         );
         let query = [head.as_bytes(), select, b"; COMMIT"].concat();
         self.send(&query, held)

@@ -70,15 +70,18 @@ pub fn question(publications: &[String], oid: Option<u32>) -> String {
         "WITH published AS (
            SELECT c.oid,
              CASE WHEN pg_catalog.bool_and(t ->> 'rowfilter' IS NOT NULL)
-               THEN pg_catalog.string_agg(DISTINCT '(' || (t ->> 'rowfilter') || ')', ' OR ') END AS filter,
+               THEN pg_catalog.string_agg(DISTINCT '(' || (t ->> 'rowfilter') || ')', ' OR ') END \
+               AS filter,
              pg_catalog.min((t -> 'attnames')::pg_catalog.text)::pg_catalog.jsonb AS columns
-           FROM (SELECT pg_catalog.to_jsonb(p) AS t, p.* FROM pg_catalog.pg_publication_tables AS p) AS p
+           FROM (SELECT pg_catalog.to_jsonb(p) AS t, p.* FROM pg_catalog.pg_publication_tables AS \
+           p) AS p
            JOIN pg_catalog.pg_namespace AS n ON n.nspname = p.schemaname
            JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = p.tablename
            WHERE p.pubname IN ({names}) {one}
            GROUP BY c.oid),
          sent AS (
-           SELECT a.*, p.oid FROM published AS p JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.oid
+           SELECT a.*, p.oid FROM published AS p JOIN pg_catalog.pg_attribute AS a ON a.attrelid = \
+           p.oid
            WHERE a.attnum > 0 AND NOT a.attisdropped
              AND CASE WHEN p.columns IS NULL OR p.columns = 'null' THEN a.attgenerated = ''
                ELSE p.columns ? a.attname::pg_catalog.text END)
@@ -89,13 +92,15 @@ pub fn question(publications: &[String], oid: Option<u32>) -> String {
                 'name', a.attname, 'type', a.atttypid::pg_catalog.int8, 'modifier', a.atttypmod,
                 'identity', c.relreplident = 'f' OR EXISTS (SELECT FROM pg_catalog.pg_index AS i
                   WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey)
-                    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident
+                    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN \
+                    i.indisreplident
                       ELSE false END))
                 ORDER BY a.attnum) FROM sent AS a WHERE a.oid = c.oid), '[]'),
            'key', COALESCE((SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                 'name', a.attname, 'sql', pg_catalog.format_type(a.atttypid, a.atttypmod),
                 'collation', CASE WHEN i.indcollation[k] NOT IN (0, a.attcollation) THEN (
-                  SELECT pg_catalog.format('%I.%I', cn.nspname, co.collname) FROM pg_catalog.pg_collation AS co
+                  SELECT pg_catalog.format('%I.%I', cn.nspname, co.collname) FROM \
+                  pg_catalog.pg_collation AS co
                   JOIN pg_catalog.pg_namespace AS cn ON cn.oid = co.collnamespace
                   WHERE co.oid = i.indcollation[k]) END) ORDER BY k)
              FROM (SELECT * FROM pg_catalog.pg_index AS i
@@ -132,11 +137,15 @@ fn fingerprint(oid: &str, publications: &[String]) -> String {
     let names = literals(publications);
     format!(
         "(SELECT pg_catalog.concat_ws(' ', fc.relnamespace, fc.relname, fc.relreplident,
-           (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod,
-              a.attcollation, a.attnotnull), ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+           (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum, a.attname, \
+           a.atttypid, a.atttypmod,
+              a.attcollation, a.attnotnull), ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute \
+              AS a
             WHERE a.attrelid = fc.oid AND a.attnum > 0 AND NOT a.attisdropped),
-           (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', i.indexrelid, i.indisprimary, i.indisreplident,
-              i.indisvalid), ',' ORDER BY i.indexrelid) FROM pg_catalog.pg_index AS i WHERE i.indrelid = fc.oid),
+           (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', i.indexrelid, i.indisprimary, \
+           i.indisreplident,
+              i.indisvalid), ',' ORDER BY i.indexrelid) FROM pg_catalog.pg_index AS i WHERE \
+              i.indrelid = fc.oid),
            (SELECT pg_catalog.string_agg(p.xmin::pg_catalog.text, ',' ORDER BY p.oid)
             FROM pg_catalog.pg_publication AS p WHERE p.pubname IN ({names})),
            (SELECT pg_catalog.string_agg(r.xmin::pg_catalog.text, ',' ORDER BY r.oid)
@@ -352,7 +361,8 @@ pub(super) mod tests {
         let mut table = table();
         assert_eq!(
             text(table.select_after(None, 7)),
-            "SELECT \"id\", \"name\" FROM ONLY \"public\".\"t\" WHERE (true) ORDER BY \"id\" LIMIT 7"
+            "SELECT \"id\", \"name\" FROM ONLY \"public\".\"t\" WHERE (true) ORDER BY \"id\" LIMIT \
+             7"
         );
         table.partitioned = true;
         table.filter = Some("(id > 3)".to_owned());
@@ -387,8 +397,10 @@ pub(super) mod tests {
         ];
         assert_eq!(
             text(table().select_again(&requests)),
-            "SELECT \"id\", \"name\" FROM ONLY \"public\".\"t\" WHERE (true) AND (false OR (\"id\") = \
-             ( E'1'::integer) OR (\"id\") = ( E'2'::integer) AND ( E'9'::integer) > ( E'5'::integer) \
+            "SELECT \"id\", \"name\" FROM ONLY \"public\".\"t\" WHERE (true) AND (false OR \
+             (\"id\") = \
+             ( E'1'::integer) OR (\"id\") = ( E'2'::integer) AND ( E'9'::integer) > ( \
+             E'5'::integer) \
              AND ( E'2'::integer) <= ( E'5'::integer))"
         );
     }

@@ -494,7 +494,8 @@ mod tests {
         assert_eq!(
             resolve(&mut types, &[20001, 20002, 20003, 20004, 20005], false),
             [
-                "values of types public.pair, public.\"Pair\", pg_catalog.nosuch are shown as text: no \
+                "values of types public.pair, public.\"Pair\", pg_catalog.nosuch are shown as \
+                 text: no \
                  longer in the catalog"
             ]
         );
@@ -546,7 +547,8 @@ mod tests {
         assert_eq!(
             resolve(&mut types, &[20002], true),
             [
-                "values of type public.t20001 are shown as text: only the server can run the cast to \
+                "values of type public.t20001 are shown as text: only the server can run the cast \
+                 to \
                  json"
             ]
         );

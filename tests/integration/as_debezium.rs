@@ -53,9 +53,11 @@ fn rows_have_the_envelope_of_debezium() {
         told,
         [
             json!(["c", "customers", null, {"id": 1, "first_name": "Anne", "long": long}]),
-            json!(["u", "customers", null, {"id": 1, "first_name": "Anne Marie", "long": unavailable}]),
+            json!(["u", "customers", null, {"id": 1, "first_name": "Anne \
+                Marie", "long": unavailable}]),
             json!(["d", "customers", {"id": 1}, null]),
-            json!(["c", "customers", null, {"id": 2, "first_name": "Anne Marie", "long": unavailable}]),
+            json!(["c", "customers", null, {"id": 2, "first_name": "Anne \
+                Marie", "long": unavailable}]),
             json!(["d", "customers", {"id": 2}, null]),
             json!(["c", "kept", null, {"id": 1, "v": "a"}]),
             json!(["u", "kept", {"id": 1, "v": "a"}, {"id": 1, "v": "b"}]),
@@ -113,8 +115,10 @@ fn values_are_those_of_the_settings_that_are_named() {
     let db = Database::create("values_of_debezium");
     db.sql(
         "CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('happy'); CREATE DOMAIN counted AS int;
-         CREATE TABLE t (id int PRIMARY KEY, a numeric(8, 2), b date, c timestamp, d timestamp(3), e timestamptz, f time, g time(0), h timetz,
-             i interval, j bytea, k bit(1), l bit(9), m json, n hstore, o point, p mood, q counted, r numeric[], s date[], t bool, u float8, v uuid,
+         CREATE TABLE t (id int PRIMARY KEY, a numeric(8, 2), b date, c timestamp, d timestamp(3), \
+         e timestamptz, f time, g time(0), h timetz,
+             i interval, j bytea, k bit(1), l bit(9), m json, n hstore, o point, p mood, q \
+             counted, r numeric[], s date[], t bool, u float8, v uuid,
              w mood[], x oid, y inet);
          CREATE PUBLICATION everything FOR ALL TABLES",
     );
@@ -129,7 +133,8 @@ fn values_are_those_of_the_settings_that_are_named() {
         json!({
             "id": 1, "a": "1.50", "b": 20777, "c": 1_529_507_596_945_104_i64, "d": 1_529_507_596_945_i64, "e": "2026-11-20T07:23:34.5Z",
             "f": 33_814_500_000_i64, "g": 1000, "h": "07:23:34Z", "i": "P1Y2M3DT4H5M6.78S", "j": "AP8n", "k": true, "l": "AwE=",
-            "m": "{\"a\" : 1}", "n": "{\"k\":\"v\"}", "o": {"x": 1.5, "y": 2}, "p": "happy", "q": 5, "r": ["1.50", null], "s": [20777],
+            "m": "{\"a\" : \
+             1}", "n": "{\"k\":\"v\"}", "o": {"x": 1.5, "y": 2}, "p": "happy", "q": 5, "r": ["1.50", null], "s": [20777],
             "t": true, "u": "NaN", "v": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "w": ["happy"], "x": 4_294_967_295_u32, "y": "10.0.0.1"
         })
     );

@@ -11,7 +11,8 @@ fn of_the_plugin(db: &Database<'_>, slot: &str) -> Vec<String> {
         .batch_execute("SET search_path = ''; SET timezone = 'UTC'")
         .unwrap();
     let query = format!(
-        "SELECT data FROM pg_catalog.pg_logical_slot_get_changes('{slot}', NULL, NULL, 'format-version', '2',
+        "SELECT data FROM pg_catalog.pg_logical_slot_get_changes('{slot}', NULL, NULL, \
+         'format-version', '2',
              'include-xids', 'true', 'include-timestamp', 'true', 'include-lsn', 'true')"
     );
     let mut lines: Vec<String> = Vec::new();

@@ -147,7 +147,8 @@ fn check_of_slots_and_publications() {
     );
     has(
         &run,
-        "warn  publication \"p\": UPDATE and DELETE fail on table public.bare: it has no replica identity; \
+        "warn  publication \"p\": UPDATE and DELETE fail on table public.bare: it has no replica \
+         identity; \
          try: ALTER TABLE public.bare REPLICA IDENTITY FULL",
     );
     let run = db.run(&["check"]);
@@ -205,7 +206,8 @@ fn check_of_a_slot_in_use() {
     has(
         &run,
         &format!(
-            "fail  could not stream from slot \"check_in_use\": it is in use by PID {pid} (application \"test\", \
+            "fail  could not stream from slot \"check_in_use\": it is in use by PID {pid} \
+             (application \"test\", \
              role \"postgres\", address local socket); try: end that session: SELECT \
                     pg_terminate_backend({pid})"
         ),

@@ -20,7 +20,8 @@ fn prepared(name: &str) -> Database<'static> {
 #[test]
 fn a_table_outside_the_publication_is_warned_of() {
     let db = prepared("a_table_outside_the_publication");
-    let warning = "walcat: warning: --table t2 shows nothing: publication \"walcat\" has no table public.t2\n\
+    let warning = "walcat: warning: --table t2 shows nothing: publication \"walcat\" has no table \
+        public.t2\n\
                    try: ALTER PUBLICATION walcat ADD TABLE public.t2, or another publication\n";
     assert_eq!(
         said(&db, &["--create-publication", "--table", "t2"]),
@@ -166,7 +167,10 @@ fn an_exclusion_alone_warns_of_nothing() {
         "-v",
     ]));
     running.wait_for_stderr("streaming from slot");
-    db.sql("INSERT INTO truth.log VALUES (1); CREATE TABLE later (id int); INSERT INTO later VALUES (2)");
+    db.sql(
+        "INSERT INTO truth.log VALUES (1); CREATE TABLE later (id int); INSERT INTO later \
+        VALUES (2)",
+    );
     assert_eq!(running.json()["table"], "later");
     running.interrupt().succeeded();
 }
@@ -367,9 +371,11 @@ fn a_wildcard_that_chooses_nothing_is_warned_of_even_quietly() {
     ];
     let run = db.run(&[&stream[..], &["--table", "x*", "--peek"]].concat());
     assert_eq!(run.succeeded().stderr, "");
-    let warning = "walcat: warning: --table 'x*' shows nothing, and what it hides is consumed: publication \
+    let warning = "walcat: warning: --table 'x*' shows nothing, and what it hides is consumed: \
+        publication \
                    \"everything\" has no table that it chooses\n\
-                   try: --table with one of public.t1, public.t2\ntry: --peek, which consumes nothing\n";
+                   try: --table with one of public.t1, public.t2\ntry: --peek, which consumes \
+                   nothing\n";
     let run = db.run(&[&stream[..], &["--table", "x*", "--table", "t1"]].concat());
     assert_eq!(run.succeeded().json().len(), 1);
     assert_eq!(run.stderr, warning);

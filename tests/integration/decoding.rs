@@ -31,7 +31,8 @@ const WORKLOAD: &str = "
     CREATE TABLE kept (id bigint, note varchar(30), amount numeric(10, 2), ok boolean, long text);
     CREATE TABLE by_index (a int NOT NULL, b text NOT NULL, c date, raw bytea);
     CREATE UNIQUE INDEX by_index_key ON by_index (b);
-    CREATE TABLE \"Odd ü\" (\"a \"\"b\" int PRIMARY KEY, \"select\" \"char\", tags text[], doc jsonb);
+    CREATE TABLE \"Odd ü\" (\"a \"\"b\" int PRIMARY KEY, \"select\" \"char\", tags text[], doc \
+    jsonb);
     ALTER TABLE users ALTER bio SET STORAGE EXTERNAL;
     ALTER TABLE kept ALTER long SET STORAGE EXTERNAL;
     ALTER TABLE kept REPLICA IDENTITY FULL;
@@ -52,8 +53,10 @@ const CHANGES: &[&str] = &[
     "UPDATE kept SET note = note",
     "UPDATE by_index SET c = '0044-03-15 BC' WHERE a = 1",
     "UPDATE by_index SET b = 'y' WHERE a = 1",
-    "BEGIN; SELECT pg_logical_emit_message(true, 'p', 'within'); DELETE FROM users WHERE id = 4; SAVEPOINT a;
-     INSERT INTO users VALUES (6); ROLLBACK TO a; SAVEPOINT b; INSERT INTO users VALUES (7); RELEASE b; COMMIT",
+    "BEGIN; SELECT pg_logical_emit_message(true, 'p', 'within'); DELETE FROM users WHERE id = 4; \
+     SAVEPOINT a;
+     INSERT INTO users VALUES (6); ROLLBACK TO a; SAVEPOINT b; INSERT INTO users VALUES (7); \
+     RELEASE b; COMMIT",
     "SELECT pg_logical_emit_message(false, 'p', 'without')",
     "DELETE FROM kept",
     "DELETE FROM by_index WHERE a = 1",

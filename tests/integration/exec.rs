@@ -356,7 +356,8 @@ fn a_transaction_larger_than_memory_is_one_batch() {
     shop.insert(&[1, 100_000, 1]);
     // It fails in the midst of the large one, once; where it began shows that it is whole.
     let fails_once = "echo $WALCAT_BATCH_FIRST ${WALCAT_BATCH_LAST-none} >>batches
-        case $WALCAT_BATCH_LAST in '') [ -e failed ] || { touch failed; head -n 50000 >part; exit 3; };; esac
+        case $WALCAT_BATCH_LAST in '') [ -e failed ] || { touch failed; head -n 50000 >part; exit \
+        3; };; esac
         cat >>seen; grep VmHWM /proc/$PPID/status >memory";
     let mut stream = shop.stream(&["--until-now", "--batch-rows", "1", "--retries", "2", "-n"]);
     let finished = run(stream.args(["--include", "relations", "--exec", fails_once]));
@@ -434,7 +435,8 @@ fn a_slot_that_moves_meanwhile_is_told() {
     running.wait_for_stderr("begun");
     let name = shop.db.name();
     shop.db.sql(&format!(
-        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{name}'"
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = \
+         '{name}'"
     ));
     shop.db.wait_for(&format!(
         "SELECT active_pid IS NULL FROM pg_replication_slots WHERE slot_name = '{name}'"
@@ -471,10 +473,12 @@ fn the_script_of_the_readme_keeps_all_changes() {
     let again = format!("{}; exit 1", keep[4]);
     run(shop.plainly(&keep[..4]).arg(again)).exited(1);
     run(&mut shop.plainly(&keep)).succeeded();
-    let ops = "SELECT string_agg(event->>'op' || (event->'after'->>'v' IS NOT NULL)::text, ' ' ORDER BY id) FROM changes";
+    let ops = "SELECT string_agg(event->>'op' || (event->'after'->>'v' IS NOT NULL)::text, ' ' \
+        ORDER BY id) FROM changes";
     let expected = "insertfalse insertfalse updatetrue updatetrue deletefalse";
     assert_eq!(shop.db.value(ops), expected);
-    let same = "SELECT bool_and(event->'after'->>'v' = (SELECT v FROM t)) FROM changes WHERE event->>'op' = 'update'";
+    let same = "SELECT bool_and(event->'after'->>'v' = (SELECT v FROM t)) FROM changes WHERE \
+        event->>'op' = 'update'";
     assert_eq!(shop.db.value(same), "t");
 }
 
@@ -503,7 +507,8 @@ fn an_upsert_survives_chaos() {
         for _ in 0..transactions {
             let (from, rows) = (random.within(0..300), random.within(1..12));
             shop.db.sql(&format!(
-                "INSERT INTO t SELECT i, gen_random_uuid() FROM generate_series({from}, {from} + {rows}) i \
+                "INSERT INTO t SELECT i, gen_random_uuid() FROM generate_series({from}, {from} + \
+                 {rows}) i \
                  ON CONFLICT (id) DO UPDATE SET v = excluded.v"
             ));
         }

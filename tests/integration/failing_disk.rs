@@ -51,7 +51,8 @@ fn failing_disk_a_failed_sync_cuts_the_file_back() {
     insert(&db, 1, 100);
     let confirmed = db.wal_position();
     db.wait_for(&format!(
-        "SELECT confirmed_flush_lsn >= '{confirmed}' FROM pg_replication_slots WHERE slot_name = '{}'",
+        "SELECT confirmed_flush_lsn >= '{confirmed}' FROM pg_replication_slots WHERE slot_name = \
+         '{}'",
         db.name()
     ));
     disk.fail_at_the_end_of(&path);

@@ -114,7 +114,8 @@ fn what_is_confirmed_is_written_down_before() {
         db.sql("INSERT INTO other VALUES ('x')");
         let target = db.wal_position();
         db.wait_for(&format!(
-            "SELECT confirmed_flush_lsn >= '{target}' FROM pg_replication_slots WHERE slot_name = '{}'",
+            "SELECT confirmed_flush_lsn >= '{target}' FROM pg_replication_slots WHERE slot_name = \
+             '{}'",
             db.name()
         ));
         running.signal(Signal::KILL);

@@ -66,7 +66,8 @@ fn a_file_goes_on_wherever_it_was_cut() {
     let directory = directory();
     for id in 0..3 {
         db.sql(&format!(
-            "INSERT INTO t VALUES ({id}, 'a'); INSERT INTO u VALUES ({id}, 'b'); UPDATE t SET v = 'c'
+            "INSERT INTO t VALUES ({id}, 'a'); INSERT INTO u VALUES ({id}, 'b'); UPDATE t SET v = \
+             'c'
             WHERE id = {id}; DELETE FROM u WHERE id = {id}"
         ));
     }
@@ -296,7 +297,8 @@ fn what_is_no_regular_file_is_a_pipe() {
     // Nobody reads it yet: Ctrl-C ends the waiting.
     let running = spawn(&mut stream_to(&db, &path, &["-v"]));
     db.wait_for(&format!(
-        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'walcat'
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = '{}' AND application_name = \
+         'walcat'
             AND query LIKE '%pg_control_system%'",
         db.name()
     ));

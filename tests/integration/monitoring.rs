@@ -36,7 +36,8 @@ fn slots_are_listed_by_name() {
     assert!(run.exited(1).text().contains("\nbehind "), "{}", run.text());
     assert!(
         run.stderr.starts_with(
-            "walcat: error: could not list slot \"nosuch\": there is no replication slot \"nosuch\"\n"
+            "walcat: error: could not list slot \"nosuch\": there is no replication slot \
+             \"nosuch\"\n"
         ),
         "{}",
         run.stderr
@@ -94,7 +95,8 @@ fn check_as_json() {
     assert!(list.contains(&json!({"status": "ok", "message": "wal_level is logical"})));
     assert!(list.contains(&json!({
         "status": "warn",
-        "message": "publication \"p\": UPDATE and DELETE fail on table public.bare: it has no replica identity",
+        "message": "publication \"p\": UPDATE and DELETE fail on table public.bare: it has no \
+         replica identity",
         "try": "ALTER TABLE public.bare REPLICA IDENTITY FULL",
     })));
     let failed: Vec<_> = list.iter().filter(|one| one["status"] == "fail").collect();

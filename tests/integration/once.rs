@@ -73,7 +73,8 @@ fn every_change_is_applied_once_whoever_is_killed() {
         for _ in 0..40 {
             let rows = random.within(1..30);
             source.sql(&format!(
-                "INSERT INTO t SELECT {written} + i, repeat('x', 200) FROM generate_series(1, {rows}) AS i"
+                "INSERT INTO t SELECT {written} + i, repeat('x', 200) FROM generate_series(1, \
+                 {rows}) AS i"
             ));
             written += rows;
         }
@@ -96,7 +97,8 @@ fn every_change_is_applied_once_whoever_is_killed() {
     assert!(rows(&target) == rows(&source));
     // All of it is confirmed, and nothing was before it was applied.
     source.wait_for(&format!(
-        "SELECT confirmed_flush_lsn >= '{}'::pg_lsn FROM pg_replication_slots WHERE slot_name = '{}'",
+        "SELECT confirmed_flush_lsn >= '{}'::pg_lsn FROM pg_replication_slots WHERE slot_name = \
+         '{}'",
         target.value("SELECT lsn FROM walcat.replayed"),
         source.name()
     ));

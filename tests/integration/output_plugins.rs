@@ -24,7 +24,8 @@ const MEND: &str = "ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'odd,
                     'test_decoding'; SELECT pg_reload_conf()";
 
 const AS_SUPERUSER: &str = "as a superuser: SHOW output_plugin_libraries, then \
-    ALTER SYSTEM SET output_plugin_libraries = what it shows, 'test_decoding'; SELECT pg_reload_conf()";
+    ALTER SYSTEM SET output_plugin_libraries = what it shows, 'test_decoding'; SELECT \
+    pg_reload_conf()";
 
 #[test]
 fn a_refused_plugin_is_told_with_the_command_that_allows_it() {
@@ -51,7 +52,8 @@ fn a_refused_plugin_is_told_with_the_command_that_allows_it() {
             let run = db.run(&[&["-U", role], arguments].concat());
             assert!(
                 run.exited(1).stderr.contains(
-                    "library \"test_decoding\" may not be used as an output plugin (SQLSTATE 42501)\n"
+                    "library \"test_decoding\" may not be used as an output plugin (SQLSTATE \
+                     42501)\n"
                 ) && run
                     .stderr
                     .ends_with(&format!("\ntry: {mend}; or use pgoutput\n")),

@@ -253,7 +253,8 @@ fn privileges_that_lack_are_told_at_once() {
     );
     assert!(
         run.stderr.contains(&format!(
-            "Role \"{role}\" lacks the REPLICATION attribute, and may not create a publication of all tables."
+            "Role \"{role}\" lacks the REPLICATION attribute, and may not create a publication of \
+             all tables."
         )),
         "{}",
         run.stderr

@@ -148,7 +148,8 @@ fn publication_of_all_sequences_or_all_tables_but_some() {
     assert_eq!(warned(&["most"]), "");
     assert_eq!(
         warned(&["most", "--table", "unseen"]),
-        "walcat: warning: --table unseen shows nothing: publication \"most\" has no table public.unseen\n\
+        "walcat: warning: --table unseen shows nothing: publication \"most\" has no table \
+         public.unseen\n\
          try: another publication\n"
     );
     db.create_slot("pgoutput");
@@ -174,9 +175,12 @@ fn publication_of_all_sequences_or_all_tables_but_some() {
 #[test]
 fn publication_of_tables_columns_rows_and_schemas() {
     let db = Database::create("publication_of_tables_columns_rows_and_schemas");
-    db.sql("CREATE SCHEMA app; CREATE TABLE app.users (id int PRIMARY KEY, name text); CREATE TABLE plain (id int PRIMARY KEY);
+    db.sql(
+        "CREATE SCHEMA app; CREATE TABLE app.users (id int PRIMARY KEY, name text); CREATE \
+        TABLE plain (id int PRIMARY KEY);
             CREATE SCHEMA \"Odd one\"; CREATE TABLE \"Odd one\".\"T\"\"x\" (\"I d\" int PRIMARY \
-                            KEY)");
+                            KEY)",
+    );
     db.run(&[
         "pub",
         "create",
@@ -236,7 +240,8 @@ fn publication_of_tables_columns_rows_and_schemas() {
     assert_eq!(
         listed(&db, "partial")["tables"],
         json!([
-            {"schema": "app", "table": "users", "columns": ["id", "name"], "filter": "((id > 0) AND (name <> ')'::text))"}
+            {"schema": "app", "table": "users", "columns": ["id", "name"], "filter": "((id > 0) \
+                AND (name <> ')'::text))"}
         ])
     );
     assert_eq!(listed(&db, "schemas")["schemas"], json!(["Odd one", "app"]));
@@ -273,7 +278,8 @@ fn publication_of_tables_columns_rows_and_schemas() {
 fn publication_tables_are_found_as_in_psql() {
     let db = Database::create("publication_tables_are_found_as_in_psql");
     db.sql(
-        "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY); CREATE TABLE public.t (id int PRIMARY KEY);
+        "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY); CREATE TABLE public.t (id int \
+         PRIMARY KEY);
             ALTER DATABASE publication_tables_are_found_as_in_psql SET search_path = app, public",
     );
     db.run(&["pub", "create", "p", "--table", "t"]).succeeded();
@@ -290,8 +296,10 @@ fn publication_tables_are_found_as_in_psql() {
     let run = db.run(&["pub", "create", "r", "--table", "missing"]);
     assert_eq!(
         run.exited(1).stderr,
-        "walcat: error: could not create publication \"r\": relation \"missing\" does not exist (SQLSTATE 42P01)\n\
-         try: its name with the schema, as app.users; upper case and odd names in double quotes, as '\"Users\"'\n"
+        "walcat: error: could not create publication \"r\": relation \"missing\" does not exist \
+         (SQLSTATE 42P01)\n\
+         try: its name with the schema, as app.users; upper case and odd names in double quotes, \
+         as '\"Users\"'\n"
     );
 }
 
@@ -418,7 +426,8 @@ fn publication_drop_is_all_or_nothing() {
     let run = db.run(&["pub", "drop", "one", "three", "four"]);
     assert_eq!(
         run.exited(1).stderr,
-        "walcat: error: could not drop publications one, three, four: there are no publications \"three\", \"four\"\n\
+        "walcat: error: could not drop publications one, three, four: there are no publications \
+         \"three\", \"four\"\n\
          DETAIL:  The publications of the database are: one, two.\ntry: walcat pub list\n"
     );
     let run = db.run(&["pub", "drop", "one", "three", "two", "--if-exists"]);
@@ -443,24 +452,32 @@ const TABLES: &str = "
     CREATE TABLE of_all (a int, b int); ALTER TABLE of_all REPLICA IDENTITY FULL;
     CREATE TABLE nothing (a int PRIMARY KEY, b int); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
     CREATE TABLE unique_only (a int NOT NULL UNIQUE, b int);
-    CREATE TABLE of_index (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX of_index_b ON of_index (b) INCLUDE (a);
+    CREATE TABLE of_index (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX of_index_b ON \
+    of_index (b) INCLUDE (a);
     ALTER TABLE of_index REPLICA IDENTITY USING INDEX of_index_b;
-    CREATE TABLE lost_index (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX lost_index_b ON lost_index (b);
+    CREATE TABLE lost_index (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX lost_index_b ON \
+    lost_index (b);
     ALTER TABLE lost_index REPLICA IDENTITY USING INDEX lost_index_b; DROP INDEX lost_index_b;
-    CREATE TABLE dropped_column (gone int, a int PRIMARY KEY, b int); ALTER TABLE dropped_column DROP COLUMN gone;
+    CREATE TABLE dropped_column (gone int, a int PRIMARY KEY, b int); ALTER TABLE dropped_column \
+    DROP COLUMN gone;
     CREATE UNLOGGED TABLE unlogged (a int, b int);
     CREATE TABLE \"Quoted Name\" (a int, b int);
     CREATE TABLE parent (a int, b int); CREATE TABLE child (c int) INHERITS (parent);
     CREATE TABLE parted (a int, b int) PARTITION BY RANGE (a);
     CREATE TABLE part_none PARTITION OF parted FOR VALUES FROM (0) TO (10);
-    CREATE TABLE part_keyed PARTITION OF parted FOR VALUES FROM (10) TO (20); ALTER TABLE part_keyed ADD PRIMARY KEY (a);
-    CREATE TABLE other_order (b int, a int); ALTER TABLE parted ATTACH PARTITION other_order FOR VALUES FROM (20) TO (30);
+    CREATE TABLE part_keyed PARTITION OF parted FOR VALUES FROM (10) TO (20); ALTER TABLE \
+    part_keyed ADD PRIMARY KEY (a);
+    CREATE TABLE other_order (b int, a int); ALTER TABLE parted ATTACH PARTITION other_order FOR \
+    VALUES FROM (20) TO (30);
     ALTER TABLE other_order ADD PRIMARY KEY (a);
-    CREATE TABLE generated (a int NOT NULL, b int, g int GENERATED ALWAYS AS (a + 1) STORED NOT NULL);
-    CREATE UNIQUE INDEX generated_g ON generated (g); ALTER TABLE generated REPLICA IDENTITY USING INDEX generated_g;
+    CREATE TABLE generated (a int NOT NULL, b int, g int GENERATED ALWAYS AS (a + 1) STORED NOT \
+    NULL);
+    CREATE UNIQUE INDEX generated_g ON generated (g); ALTER TABLE generated REPLICA IDENTITY USING \
+    INDEX generated_g;
     CREATE TABLE generated_full (a int, b int, g int GENERATED ALWAYS AS (a + 1) STORED);
     ALTER TABLE generated_full REPLICA IDENTITY FULL;
-    CREATE SCHEMA app; CREATE TABLE app.none (a int, b int); CREATE TABLE app.keyed (a int PRIMARY KEY, b int);
+    CREATE SCHEMA app; CREATE TABLE app.none (a int, b int); CREATE TABLE app.keyed (a int PRIMARY \
+    KEY, b int);
 ";
 
 /// Which statements the warnings say will fail, as `UPDATE public.none`.
@@ -489,7 +506,9 @@ fn warned(run: &Finished) -> BTreeSet<String> {
 /// Which statements the server refuses.
 fn refused(db: &Database<'_>) -> BTreeSet<String> {
     let mut client = db.client();
-    let query = "SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    let query =
+        "SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON \
+        n.oid = relnamespace
                  WHERE relkind = 'r' AND n.nspname IN ('public', 'app')";
     let tables: Vec<String> = client
         .query(query, &[])
@@ -612,7 +631,8 @@ fn publications_of_the_readme_leave_update_working() {
     let db = Database::create("publications_of_the_readme_leave_update_working");
     db.sql(
         "CREATE SCHEMA app; CREATE TABLE users (id int PRIMARY KEY);
-            CREATE TABLE app.orders (id int PRIMARY KEY, total numeric, draft bool NOT NULL DEFAULT true)",
+            CREATE TABLE app.orders (id int PRIMARY KEY, total numeric, draft bool NOT NULL \
+            DEFAULT true)",
     );
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -673,12 +693,17 @@ fn publication_remedies_know_of_column_lists() {
             "keyed (a, b) WHERE (b > 0)",
             "publish it without the column list, then ALTER TABLE public.keyed REPLICA IDENTITY \
              FULL",
-            "ALTER PUBLICATION p DROP TABLE keyed; ALTER PUBLICATION p ADD TABLE keyed WHERE (b > 0);
+            "ALTER PUBLICATION p DROP TABLE keyed; ALTER PUBLICATION p ADD TABLE keyed WHERE (b > \
+             0);
              ALTER TABLE public.keyed REPLICA IDENTITY FULL",
         ),
         // What it is now; then the same table with a list.
-        ("keyed (a, b)", "publish public.keyed without a column list", "ALTER PUBLICATION p SET \
-                                                                        TABLE keyed"),
+        (
+            "keyed (a, b)",
+            "publish public.keyed without a column list",
+            "ALTER PUBLICATION p SET \
+                                                                        TABLE keyed",
+        ),
         (
             "bare (a, b) WHERE (b > 0)",
             "a primary key for public.bare within the column list and with the columns of any row \
@@ -688,16 +713,37 @@ fn publication_remedies_know_of_column_lists() {
     ] {
         let run = db.run(&["pub", "create", "p", "--force", "--table", create]);
         if major(&db) < 15 {
-            assert!(run.exited(1).stderr.contains("a column list or row filter needs PostgreSQL \
-                                                   15"), "{}", run.stderr);
+            assert!(
+                run.exited(1).stderr.contains(
+                    "a column list or row filter needs PostgreSQL \
+                                                   15"
+                ),
+                "{}",
+                run.stderr
+            );
             continue;
         }
-        assert!(run.succeeded().stderr.contains(&format!("; try: {remedy}\n")), "{create}: {}", run.stderr);
+        assert!(
+            run.succeeded()
+                .stderr
+                .contains(&format!("; try: {remedy}\n")),
+            "{create}: \
+            {}",
+            run.stderr
+        );
         assert!(!refused(&db).is_empty());
         db.sql(mend);
-        assert_eq!(refused(&db), BTreeSet::new(), "{create}: what was advised does not help");
+        assert_eq!(
+            refused(&db),
+            BTreeSet::new(),
+            "{create}: what was advised does not help"
+        );
         let check = db.run(&["check", "--publication", "p"]);
-        assert!(!check.succeeded().text().contains("fails on table"), "{}", check.text());
+        assert!(
+            !check.succeeded().text().contains("fails on table"),
+            "{}",
+            check.text()
+        );
         db.run(&["pub", "drop", "p"]).succeeded();
     }
 }
@@ -713,7 +759,8 @@ fn publication_warnings_are_bounded() {
     assert_eq!(run.succeeded().stderr.lines().count(), 22);
     assert!(
         run.stderr.contains(
-            "\nwalcat: warning: UPDATE and DELETE fail on table public.t1: it has no replica identity; \
+            "\nwalcat: warning: UPDATE and DELETE fail on table public.t1: it has no replica \
+             identity; \
          try: ALTER TABLE public.t1 REPLICA IDENTITY FULL\n"
         ),
         "{}",

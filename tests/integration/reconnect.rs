@@ -216,7 +216,8 @@ fn types_are_asked_for_when_the_server_is_back() {
         db.sql(&format!("SELECT pg_drop_replication_slot('{}')", db.name()));
         db.create_slot(plugin);
         db.sql(
-            "CREATE TYPE mood AS ENUM ('calm', 'merry'); CREATE TABLE m (id int PRIMARY KEY, v mood[]);
+            "CREATE TYPE mood AS ENUM ('calm', 'merry'); CREATE TABLE m (id int PRIMARY KEY, v \
+             mood[]);
                 ALTER PUBLICATION p ADD TABLE m",
         );
         let proxy = Proxy::to(db.server().port());

@@ -12,7 +12,8 @@ pub const CHANGES: &str = include_str!("replay/changes.sql");
 pub const ALL_FULL: &str = "
     DO $$ DECLARE name regclass; BEGIN
         FOR name IN SELECT oid FROM pg_class
-                    WHERE relkind IN ('r', 'p') AND relnamespace >= 16384 OR relkind IN ('r', 'p') AND relnamespace = 2200
+                    WHERE relkind IN ('r', 'p') AND relnamespace >= 16384 OR relkind IN ('r', 'p') \
+                    AND relnamespace = 2200
         LOOP EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', name);
         END LOOP;
     END $$";
@@ -21,7 +22,8 @@ pub const ALL_FULL: &str = "
 pub fn contents(db: &Database<'_>) -> Vec<String> {
     let mut client = db.client();
     let names = "SELECT oid::regclass::text FROM pg_class
-        WHERE relkind = 'r' AND (relnamespace >= 16384 OR relnamespace = 2200) AND oid >= 16384 ORDER BY 1";
+        WHERE relkind = 'r' AND (relnamespace >= 16384 OR relnamespace = 2200) AND oid >= 16384 \
+        ORDER BY 1";
     let mut contents = Vec::new();
     for table in client.query(names, &[]).unwrap() {
         let table: String = table.get(0);
@@ -95,7 +97,8 @@ fn hostile_rows_come_out_the_same() {
             source.sql(ALL_FULL);
         }
         source.sql(&format!(
-            "CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root = {root})"
+            "CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root = \
+             {root})"
         ));
         source.create_slot("pgoutput");
         replay(&source, "", CHANGES);
@@ -115,15 +118,21 @@ fn a_workload_between_changes_of_the_schema_comes_out_the_same() {
     source.sql("CREATE PUBLICATION everything FOR ALL TABLES");
     source.create_slot("pgoutput");
     for block in [
-        "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int REFERENCES a, s serial);
+        "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int REFERENCES a, s \
+         serial);
          CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)",
-        "INSERT INTO a VALUES (1, 'one'), (2, 'two'); INSERT INTO b VALUES (1); INSERT INTO c (v) VALUES ('x'), ('y')",
-        "ALTER TABLE a ADD w numeric(8, 2) DEFAULT 1.5; ALTER TABLE a RENAME v TO \"V\"; ALTER TABLE b ADD PRIMARY KEY (s)",
-        "UPDATE a SET w = 2.50; UPDATE a SET \"V\" = NULL WHERE id = 2; UPDATE b SET id = 2; DELETE FROM c WHERE v = 'x'",
+        "INSERT INTO a VALUES (1, 'one'), (2, 'two'); INSERT INTO b VALUES (1); INSERT INTO c (v) \
+         VALUES ('x'), ('y')",
+        "ALTER TABLE a ADD w numeric(8, 2) DEFAULT 1.5; ALTER TABLE a RENAME v TO \"V\"; ALTER \
+         TABLE b ADD PRIMARY KEY (s)",
+        "UPDATE a SET w = 2.50; UPDATE a SET \"V\" = NULL WHERE id = 2; UPDATE b SET id = 2; \
+         DELETE FROM c WHERE v = 'x'",
         "ALTER TABLE a ALTER w TYPE text; ALTER TABLE a DROP \"V\"",
-        "INSERT INTO a VALUES (3, 'three'); DELETE FROM a WHERE id = 1; UPDATE a SET id = 4 WHERE id = 3",
+        "INSERT INTO a VALUES (3, 'three'); DELETE FROM a WHERE id = 1; UPDATE a SET id = 4 WHERE \
+         id = 3",
         // Emptied together: neither could be without the other.
-        "BEGIN; TRUNCATE a, b RESTART IDENTITY; INSERT INTO a VALUES (9, 'nine'); INSERT INTO b VALUES (9); COMMIT",
+        "BEGIN; TRUNCATE a, b RESTART IDENTITY; INSERT INTO a VALUES (9, 'nine'); INSERT INTO b \
+         VALUES (9); COMMIT",
         "TRUNCATE a CASCADE; INSERT INTO c (v) VALUES ('z')",
     ] {
         source.sql(block);
@@ -149,12 +158,18 @@ fn changes_are_taken_back_newest_first() {
     source.create_slot("pgoutput");
     let start = contents(&source);
     for change in [
-        "UPDATE kinds SET text = 'later', doc = NULL, small = small + 1, feeling = 'sad'; DELETE FROM kinds WHERE id < 20",
-        "UPDATE full_kinds SET id = id + 1, raw = '\\x00', while = NULL; DELETE FROM full_kinds WHERE id > 30",
-        "INSERT INTO equals SELECT 1, 1.0, NULL, '{}' FROM generate_series(1, 3); DELETE FROM equals WHERE a = 0; UPDATE equals SET b = 2.50",
-        "UPDATE always SET text = 'x', number = number + 1; DELETE FROM always WHERE id = 77; INSERT INTO always (number) VALUES (5)",
-        "UPDATE toasted SET other = 'y'; DELETE FROM toasted_full; UPDATE parts SET kind = 'a' WHERE kind = 'b'; UPDATE by_pair SET key = '(9,z)'",
-        "DELETE FROM without_columns; UPDATE keywords SET \"select\" = 'k'; UPDATE wide SET c5 = 5; INSERT INTO parent VALUES (7)",
+        "UPDATE kinds SET text = 'later', doc = NULL, small = small + 1, feeling = 'sad'; DELETE \
+         FROM kinds WHERE id < 20",
+        "UPDATE full_kinds SET id = id + 1, raw = '\\x00', while = NULL; DELETE FROM full_kinds \
+         WHERE id > 30",
+        "INSERT INTO equals SELECT 1, 1.0, NULL, '{}' FROM generate_series(1, 3); DELETE FROM \
+         equals WHERE a = 0; UPDATE equals SET b = 2.50",
+        "UPDATE always SET text = 'x', number = number + 1; DELETE FROM always WHERE id = 77; \
+         INSERT INTO always (number) VALUES (5)",
+        "UPDATE toasted SET other = 'y'; DELETE FROM toasted_full; UPDATE parts SET kind = 'a' \
+         WHERE kind = 'b'; UPDATE by_pair SET key = '(9,z)'",
+        "DELETE FROM without_columns; UPDATE keywords SET \"select\" = 'k'; UPDATE wide SET c5 = \
+         5; INSERT INTO parent VALUES (7)",
     ] {
         source.sql(change);
     }
@@ -277,7 +292,8 @@ fn rows_of_wal2json_come_out_the_same() {
     for db in [&source, &target] {
         db.sql(
             "CREATE TYPE pair AS (a int, b text);
-             CREATE TABLE t (id int PRIMARY KEY, v text, p pair, n numeric(8, 2)); CREATE TABLE f (id int, v text, j json);
+             CREATE TABLE t (id int PRIMARY KEY, v text, p pair, n numeric(8, 2)); CREATE TABLE f \
+             (id int, v text, j json);
              ALTER TABLE f REPLICA IDENTITY FULL",
         );
     }
@@ -316,7 +332,8 @@ fn timeless(lines: &[u8]) -> Vec<String> {
 pub fn is_resumed_at_every_cut(db: &Database<'_>, format: &str, lines_each: usize) {
     for number in 0..3 {
         db.sql(&format!(
-            "INSERT INTO t SELECT {number} * 10 + i FROM generate_series(1, 3) AS i; UPDATE t SET id = -id WHERE id = {number} * 10 + 1"
+            "INSERT INTO t SELECT {number} * 10 + i FROM generate_series(1, 3) AS i; UPDATE t SET \
+             id = -id WHERE id = {number} * 10 + 1"
         ));
     }
     let stream = |path: &Path| {
@@ -368,7 +385,10 @@ pub fn is_resumed_at_every_cut(db: &Database<'_>, format: &str, lines_each: usiz
 #[test]
 fn rows_that_nothing_identifies_are_refused() {
     let db = Database::create("unidentified_rows");
-    db.sql("CREATE TABLE \"T\" (id int, v text); CREATE PUBLICATION everything FOR TABLE \"T\" WITH (publish = 'insert')");
+    db.sql(
+        "CREATE TABLE \"T\" (id int, v text); CREATE PUBLICATION everything FOR TABLE \"T\" \
+        WITH (publish = 'insert')",
+    );
     db.create_slot("pgoutput");
     // When it was made no publication had it, but the slot sends it now.
     db.sql("INSERT INTO \"T\" VALUES (1, 'x')");

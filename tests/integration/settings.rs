@@ -12,7 +12,8 @@ fn hasty<'s>(server: &'s Server, name: &str) -> Database<'s> {
          ALTER ROLE hasty SET idle_in_transaction_session_timeout = '1s';
          ALTER ROLE hasty SET idle_session_timeout = '1s';
          CREATE TYPE mood AS ENUM ('calm'); CREATE TYPE taste AS ENUM ('sweet');
-         CREATE TABLE m (id int PRIMARY KEY, v mood[]); CREATE TABLE n (id int PRIMARY KEY, v taste[]);
+         CREATE TABLE m (id int PRIMARY KEY, v mood[]); CREATE TABLE n (id int PRIMARY KEY, v \
+         taste[]);
          CREATE PUBLICATION p FOR ALL TABLES",
     );
     if server.version() >= 17_00_00 {
@@ -82,7 +83,8 @@ fn a_role_that_may_not_write_is_obeyed() {
     let db = Database::create("read_only_role");
     db.sql(
         "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN SUPERUSER;
-         ALTER ROLE reader SET default_transaction_read_only = on; CREATE TABLE t (id int PRIMARY KEY)",
+         ALTER ROLE reader SET default_transaction_read_only = on; CREATE TABLE t (id int PRIMARY \
+         KEY)",
     );
     let create = ["pub", "create", "p", "--all-tables"];
     let refused = run(db.walcat(&create).env("PGUSER", "reader"));
@@ -115,6 +117,9 @@ fn a_role_that_acts_as_another_is_obeyed() {
         db.value("SELECT pubowner::regrole FROM pg_publication"),
         "owner_of_all"
     );
-    db.sql("REVOKE CREATE ON DATABASE acting_role FROM owner_of_all; DROP OWNED BY owner_of_all CASCADE");
+    db.sql(
+        "REVOKE CREATE ON DATABASE acting_role FROM owner_of_all; DROP OWNED BY owner_of_all \
+        CASCADE",
+    );
     db.sql("DROP ROLE actor; DROP ROLE owner_of_all");
 }

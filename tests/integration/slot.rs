@@ -126,7 +126,8 @@ fn slot_create_if_not_exists_wants_the_same_kind() {
         assert_eq!(
             run.exited(1).stderr,
             format!(
-                "walcat: error: could not create slot \"{name}\": it already exists, with {what} off\n\
+                "walcat: error: could not create slot \"{name}\": it already exists, with {what} \
+                 off\n\
                  try: another name, or, to lose what it holds: walcat slot drop {name}\n"
             )
         );
@@ -152,7 +153,8 @@ fn slot_create_if_not_exists_wants_the_same_slot() {
     assert_eq!(
         run.exited(1).stderr,
         format!(
-            "walcat: error: could not create slot \"{name}\": it already exists, with plugin test_decoding\n\
+            "walcat: error: could not create slot \"{name}\": it already exists, with plugin \
+             test_decoding\n\
          try: another name, or, to lose what it holds: walcat slot drop {name}\n"
         )
     );
@@ -168,7 +170,8 @@ fn slot_create_if_not_exists_wants_the_same_slot() {
     assert_eq!(
         run.exited(1).stderr,
         format!(
-            "walcat: error: could not create slot \"{name}\": it already exists, with database {name}\n\
+            "walcat: error: could not create slot \"{name}\": it already exists, with database \
+             {name}\n\
          try: another name, or, to lose what it holds: walcat slot drop {name}\n"
         )
     );
@@ -251,8 +254,10 @@ fn slot_create_explains_refusals() {
             "try: install the plugin on the server, or use pgoutput\n",
         ),
         Some(_) => (
-            "library \"no_such_plugin\" may not be used as an output plugin (SQLSTATE 42501)\nHINT:  ",
-            "try: ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'test_decoding', 'wal2json', \
+            "library \"no_such_plugin\" may not be used as an output plugin (SQLSTATE \
+             42501)\nHINT:  ",
+            "try: ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'test_decoding', \
+             'wal2json', \
              'no_such_plugin'; SELECT pg_reload_conf(); or use pgoutput\n",
         ),
     };
@@ -386,7 +391,8 @@ fn slot_create_gives_up_without_a_trace() {
         .get(0);
 
     let run = db.run(&["slot", "create", "s", "--timeout", "0.3"]);
-    let said = "walcat: error: could not create slot \"s\": gave up after 0.3 s, as it waits for running transactions\n\
+    let said = "walcat: error: could not create slot \"s\": gave up after 0.3 s, as it waits for \
+        running transactions\n\
                 DETAIL:  It waited for the transaction of PID ";
     assert!(run.exited(1).stderr.starts_with(said), "{}", run.stderr);
     assert!(
@@ -431,7 +437,8 @@ fn slot_drop_is_all_or_nothing() {
     db.run(&["slot", "create", "droppable_1"]).succeeded();
     db.run(&["slot", "create", "droppable_2"]).succeeded();
     let run = db.run(&["slot", "drop", "droppable_1", "missing_slot"]);
-    let said = "walcat: error: could not drop slot \"missing_slot\": there is no replication slot \"missing_slot\"\n\
+    let said = "walcat: error: could not drop slot \"missing_slot\": there is no replication slot \
+        \"missing_slot\"\n\
                 DETAIL:  The logical replication slots are: ";
     assert!(run.exited(1).stderr.starts_with(said), "{}", run.stderr);
     assert!(
@@ -836,7 +843,8 @@ fn slot_advance_explains_refusals() {
     assert_eq!(
         run.exited(1).stderr,
         format!(
-            "walcat: error: could not advance slot \"held_slot\": it is in use by PID {pid} (application \"test\", role \"postgres\", \
+            "walcat: error: could not advance slot \"held_slot\": it is in use by PID {pid} \
+             (application \"test\", role \"postgres\", \
          address local socket)\ntry: end that session: SELECT pg_terminate_backend({pid})\n"
         )
     );
@@ -908,7 +916,8 @@ fn slot_that_lost_its_wal_is_shown_and_explained() {
         "walcat: error: slots are invalidated: lost\n"
     );
     let explained = format!(
-        ": it is invalidated ({reason})\nDETAIL:  The server no longer has what the slot had not yet delivered.\n\
+        ": it is invalidated ({reason})\nDETAIL:  The server no longer has what the slot had not \
+         yet delivered.\n\
          try: walcat slot drop lost && walcat slot create lost\n"
     );
     db.sql("CREATE PUBLICATION p FOR ALL TABLES");

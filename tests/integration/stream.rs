@@ -107,7 +107,8 @@ fn an_event_is_placed_as_the_server_says() {
         assert_eq!(event["xid"].to_string(), xid);
         assert_eq!(event["seq"], seq);
         let ordered = format!(
-            "SELECT '{before}'::pg_lsn <= '{lsn}' AND '{lsn}'::pg_lsn < '{commit}' AND '{commit}'::pg_lsn < '{after}'
+            "SELECT '{before}'::pg_lsn <= '{lsn}' AND '{lsn}'::pg_lsn < '{commit}' AND \
+             '{commit}'::pg_lsn < '{after}'
                 AND abs(extract(epoch FROM now() - '{time}'::timestamptz)) < 3600",
             lsn = event["lsn"].as_str().unwrap(),
             commit = event["commit_lsn"].as_str().unwrap(),
@@ -465,7 +466,8 @@ fn the_same_change_prints_the_same_whatever_is_set() {
             "-c datestyle=SQL -c timezone=America/Lima -c extra_float_digits=0",
         )
         .env("PGTZ", "Asia/Tokyo");
-    let after = json!({"id": 1, "t": "2026-11-20T12:00:00+00:00", "i": "1 day 02:00:00", "f": 0.10000000149011612,
+    let after = json!({"id": 1, "t": "2026-11-20T12:00:00+00:00", "i": "1 day \
+        02:00:00", "f": 0.10000000149011612,
                        "b": "\\x00ff", "r": "public.v"});
     assert_eq!(run(&mut command).json()[0]["after"], after);
     let local = db.run(&[&stream[..], &["--timezone", "Asia/Kolkata"]].concat());

@@ -598,7 +598,8 @@ fn verbose_says_what_is_streamed_from_where() {
     let version = version.split(' ').next().unwrap();
     let directory = db.server().socket_directory();
     let said = format!(
-        "walcat: server {} port {} (PostgreSQL {version}), database {name}, role postgres, slot {name}, plugin pgoutput, \
+        "walcat: server {} port {} (PostgreSQL {version}), database {name}, role postgres, slot \
+         {name}, plugin pgoutput, \
          publications p, from {confirmed} on\n",
         directory.display(),
         db.server().port(),

@@ -57,7 +57,10 @@ fn a_column_added_after_a_wal2json_update_is_not_unchanged() {
     // The first that the stream brings of the tables, so that the catalog has to tell their shape.
     db.sql("UPDATE t SET n = 2; UPDATE many SET id = 2");
     db.sql("ALTER TABLE t ADD later text; ALTER TABLE t ADD latest jsonb DEFAULT '{}'");
-    db.sql("ALTER TABLE many ADD a text, ADD b text[], ADD c int, ADD d text NOT NULL DEFAULT 'x' || now()");
+    db.sql(
+        "ALTER TABLE many ADD a text, ADD b text[], ADD c int, ADD d text NOT NULL DEFAULT 'x' \
+        || now()",
+    );
     db.sql("ALTER TABLE t ALTER long SET STORAGE EXTERNAL");
     db.sql("UPDATE t SET n = 3; UPDATE many SET id = 3");
     db.sql(&format!("UPDATE t SET later = {LONG}"));
@@ -101,7 +104,8 @@ fn a_column_added_after_a_wal2json_update_is_not_unchanged() {
 fn numbers_that_are_none_come_from_wal2json_where_it_can_send_them() {
     let db = with_slot(
         "wal2json_special_numbers",
-        "CREATE TABLE t (id int, small int2, large int8, r real, d double precision, n numeric, o oid,
+        "CREATE TABLE t (id int, small int2, large int8, r real, d double precision, n numeric, o \
+         oid,
                          ns numeric[], b bool)",
     );
     db.sql(
@@ -164,7 +168,8 @@ fn a_raw_capture_of_wal2json_decodes_to_what_is_streamed() {
     let db = with_slot(
         "wal2json_raw",
         "CREATE TYPE pair AS (a int, b text);
-         CREATE TABLE t (id int PRIMARY KEY, n numeric, p pair, b bytea, v varchar(5), ts timestamptz(0))",
+         CREATE TABLE t (id int PRIMARY KEY, n numeric, p pair, b bytea, v varchar(5), ts \
+         timestamptz(0))",
     );
     db.sql(
         r"INSERT INTO t VALUES (1, 'NaN', '(1,x)', '\x00ff', 'v', '2026-11-20 09:23:34+00');
@@ -214,8 +219,10 @@ fn a_raw_capture_of_wal2json_decodes_to_what_is_streamed() {
     assert_eq!(run.exited(1).json()[0]["op"], "undecodable");
     assert!(
         run.stderr.ends_with(
-            "walcat: error: could not decode the capture: its only message is not of pgoutput or of wal2json \
-             with format-version 2\ntry: a capture by walcat stream --format raw, or by pg_recvlogical -o \
+            "walcat: error: could not decode the capture: its only message is not of pgoutput or \
+             of wal2json \
+             with format-version 2\ntry: a capture by walcat stream --format raw, or by \
+             pg_recvlogical -o \
              format-version=2\n"
         ),
         "{}",

@@ -380,10 +380,13 @@ fn guarded() -> &'static Guarded {
         server
             .client("postgres")
             .batch_execute(
-                "SET password_encryption = 'md5'; CREATE ROLE digest LOGIN REPLICATION PASSWORD 'pa ss';
+                "SET password_encryption = 'md5'; CREATE ROLE digest LOGIN REPLICATION PASSWORD \
+                 'pa ss';
              SET password_encryption = 'scram-sha-256';
-             CREATE ROLE clear LOGIN REPLICATION PASSWORD 'pa ss'; CREATE ROLE scram LOGIN REPLICATION PASSWORD 'pa ss';
-             CREATE ROLE secret LOGIN SUPERUSER REPLICATION PASSWORD 'pa ss'; CREATE ROLE open LOGIN REPLICATION;
+             CREATE ROLE clear LOGIN REPLICATION PASSWORD 'pa ss'; CREATE ROLE scram LOGIN \
+             REPLICATION PASSWORD 'pa ss';
+             CREATE ROLE secret LOGIN SUPERUSER REPLICATION PASSWORD 'pa ss'; CREATE ROLE open \
+             LOGIN REPLICATION;
              CREATE ROLE certain LOGIN REPLICATION; CREATE ROLE krb LOGIN REPLICATION",
             )
             .unwrap();

@@ -20,7 +20,8 @@ const FIND: &str = "SELECT pg_catalog.to_regclass('walcat.replayed') IS NOT NULL
 const CREATE: &str = "
     CREATE SCHEMA IF NOT EXISTS walcat;
     CREATE TABLE IF NOT EXISTS walcat.replayed (
-        system pg_catalog.text, slot pg_catalog.text, lsn pg_catalog.pg_lsn NOT NULL, PRIMARY KEY (system, slot)
+        system pg_catalog.text, slot pg_catalog.text, lsn pg_catalog.pg_lsn NOT NULL, PRIMARY KEY \
+        (system, slot)
     )";
 
 const INSERT: &str = "INSERT INTO walcat.replayed VALUES ($1, $2, '0/0') ON CONFLICT DO NOTHING";

@@ -261,7 +261,8 @@ fn boundaries() -> Vec<Case> {
                 .u64(78)
                 .u32(742)
                 .text("g"),
-            "0/400 742 commit 0/400 at 78 - CommitPrepared { gid: [103], commit_lsn: Lsn(1024), end_lsn: Lsn(1072), \
+            "0/400 742 commit 0/400 at 78 - CommitPrepared { gid: [103], commit_lsn: Lsn(1024), \
+             end_lsn: Lsn(1072), \
              commit_time: PgTime(78) }",
         ),
         outside(
@@ -273,7 +274,8 @@ fn boundaries() -> Vec<Case> {
                 .u64(78)
                 .u32(742)
                 .text("g"),
-            "0/430 742 open - RollbackPrepared { gid: [103], prepare_end_lsn: Lsn(816), end_lsn: Lsn(1072), \
+            "0/430 742 open - RollbackPrepared { gid: [103], prepare_end_lsn: Lsn(816), end_lsn: \
+             Lsn(1072), \
              prepare_time: PgTime(77), rollback_time: PgTime(78) }",
         ),
         outside(
@@ -484,7 +486,8 @@ fn what_makes_no_sense_is_named() {
                 .u32(USERS)
                 .row(b'K', &["1", "n", "n"])
                 .row(b'N', &["1", "n", "n", "n"]),
-            "Update message: field \"column count\" at byte 17: the row has 4 columns, but public.users was announced \
+            "Update message: field \"column count\" at byte 17: the row has 4 columns, but \
+             public.users was announced \
              with 3",
         ),
         (
@@ -506,7 +509,8 @@ fn what_makes_no_sense_is_named() {
         ),
         (
             wire(b'I').u32(USERS).u8(b'N').u16(1).u8(b'b').u32(1).u8(7),
-            "Insert message: field \"value\" at byte 9: it is in binary format, which walcat does not read: \
+            "Insert message: field \"value\" at byte 9: it is in binary format, which walcat does \
+             not read: \
              stream without the option binary",
         ),
         (

@@ -124,7 +124,8 @@ fn a_standby_follows_and_takes_over() {
     insert();
     let here = db.value("SELECT pg_current_wal_lsn()");
     db.wait_for(&format!(
-        "SELECT confirmed_flush_lsn >= '{here}' FROM pg_replication_slots WHERE slot_name = '{slot}'"
+        "SELECT confirmed_flush_lsn >= '{here}' FROM pg_replication_slots WHERE slot_name = \
+         '{slot}'"
     ));
     // Killed, the other says nothing more.
     let leader = running.remove(1 - follower);

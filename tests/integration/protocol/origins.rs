@@ -16,7 +16,8 @@ fn with_origins(name: &str, plugin: &str) -> Database<'static> {
         "SELECT pg_replication_origin_session_setup('{name}')::text || 'set'"
     ));
     db.sql(
-        "BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', '2026-01-01'); INSERT INTO t VALUES (2);
+        "BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', '2026-01-01'); INSERT INTO t \
+         VALUES (2);
          INSERT INTO t VALUES (3); COMMIT",
     );
     db.sql("SELECT pg_replication_origin_session_reset()");

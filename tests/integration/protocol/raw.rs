@@ -170,7 +170,8 @@ const SCHEMA: &str = "
     CREATE TABLE t (id int PRIMARY KEY, v int, long text, hidden text);
     CREATE TABLE whole (id int, v int, long text); ALTER TABLE whole REPLICA IDENTITY FULL;
     CREATE TABLE nothing (id int, v int); ALTER TABLE nothing REPLICA IDENTITY NOTHING;
-    CREATE TABLE root (id int, v int NOT NULL, long text, PRIMARY KEY (v, id)) PARTITION BY RANGE (id);
+    CREATE TABLE root (id int, v int NOT NULL, long text, PRIMARY KEY (v, id)) PARTITION BY RANGE \
+    (id);
     CREATE TABLE low (long text, gone int, v int NOT NULL, id int NOT NULL, PRIMARY KEY (v, id));
     ALTER TABLE low DROP COLUMN gone;
     ALTER TABLE root ATTACH PARTITION low FOR VALUES FROM (MINVALUE) TO (20);
@@ -280,7 +281,8 @@ fn prepared(name: &str, seed: u64) -> (Database<'static>, Vec<&'static str>) {
 }
 
 fn compare(db: &Database<'_>, publications: &str) -> usize {
-    let query = "SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, NULL, 'proto_version', '1', \
+    let query = "SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, NULL, \
+        'proto_version', '1', \
                  'publication_names', $2)";
     let rows = db.client().query(query, &[&db.name(), &publications]);
     let messages: Vec<Vec<u8>> = rows.unwrap().iter().map(|row| row.get(0)).collect();

@@ -25,14 +25,17 @@ fn snapshot(db: &Database<'_>, more: &[&str]) -> Vec<Value> {
 fn row_filters_and_column_lists_hold() {
     let db = Database::create("snapshot_filters");
     db.sql(
-        "CREATE TABLE t (id int PRIMARY KEY, kind text, secret text, twice int GENERATED ALWAYS AS (id * 2) STORED);
-         INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN 'even' ELSE 'odd' END, 's' FROM generate_series(1, 6) i;
+        "CREATE TABLE t (id int PRIMARY KEY, kind text, secret text, twice int GENERATED ALWAYS AS \
+         (id * 2) STORED);
+         INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN 'even' ELSE 'odd' END, 's' FROM \
+         generate_series(1, 6) i;
          CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1);
          CREATE TABLE v (id int PRIMARY KEY); INSERT INTO v VALUES (1);",
     );
     let is_new = db.server().version() >= 150_000;
     db.sql(if is_new {
-        "CREATE PUBLICATION p FOR TABLE t (id, kind) WHERE (kind = 'even' OR id = 5), u WITH (publish = 'insert')"
+        "CREATE PUBLICATION p FOR TABLE t (id, kind) WHERE (kind = 'even' OR id = 5), u WITH \
+         (publish = 'insert')"
     } else {
         "CREATE PUBLICATION p FOR TABLE t, u"
     });
@@ -64,7 +67,8 @@ fn partitions_are_read_as_they_are_streamed() {
          CREATE TABLE high (v text, id int NOT NULL);
          ALTER TABLE measures ATTACH PARTITION high FOR VALUES FROM (10) TO (20);
          INSERT INTO measures VALUES (1, 'a'), (11, 'b');
-         CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+         CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (PRIMARY KEY (id)) INHERITS \
+         (parent);
          INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1), (2);
          CREATE PUBLICATION p FOR TABLE measures, parent, child WITH (publish_via_partition_root)",
     );
@@ -85,26 +89,33 @@ fn partitions_are_read_as_they_are_streamed() {
 fn keys_of_all_kinds_are_read_in_order() {
     let db = Database::create("snapshot_keys");
     db.sql(
-        "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = \
+         false);
          CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);
          CREATE TABLE texts (k text COLLATE folded PRIMARY KEY, v int);
-         INSERT INTO texts SELECT chr(65 + i % 26) || i || '''\\' || chr(10), i FROM generate_series(1, 2500) i;
+         INSERT INTO texts SELECT chr(65 + i % 26) || i || '''\\' || chr(10), i FROM \
+         generate_series(1, 2500) i;
          CREATE TABLE bytes (k bytea, m mood, d positive, PRIMARY KEY (d, k, m));
-         INSERT INTO bytes SELECT decode(md5(i::text), 'hex'), (ARRAY['sad', 'ok'])[1 + i % 2]::mood, 1 + i % 3
+         INSERT INTO bytes SELECT decode(md5(i::text), 'hex'), (ARRAY['sad', 'ok'])[1 + i % \
+         2]::mood, 1 + i % 3
            FROM generate_series(1, 2500) i;
          CREATE TABLE numbers (k numeric, t timestamptz, f float8, PRIMARY KEY (k, t, f));
-         INSERT INTO numbers SELECT i * 1.10, timestamptz '2026-01-01' + i * interval '1 hour', i / 7.0::float8
+         INSERT INTO numbers SELECT i * 1.10, timestamptz '2026-01-01' + i * interval '1 hour', i \
+         / 7.0::float8
            FROM generate_series(1, 2500) i;
          INSERT INTO numbers VALUES ('NaN', 'infinity', '-Infinity');
          CREATE TABLE lists (k int[], j jsonb, PRIMARY KEY (k, j));
-         INSERT INTO lists SELECT ARRAY[i % 5, i], jsonb_build_object('i', i) FROM generate_series(1, 2500) i;
-         CREATE TABLE other (a int, b uuid NOT NULL UNIQUE, c text COLLATE \"C\"); ALTER TABLE other REPLICA IDENTITY FULL;
+         INSERT INTO lists SELECT ARRAY[i % 5, i], jsonb_build_object('i', i) FROM \
+         generate_series(1, 2500) i;
+         CREATE TABLE other (a int, b uuid NOT NULL UNIQUE, c text COLLATE \"C\"); ALTER TABLE \
+         other REPLICA IDENTITY FULL;
          INSERT INTO other SELECT i, md5(i::text)::uuid, NULL FROM generate_series(1, 2500) i;
          CREATE TABLE covered (a int NOT NULL, b text NOT NULL, c int);
          CREATE UNIQUE INDEX covering ON covered (b DESC, a) INCLUDE (c);
          ALTER TABLE covered REPLICA IDENTITY USING INDEX covering;
          INSERT INTO covered SELECT i, 'b' || i % 50, i FROM generate_series(1, 2500) i;
-         CREATE TABLE empty (id int PRIMARY KEY); CREATE TABLE \"Odd \"\"name\" (\"a b\" int PRIMARY KEY);
+         CREATE TABLE empty (id int PRIMARY KEY); CREATE TABLE \"Odd \"\"name\" (\"a b\" int \
+         PRIMARY KEY);
          INSERT INTO \"Odd \"\"name\" VALUES (1);
          CREATE PUBLICATION p FOR ALL TABLES",
     );
@@ -131,7 +142,10 @@ fn keys_of_all_kinds_are_read_in_order() {
 #[test]
 fn rows_look_as_they_do_in_the_stream() {
     let db = Database::create("snapshot_form");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY, v numeric, j json, a text[]); CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, v numeric, j json, a text[]); CREATE PUBLICATION p \
+        FOR ALL TABLES",
+    );
     db.create_slot("pgoutput");
     db.sql("INSERT INTO t VALUES (1, 1.50, '{\"a\": [1,  2]}', '{x,NULL}')");
     for more in [
@@ -178,6 +192,7 @@ fn rows_look_as_they_do_in_the_stream() {
         "text",
     ]);
     text.succeeded();
-    let snapshot = "SNAPSHOT public.t  id=1 v=1.50 j='{\"a\": [1,  2]}' a='{x,NULL}'\nSNAPSHOT DONE public.t\n";
+    let snapshot = "SNAPSHOT public.t  id=1 v=1.50 j='{\"a\": [1,  2]}' a='{x,NULL}'\nSNAPSHOT \
+        DONE public.t\n";
     assert!(text.text().ends_with(snapshot), "{}", text.text());
 }

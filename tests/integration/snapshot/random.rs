@@ -34,10 +34,14 @@ fn whatever_writers_and_kills_do_the_lines_make_the_table() {
          CREATE TABLE few (a text, b int, n bigint, body text, PRIMARY KEY (b, a));
          INSERT INTO t SELECT i * 10, nextval('versions'), repeat(chr(65 + i % 26), (i * 37) % 6000)
            FROM generate_series(1, 4000) i;
-         INSERT INTO few SELECT 'k' || i, i % 7, nextval('versions'), 'x' FROM generate_series(1, 200) i;
+         INSERT INTO few SELECT 'k' || i, i % 7, nextval('versions'), 'x' FROM generate_series(1, \
+         200) i;
          CREATE PUBLICATION p FOR TABLE t, few",
     );
-    db.sql("SELECT pg_create_logical_replication_slot(name, 'pgoutput') FROM unnest(ARRAY['plain', 'with_rows']) name");
+    db.sql(
+        "SELECT pg_create_logical_replication_slot(name, 'pgoutput') FROM unnest(ARRAY['plain', \
+        'with_rows']) name",
+    );
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -201,21 +205,25 @@ fn change(random: &mut Random) -> String {
     let length = random.within(0..8000);
     match random.within(0..40) {
         0..6 => format!(
-            "; INSERT INTO t VALUES ({id}, nextval('versions'), repeat('i', {length})) ON CONFLICT DO NOTHING"
+            "; INSERT INTO t VALUES ({id}, nextval('versions'), repeat('i', {length})) ON CONFLICT \
+             DO NOTHING"
         ),
         6..12 => {
             format!("; UPDATE t SET n = nextval('versions') WHERE id BETWEEN {id} AND {id} + 40")
         }
         12..15 => format!(
-            "; UPDATE t SET n = nextval('versions'), body = repeat('u', {length}) WHERE id BETWEEN {id} AND {id} + 10"
+            "; UPDATE t SET n = nextval('versions'), body = repeat('u', {length}) WHERE id BETWEEN \
+             {id} AND {id} + 10"
         ),
         15..24 => format!(
-            "; UPDATE t SET id = {other}, n = nextval('versions') WHERE id = (SELECT min(id) FROM t WHERE id > {id}) \
+            "; UPDATE t SET id = {other}, n = nextval('versions') WHERE id = (SELECT min(id) FROM \
+             t WHERE id > {id}) \
              AND NOT EXISTS (SELECT FROM t WHERE id = {other})"
         ),
         24..29 => format!("; DELETE FROM t WHERE id BETWEEN {id} AND {id} + 15"),
         29..32 => format!(
-            "; INSERT INTO few VALUES ('k{a}', {b}, nextval('versions'), repeat('f', {length})) ON CONFLICT (b, a) \
+            "; INSERT INTO few VALUES ('k{a}', {b}, nextval('versions'), repeat('f', {length})) ON \
+             CONFLICT (b, a) \
              DO UPDATE SET n = excluded.n"
         ),
         32..36 => format!(

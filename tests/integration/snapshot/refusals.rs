@@ -54,7 +54,8 @@ fn privileges_are_asked_for_on_all_tables_first() {
     let db = Database::create("snapshot_privileges");
     db.sql(
         "CREATE ROLE snapshot_reader LOGIN REPLICATION;
-         CREATE TABLE mine (id int PRIMARY KEY, secret text); CREATE TABLE yours (id int PRIMARY KEY);
+         CREATE TABLE mine (id int PRIMARY KEY, secret text); CREATE TABLE yours (id int PRIMARY \
+         KEY);
          CREATE TABLE theirs (id int PRIMARY KEY); GRANT SELECT ON mine TO snapshot_reader;
          CREATE PUBLICATION p FOR ALL TABLES",
     );
@@ -64,12 +65,14 @@ fn privileges_are_asked_for_on_all_tables_first() {
         &run(&create),
         1,
         &[
-            "could not read the rows of public.theirs, public.yours: role \"snapshot_reader\" may not",
+            "could not read the rows of public.theirs, public.yours: role \"snapshot_reader\" may \
+             not",
             "GRANT SELECT ON public.theirs, public.yours TO snapshot_reader",
         ],
     );
     db.sql(
-        "GRANT SELECT ON yours, theirs TO snapshot_reader; ALTER TABLE yours ENABLE ROW LEVEL SECURITY",
+        "GRANT SELECT ON yours, theirs TO snapshot_reader; ALTER TABLE yours ENABLE ROW LEVEL \
+         SECURITY",
     );
     refused(&run(&create), 1, &["public.yours: row security may hide"]);
     db.sql("ALTER TABLE yours DISABLE ROW LEVEL SECURITY");
@@ -83,9 +86,11 @@ fn foreign_partitions_are_named() {
     db.sql(
         "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
          CREATE TABLE measures (id int NOT NULL, v text) PARTITION BY RANGE (id);
-         CREATE TABLE measures_1 PARTITION OF measures (PRIMARY KEY (id)) FOR VALUES FROM (0) TO (10);
+         CREATE TABLE measures_1 PARTITION OF measures (PRIMARY KEY (id)) FOR VALUES FROM (0) TO \
+         (10);
          CREATE TABLE keyed (id int PRIMARY KEY);
-         CREATE FOREIGN TABLE measures_2 PARTITION OF measures FOR VALUES FROM (10) TO (20) SERVER s;",
+         CREATE FOREIGN TABLE measures_2 PARTITION OF measures FOR VALUES FROM (10) TO (20) SERVER \
+         s;",
     );
     let create = "CREATE PUBLICATION p FOR TABLE measures, keyed WITH (publish_via_partition_root)";
     if db.client().batch_execute(create).is_err() {

@@ -79,7 +79,10 @@ fn a_table_that_is_locked_is_waited_for_while_the_stream_goes_on() {
 #[test]
 fn a_table_that_is_altered_is_gone_on_with_and_one_that_is_dropped_is_told() {
     let db = Database::create("snapshot_altered");
-    db.sql(&format!("CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, repeat('x', 3000) FROM generate_series(1, 3000) i; {WIDE}"));
+    db.sql(&format!(
+        "CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, \
+        repeat('x', 3000) FROM generate_series(1, 3000) i; {WIDE}"
+    ));
     db.create_slot("pgoutput");
     let output = Output::new();
     let path = output.path();
@@ -141,7 +144,10 @@ fn the_reading_connection_may_be_lost() {
 #[test]
 fn a_new_table_is_read_by_the_next_run_and_a_done_one_is_not() {
     let db = Database::create("snapshot_joins");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION p \
+        FOR ALL TABLES",
+    );
     db.create_slot("pgoutput");
     let output = Output::new();
     let path = output.path();
@@ -183,7 +189,10 @@ fn a_new_table_is_read_by_the_next_run_and_a_done_one_is_not() {
 #[test]
 fn what_is_rotated_away_is_remembered() {
     let db = Database::create("snapshot_rotated");
-    db.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION p FOR ALL TABLES");
+    db.sql(
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE PUBLICATION p \
+        FOR ALL TABLES",
+    );
     db.create_slot("pgoutput");
     let output = Output::new();
     let path = output.path();

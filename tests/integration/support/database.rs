@@ -181,9 +181,11 @@ impl Drop for Database<'_> {
     /// Slots hold WAL and are few: a test that failed must not take the others down with it.
     fn drop(&mut self) {
         let drop_slots = format!(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = '{0}' AND active;
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = \
+             '{0}' AND active;
              DO $$ DECLARE slot name; BEGIN
-               FOR slot IN SELECT slot_name FROM pg_replication_slots WHERE database = '{0}' AND NOT temporary LOOP
+               FOR slot IN SELECT slot_name FROM pg_replication_slots WHERE database = '{0}' AND \
+               NOT temporary LOOP
                  FOR i IN 1..100 LOOP
                    BEGIN
                      PERFORM pg_drop_replication_slot(slot);

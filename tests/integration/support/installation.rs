@@ -5,8 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const INSTALL: &str = "install a server (Debian and Ubuntu: apt-get install postgresql postgresql-contrib \
-    postgresql-15-wal2json, or the version at hand), or set PG_CONFIG, or WALCAT_TEST_PG to a version or to the directory of \
+const INSTALL: &str = "install a server (Debian and Ubuntu: apt-get install postgresql \
+    postgresql-contrib \
+    postgresql-15-wal2json, or the version at hand), or set PG_CONFIG, or WALCAT_TEST_PG to a \
+    version or to the directory of \
     its programs; `make test` installs what is missing";
 
 /// A directory with `initdb`, `pg_ctl` and `postgres`, and who runs them.

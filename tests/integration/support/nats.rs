@@ -207,7 +207,10 @@ impl NatsClient {
             reader: BufReader::new(stream),
         };
         client.line()?;
-        client.send(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB test.inbox 1\r\nPING\r\n");
+        client.send(
+            b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB \
+            test.inbox 1\r\nPING\r\n",
+        );
         while client.line()? != "PONG" {}
         Some(client)
     }

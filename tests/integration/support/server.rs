@@ -315,11 +315,15 @@ impl Server {
     /// Does it have wal2json? It must, unless `WALCAT_TEST_WAL2JSON=no`.
     pub fn has_wal2json(&self) -> bool {
         *self.wal2json.get_or_init(|| {
-            let there = self.client("postgres").batch_execute("LOAD 'wal2json'").is_ok();
+            let there = self
+                .client("postgres")
+                .batch_execute("LOAD 'wal2json'")
+                .is_ok();
             let version = self.version() / 10000;
             assert!(
                 there || !installation().must_have_wal2json(),
-                "the server has no wal2json: install it (Debian and Ubuntu: apt-get install postgresql-{version}-wal2json), \
+                "the server has no wal2json: install it (Debian and Ubuntu: apt-get install \
+                 postgresql-{version}-wal2json), \
                  or set WALCAT_TEST_WAL2JSON=no where it cannot be had"
             );
             there

@@ -102,9 +102,12 @@ fn a_type_that_is_gone_is_text() {
 fn the_stream_names_types_that_the_catalog_does_not() {
     let db = Database::create("value_type_names");
     db.sql(
-        "CREATE SCHEMA \"S\"; CREATE TYPE \"S\".\"odd \"\"type\" AS ENUM ('x'); CREATE TYPE pair AS (n int, t text);
-         CREATE DOMAIN big AS numeric(20, 2); CREATE DOMAIN pairs AS pair; CREATE DOMAIN bits AS bit(3)[];
-         CREATE TABLE t (e \"S\".\"odd \"\"type\", p pair, b big, d pairs, a pair[], v varchar(3), i bits);
+        "CREATE SCHEMA \"S\"; CREATE TYPE \"S\".\"odd \"\"type\" AS ENUM ('x'); CREATE TYPE pair \
+         AS (n int, t text);
+         CREATE DOMAIN big AS numeric(20, 2); CREATE DOMAIN pairs AS pair; CREATE DOMAIN bits AS \
+         bit(3)[];
+         CREATE TABLE t (e \"S\".\"odd \"\"type\", p pair, b big, d pairs, a pair[], v varchar(3), \
+         i bits);
          CREATE PUBLICATION p FOR ALL TABLES",
     );
     db.create_slot("pgoutput");
@@ -123,7 +126,8 @@ fn the_stream_names_types_that_the_catalog_does_not() {
     assert_eq!(
         run.json()[0]["types"],
         json!({
-            "e": "\"S\".\"odd \"\"type\"", "p": "public.pair", "b": "public.big", "d": "public.pairs",
+            "e": "\"S\".\"odd \
+             \"\"type\"", "p": "public.pair", "b": "public.big", "d": "public.pairs",
             "a": "public.pair[]", "v": "character varying(3)", "i": "public.bits"
         })
     );
@@ -197,7 +201,8 @@ fn a_cast_to_json_is_told() {
         let db = Database::create(&format!("value_type_with_cast_{plugin}"));
         db.sql(
             "CREATE TYPE mood AS ENUM ('calm');
-             CREATE FUNCTION to_json(mood) RETURNS json LANGUAGE sql RETURN json_build_object('mood', $1::text);
+             CREATE FUNCTION to_json(mood) RETURNS json LANGUAGE sql RETURN \
+             json_build_object('mood', $1::text);
              CREATE CAST (mood AS json) WITH FUNCTION to_json(mood);
              CREATE TABLE t (id int, m mood, ms mood[]);
              CREATE PUBLICATION p FOR ALL TABLES",
@@ -231,7 +236,8 @@ fn a_cast_to_json_is_told() {
         );
         assert_eq!(
             run.stderr,
-            "walcat: warning: values of type public.mood are shown as text: only the server can run \
+            "walcat: warning: values of type public.mood are shown as text: only the server can \
+             run \
              the cast to json\n"
         );
         let run = db.run(&[&stream, publication, &["--values", "text"]].concat());

@@ -258,7 +258,8 @@ impl Model {
                 let (column, kind) = &mut self.tables[at].columns[column?];
                 *kind = Kind::Text;
                 format!(
-                    "ALTER TABLE {name} ALTER {column} DROP DEFAULT, ALTER {column} TYPE text USING {column}::text"
+                    "ALTER TABLE {name} ALTER {column} DROP DEFAULT, ALTER {column} TYPE text \
+                     USING {column}::text"
                 )
             }
             7 if name != FIXED && self.below(2) == 0 => {
@@ -423,7 +424,8 @@ fn random_changes(plugin: &str, seed: u64, reads: usize) {
     }
     let (events, named, gone) = compare(&db, plugin, &text);
     println!(
-        "{plugin} {seed}, {reads} reads: {events} events, {named} values unchanged, {gone} columns gone"
+        "{plugin} {seed}, {reads} reads: {events} events, {named} values unchanged, {gone} columns \
+         gone"
     );
     assert!(
         events > 200 && named > 20,

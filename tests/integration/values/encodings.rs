@@ -15,7 +15,8 @@ fn fill(db: &Database<'_>, text: &str) {
     db.sql(&format!(
         "CREATE EXTENSION hstore;
          CREATE TYPE \"pair {text}\" AS (\"n {text}\" int, t text);
-         CREATE TABLE \"t {text}\" (id int, \"c {text}\" text, a text[], p \"pair {text}\", j jsonb, k json, h hstore);
+         CREATE TABLE \"t {text}\" (id int, \"c {text}\" text, a text[], p \"pair {text}\", j \
+         jsonb, k json, h hstore);
          CREATE PUBLICATION p FOR ALL TABLES"
     ));
     db.create_slot("pgoutput");
@@ -38,7 +39,8 @@ fn is_utf8(name: &str, encoding: &str, text: &str) {
         event["after"],
         json!({
             "id": 1, format!("c {text}"): text, "a": [format!("a {text}"), "b"],
-            "p": {format!("n {text}"): 1, "t": format!("x {text}")}, "j": {text: text}, "k": [text], "h": {text: text},
+            "p": {format!("n {text}"): 1, "t": format!("x \
+             {text}")}, "j": {text: text}, "k": [text], "h": {text: text},
         })
     );
 }
@@ -97,7 +99,8 @@ fn bytes_are_kept(plugin: &str) {
     assert_eq!(
         rows,
         [
-            json!({"id": 1, "c": "Gr\u{fc}\u{df}e", "a": ["\u{e4} b"], "p": {"n": 1, "t": "\u{f6}"}, "k": ["\u{fc}"]}),
+            json!({"id": 1, "c": "Gr\u{fc}\u{df}e", "a": ["\u{e4} \
+                b"], "p": {"n": 1, "t": "\u{f6}"}, "k": ["\u{fc}"]}),
             json!({
                 "id": 2, "c": {"base64": "YeRi"}, "a": ["a", {"base64": "/w=="}, {"base64": "IuQ="}],
                 "p": {"n": 2, "t": {"base64": "IOQ="}}, "k": {"base64": "WyLkIl0="},
@@ -131,9 +134,12 @@ fn names_of_sql_ascii_are_readable_everywhere() {
     psql(
         &server,
         b"ascii_names",
-        b"CREATE TABLE \"t\xe4\\\" (id int PRIMARY KEY, \"c\xff\" text); CREATE TABLE \"b\xc3\" (x int);
-          CREATE TYPE \"y\xfc\" AS (\"n\xfc\" int); CREATE TABLE plain (id int PRIMARY KEY, p \"y\xfc\");
-          CREATE PUBLICATION \"p\xe4\\\" FOR TABLE \"t\xe4\\\", \"b\xc3\"; CREATE PUBLICATION p FOR ALL TABLES",
+        b"CREATE TABLE \"t\xe4\\\" (id int PRIMARY KEY, \"c\xff\" text); CREATE TABLE \"b\xc3\" (x \
+            int);
+          CREATE TYPE \"y\xfc\" AS (\"n\xfc\" int); CREATE TABLE plain (id int PRIMARY KEY, p \
+          \"y\xfc\");
+          CREATE PUBLICATION \"p\xe4\\\" FOR TABLE \"t\xe4\\\", \"b\xc3\"; CREATE PUBLICATION p \
+          FOR ALL TABLES",
     );
     let list = db.run(&["pub", "list", "--format", "json"]);
     assert_eq!(list.succeeded().stderr, "");

@@ -21,8 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::AllTypes;
 
 /// The settings under which values are printed.
-const SETTINGS: &str = "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3;
-    SET bytea_output = hex; SET quote_all_identifiers = off; SET timezone = 'UTC'; SET search_path = ''";
+const SETTINGS: &str = "SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits \
+    = 3;
+    SET bytea_output = hex; SET quote_all_identifiers = off; SET timezone = 'UTC'; SET search_path \
+    = ''";
 
 #[test]
 fn every_type_is_as_row_to_json_has_it() {
@@ -91,7 +93,8 @@ struct Event<'a> {
 /// `_text`.
 fn compare(db: &Database<'_>, plugin: &str, lines: &[String], form: &str) {
     let expected = format!(
-        "SELECT relation, operation, before{form}::text, after{form}::text, format_type(substr(relation, 2)::oid, -1)
+        "SELECT relation, operation, before{form}::text, after{form}::text, \
+         format_type(substr(relation, 2)::oid, -1)
          FROM public.expected ORDER BY id"
     );
     let mut client = db.client();

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 /// Writes down what `row_to_json` makes of every change of the tables that `watch` is called for.
 const WATCH: &str = "
     CREATE TABLE public.expected (
-        id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text, before json, after json
+        id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text, before json, after \
+        json
     );
     CREATE FUNCTION public.expect() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -108,11 +109,13 @@ fn odd_names(plugin: &str) {
     db.sql(
         "CREATE SCHEMA \"S p.a'ce, \u{1f600}\";
          CREATE TABLE \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\" (
-             \"a \"\"b\"\" \\c\" int, \"x.y\" text, \" \" text, \"\u{fc}\u{1f600}\" int, \"ID\" int, \"two\nlines\t\" text, \"select\" int[],
+             \"a \"\"b\"\" \\c\" int, \"x.y\" text, \" \" text, \"\u{fc}\u{1f600}\" int, \"ID\" \
+             int, \"two\nlines\t\" text, \"select\" int[],
              \"{}\" jsonb, \"012345678901234567890123456789012345678901234567890123456789012\" int
          );
          CALL watch('\"S p.a''ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\"');
-         INSERT INTO \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\" VALUES (1, 'a', 'b', 2, 3, 'c', '{4}', '{}', 5);
+         INSERT INTO \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\" VALUES (1, 'a', 'b', 2, 3, \
+         'c', '{4}', '{}', 5);
          UPDATE \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\" SET \"ID\" = 4;
          DELETE FROM \"S p.a'ce, \u{1f600}\".\"T\u{e4} \"\"b\"\".l\\e\"",
     );
@@ -188,7 +191,8 @@ fn partitions_are_tables_or_parts_of_their_root() {
          ALTER TABLE leaf1 DROP COLUMN gone;
          ALTER TABLE root ATTACH PARTITION leaf1 FOR VALUES IN (1);
          CREATE TABLE leaf2 PARTITION OF root FOR VALUES IN (2);
-         ALTER TABLE root REPLICA IDENTITY FULL; ALTER TABLE leaf1 REPLICA IDENTITY FULL; ALTER TABLE leaf2 REPLICA IDENTITY FULL;
+         ALTER TABLE root REPLICA IDENTITY FULL; ALTER TABLE leaf1 REPLICA IDENTITY FULL; ALTER \
+         TABLE leaf2 REPLICA IDENTITY FULL;
          CREATE PUBLICATION via_root FOR TABLE root WITH (publish_via_partition_root = true);
          INSERT INTO root VALUES (1, 'a'), (2, 'b');
          UPDATE root SET id = 2 WHERE id = 1;

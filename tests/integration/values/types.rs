@@ -38,14 +38,18 @@ pub struct AllTypes {
 }
 
 const QUERY: &str = "
-    SELECT t.oid, format('%I.%I', n.nspname, t.typname), t.typname::text, t.typtype::text, t.typbasetype, e.oid,
+    SELECT t.oid, format('%I.%I', n.nspname, t.typname), t.typname::text, t.typtype::text, \
+    t.typbasetype, e.oid,
         e.typdelim::text,
         ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder),
-        ARRAY(SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND t.typtype = 'c' AND attnum > 0
+        ARRAY(SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND t.typtype = 'c' \
+        AND attnum > 0
               AND NOT attisdropped ORDER BY attnum)
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typtype <> 'd' AND t.typsubscript = 'array_subscript_handler'::regproc
-    WHERE t.typtype <> 'p' AND t.typisdefined AND n.nspname NOT IN ('pg_toast') AND n.nspname !~ '^pg_temp'";
+    LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typtype <> 'd' AND t.typsubscript = \
+    'array_subscript_handler'::regproc
+    WHERE t.typtype <> 'p' AND t.typisdefined AND n.nspname NOT IN ('pg_toast') AND n.nspname !~ \
+    '^pg_temp'";
 
 /// Reads the catalog. Fails for a type that nobody has thought of.
 pub fn all_types(client: &mut Client, server_version: u32) -> AllTypes {

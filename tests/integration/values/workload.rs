@@ -13,14 +13,17 @@ use std::collections::BTreeMap;
 pub const WATCH_ALL: &str = "
     CREATE SCHEMA oracle;
     CREATE TABLE oracle.expected (
-        id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text, before json, after json
+        id bigint GENERATED ALWAYS AS IDENTITY, relation text, operation text, before json, after \
+        json
     );
     CREATE FUNCTION oracle.expect() RETURNS trigger LANGUAGE plpgsql
-        SET search_path = '' SET datestyle = ISO SET intervalstyle = postgres SET timezone = 'UTC' SET bytea_output = hex
+        SET search_path = '' SET datestyle = ISO SET intervalstyle = postgres SET timezone = 'UTC' \
+        SET bytea_output = hex
         SET extra_float_digits = 3 AS $$
     BEGIN
         INSERT INTO oracle.expected (relation, operation, before, after)
-        VALUES (TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP), row_to_json(OLD), row_to_json(NEW));
+        VALUES (TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP), row_to_json(OLD), \
+        row_to_json(NEW));
         RETURN NULL;
     END
     $$;
@@ -30,20 +33,25 @@ pub const WATCH_ALL: &str = "
     BEGIN
         FOR created IN
             SELECT DISTINCT c.oid::regclass AS name, n.nspname || '.' || c.relname AS qualified
-            FROM pg_event_trigger_ddl_commands() AS d JOIN pg_class AS c ON c.oid = d.objid AND d.classid = 'pg_class'::regclass
+            FROM pg_event_trigger_ddl_commands() AS d JOIN pg_class AS c ON c.oid = d.objid AND \
+            d.classid = 'pg_class'::regclass
                  JOIN pg_namespace AS n ON n.oid = c.relnamespace
-            WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'expect')
+            WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND NOT EXISTS (SELECT FROM \
+            pg_trigger WHERE tgrelid = c.oid AND tgname = 'expect')
         LOOP
             EXECUTE format(
-                'INSERT INTO oracle.expected (relation, operation, after) SELECT %L, ''insert'', row_to_json(t) FROM ONLY %s AS t',
+                'INSERT INTO oracle.expected (relation, operation, after) SELECT %L, ''insert'', \
+                row_to_json(t) FROM ONLY %s AS t',
                 created.qualified, created.name);
-            EXECUTE format('CREATE TRIGGER expect AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION oracle.expect()',
+            EXECUTE format('CREATE TRIGGER expect AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH \
+            ROW EXECUTE FUNCTION oracle.expect()',
                 created.name);
             EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', created.name);
         END LOOP;
     END
     $$;
-    CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+    CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', \
+    'SELECT INTO')
         EXECUTE FUNCTION oracle.watch()";
 
 /// What is compared of an event.
