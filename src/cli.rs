@@ -162,7 +162,14 @@ pub struct MessageOptions {
     pub verbose: u8,
 
     /// Colour the text format and errors
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = Color::Auto,
+        hide_possible_values = true
+    )]
     pub color: Color,
 
     /// Print help

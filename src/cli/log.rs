@@ -40,8 +40,14 @@ pub struct LogOptions {
     pub create_stream: bool,
 
     /// Replicas of a stream that is created [default: 1]
-    #[arg(long, value_name = "N", hide_short_help = true, requires = "create_stream", value_parser = clap::value_parser!(u8).range(1..=5),
-          allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        hide_short_help = true,
+        requires = "create_stream",
+        value_parser = clap::value_parser!(u8).range(1..=5),
+        allow_negative_numbers = true
+    )]
     pub replicas: Option<u8>,
 
     /// Confirm this many seconds later [default: 130]
@@ -49,16 +55,32 @@ pub struct LogOptions {
     /// JetStream acknowledges before it syncs, every two minutes. What it loses in a crash is
     /// published again, as long as PostgreSQL still has it. 0 is for servers with sync_interval:
     /// always.
-    #[arg(long, value_name = "S", default_value = "130", hide_default_value = true, value_parser = parse_seconds,
-          allow_negative_numbers = true, hide_short_help = true, requires = "to")]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value = "130",
+        hide_default_value = true,
+        value_parser = parse_seconds,
+        allow_negative_numbers = true,
+        hide_short_help = true,
+        requires = "to"
+    )]
     pub confirm_delay: Duration,
 
     /// Too large events: fail, stub [default: fail]
     ///
     /// fail: the stream ends before it. stub: the event is sent without its rows, with
     /// "oversize":true.
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = Oversize::Fail, hide_possible_values = true,
-          hide_default_value = true, hide_short_help = true, requires = "to")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value_t = Oversize::Fail,
+        hide_possible_values = true,
+        hide_default_value = true,
+        hide_short_help = true,
+        requires = "to"
+    )]
     pub oversize: Oversize,
 
     /// Keep transactions together, in atomic batches
@@ -78,8 +100,16 @@ pub struct LogOptions {
     pub standby: bool,
 
     /// Seconds of silence before a standby takes over [default: 10]
-    #[arg(long, value_name = "S", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
-          allow_negative_numbers = true, hide_short_help = true, requires = "standby")]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value = "10",
+        hide_default_value = true,
+        value_parser = parse_seconds,
+        allow_negative_numbers = true,
+        hide_short_help = true,
+        requires = "standby"
+    )]
     pub standby_after: Duration,
 
     #[command(flatten)]
@@ -91,23 +121,58 @@ pub struct LogOptions {
 #[command(next_help_heading = "Into a log")]
 pub struct AccessOptions {
     /// File with NATS credentials (JWT and seed)
-    #[arg(long, value_name = "FILE", env = "NATS_CREDS", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NATS_CREDS",
+        hide_env = true,
+        hide_short_help = true,
+        value_hint = ValueHint::FilePath
+    )]
     pub nats_creds: Option<PathBuf>,
 
     /// File with the seed of a NATS user key
-    #[arg(long, value_name = "FILE", env = "NATS_NKEY", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NATS_NKEY",
+        hide_env = true,
+        hide_short_help = true,
+        value_hint = ValueHint::FilePath
+    )]
     pub nats_nkey: Option<PathBuf>,
 
     /// File with CA certificates [default: the system's]
-    #[arg(long, value_name = "FILE", env = "NATS_CA", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NATS_CA",
+        hide_env = true,
+        hide_short_help = true,
+        value_hint = ValueHint::FilePath
+    )]
     pub nats_ca: Option<PathBuf>,
 
     /// File with a client certificate
-    #[arg(long, value_name = "FILE", env = "NATS_CERT", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NATS_CERT",
+        hide_env = true,
+        hide_short_help = true,
+        value_hint = ValueHint::FilePath
+    )]
     pub nats_cert: Option<PathBuf>,
 
     /// File with the key of the client certificate
-    #[arg(long, value_name = "FILE", env = "NATS_KEY", hide_env = true, hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NATS_KEY",
+        hide_env = true,
+        hide_short_help = true,
+        value_hint = ValueHint::FilePath
+    )]
     pub nats_key: Option<PathBuf>,
 }
 

@@ -58,8 +58,15 @@ pub struct StreamArgs {
     ///
     /// Those of all tables that are published, or of the tables that the patterns choose (as with
     /// --table, separated by commas). Then, and meanwhile, what changes: see SNAPSHOTS.
-    #[arg(long, value_name = "PATTERN", num_args = 0..=1, require_equals = true, default_missing_value = "*",
-          value_delimiter = ',', conflicts_with_all = ["startpos", "endpos", "limit"])]
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "*",
+        value_delimiter = ',',
+        conflicts_with_all = ["startpos", "endpos", "limit"]
+    )]
     pub snapshot: Vec<String>,
 
     /// Start no earlier than this
@@ -94,6 +101,7 @@ pub struct StreamArgs {
     #[arg(
         long,
         value_parser = values::origin(),
+        hide_short_help = true,
         value_name = "ORIGIN",
         hide_possible_values = true
     )]
@@ -131,11 +139,23 @@ pub struct StreamArgs {
     /// go on within the transaction (a JSON file), and where the slot does not move (--peek, or a
     /// temporary slot). With --streaming, once no transaction is open of which changes were
     /// written.
-    #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = parse_limit,
+        allow_negative_numbers = true,
+        help_heading = "When to stop"
+    )]
     pub limit: Option<u64>,
 
     /// Stop after this long, as 30s or 5min
-    #[arg(long, value_name = "TIME", value_parser = parse_seconds, allow_negative_numbers = true, help_heading = "When to stop")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse_seconds,
+        allow_negative_numbers = true,
+        help_heading = "When to stop"
+    )]
     pub timeout: Option<Duration>,
 
     /// Stop when the connection is lost
@@ -161,7 +181,13 @@ pub struct StreamArgs {
     ///
     /// A JSON file is its own checkpoint: the next run goes on where it ends, with neither gap nor
     /// repeat. See DELIVERY.
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        value_name = "PATH",
+        value_hint = ValueHint::FilePath,
+        help_heading = "Output"
+    )]
     pub file: Option<PathBuf>,
 
     /// Apply in this database exactly once
@@ -170,7 +196,13 @@ pub struct StreamArgs {
     /// for -d. A table there, walcat.replayed, says which transaction was the last; the statements
     /// keep it up, and nothing is confirmed to the server before it is committed there. However
     /// often walcat, psql or either server is killed, no change is lost, and none applied twice.
-    #[arg(long, value_name = "DBNAME", requires = "slot", conflicts_with_all = ["file", "peek", "undo", "two_phase"], help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DBNAME",
+        requires = "slot",
+        conflicts_with_all = ["file", "peek", "undo", "two_phase"],
+        help_heading = "Output"
+    )]
     pub once: Option<String>,
 
     /// Append, wherever the file ends
@@ -183,23 +215,46 @@ pub struct StreamArgs {
     ///
     /// It is synced at least this often, when the server asks, and at the end. What is not synced
     /// is not confirmed, so 0, with which pg_recvlogical confirms what it never synced, is refused.
-    #[arg(short = 'F', long, value_name = "TIME", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
-          allow_negative_numbers = true, help_heading = "Output")]
+    #[arg(
+        short = 'F',
+        long,
+        value_name = "TIME",
+        default_value = "10",
+        hide_default_value = true,
+        value_parser = parse_seconds,
+        allow_negative_numbers = true,
+        help_heading = "Output"
+    )]
     pub fsync_interval: Duration,
 
     /// Time between reports to the server [default: 10s]
     ///
     /// It is told at least this often what is durable. 0: only when the server asks or its
     /// wal_sender_timeout requires it.
-    #[arg(short = 's', long, value_name = "TIME", default_value = "10", hide_default_value = true, value_parser = parse_seconds,
-          allow_negative_numbers = true, help_heading = "Output")]
+    #[arg(
+        short = 's',
+        long,
+        value_name = "TIME",
+        default_value = "10",
+        hide_default_value = true,
+        value_parser = parse_seconds,
+        allow_negative_numbers = true,
+        help_heading = "Output"
+    )]
     pub status_interval: Duration,
 
     /// Rate, position and lag on stderr
     ///
     /// Every second, or as often as this says, with totals; on a terminal one line kept in place.
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1",
-          value_parser = parse_seconds, help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        value_parser = parse_seconds,
+        help_heading = "Output"
+    )]
     pub stats: Option<Duration>,
 
     #[command(flatten)]
