@@ -4,8 +4,10 @@ mod advance;
 mod create;
 mod drop;
 mod list;
+mod waiting;
 
-pub use create::{Watch, create, kind_options, require};
+pub use create::{kind_options, require};
+pub use waiting::{Watch, create};
 
 use crate::cli::SlotCommand;
 use crate::connect::Settings;

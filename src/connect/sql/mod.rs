@@ -169,10 +169,10 @@ impl Client {
         self.driver.limit = Some(limit);
     }
 
-    /// From now on waits however long it takes, and whatever the user wants.
-    pub fn wait_for_ever(&mut self) {
+    /// From now on waits however long it takes, until `interrupt` says that it is enough.
+    pub fn wait_until(&mut self, interrupt: Interrupt) {
         self.driver.limit = None;
-        self.driver.interrupt = Interrupt::default();
+        self.driver.interrupt = interrupt;
     }
 
     /// Returns `true` if it is of no further use.
