@@ -86,7 +86,11 @@ impl Stop {
 
     /// Does what cannot be broken off, as asking the user. Meanwhile SIGINT and SIGTERM end the
     /// process at once, after `tidy`.
-    pub fn at_once<T>(&self, tidy: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
+    pub fn with_default_signals<T>(
+        &self,
+        tidy: impl Fn() + Send + 'static,
+        work: impl FnOnce() -> T,
+    ) -> T {
         *lock(&self.0.tidy) = Some(Box::new(tidy));
         if self.requested() {
             // It came just before.

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Asks for what is typed unseen. A signal ends the process meanwhile, with the terminal as it was.
 pub fn ask(stop: &Stop, question: &str) -> io::Result<String> {
     let tidy = terminal_as_it_is();
-    stop.at_once(tidy, || {
+    stop.with_default_signals(tidy, || {
         let answer = rpassword::prompt_password(question);
         if matches!(&answer, Err(reason) if reason.kind() == io::ErrorKind::Interrupted) {
             // It was Ctrl-C, and the signal that was raised for it is about to end the process.

@@ -235,7 +235,7 @@ impl Debezium {
                 Cell::Text(text) => {
                     column.key.append_to(out);
                     if self.writer.write(&column.form.kind, text, out).is_err() {
-                        column.warn_of_misfit(&mut self.types);
+                        column.warn_of_mismatch(&mut self.types);
                         write_string(text, out);
                     }
                 }
@@ -321,8 +321,8 @@ impl Table {
 
 impl TableColumn {
     #[cold]
-    fn warn_of_misfit(&mut self, types: &mut Types) {
-        types.kind_after_misfit(self.type_oid, &types.kind(self.type_oid).clone());
+    fn warn_of_mismatch(&mut self, types: &mut Types) {
+        types.kind_after_mismatch(self.type_oid, &types.kind(self.type_oid).clone());
     }
 }
 

@@ -410,7 +410,10 @@ impl ValueWriter {
 
     #[cold]
     fn write_misfit(&mut self, column: &mut TableColumn, text: &[u8], out: &mut Vec<u8>) {
-        if let Some(kind) = self.types.kind_after_misfit(column.type_oid, &column.kind) {
+        if let Some(kind) = self
+            .types
+            .kind_after_mismatch(column.type_oid, &column.kind)
+        {
             column.kind = kind;
             if self.writer.write(&column.kind, text, out).is_ok() {
                 return;

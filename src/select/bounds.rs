@@ -114,7 +114,7 @@ impl Bounds {
     }
 
     /// The server has passed the place where the output was cut.
-    pub fn mended(&mut self) {
+    pub fn passed_cut(&mut self) {
         self.cut = false;
     }
 

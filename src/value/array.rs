@@ -3,7 +3,7 @@
 
 use super::kind::{Array, Kind};
 use super::quoted::Part;
-use super::writer::{Misfit, Writer};
+use super::writer::{Mismatch, Writer};
 
 /// `MAXDIM`: PostgreSQL has no arrays of more dimensions.
 const MAX_DIMENSIONS: usize = 6;
@@ -14,8 +14,8 @@ pub(super) fn write_array(
     array: &Array,
     text: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), Misfit> {
-    let mut rest = without_bounds(text).ok_or(Misfit)?;
+) -> Result<(), Mismatch> {
+    let mut rest = without_bounds(text).ok_or(Mismatch)?;
     if rest == b"{}" {
         out.extend_from_slice(b"[]");
         return Ok(());
@@ -28,14 +28,14 @@ pub(super) fn write_array(
             out.push(b'[');
             rest = inside;
             if depth > MAX_DIMENSIONS {
-                return Err(Misfit);
+                return Err(Mismatch);
             }
         }
         if dimensions == 0 {
             dimensions = depth;
         }
         if depth != dimensions || depth == 0 {
-            return Err(Misfit);
+            return Err(Mismatch);
         }
         rest = write_element(writer, array, rest, out)?;
         while let [b'}', behind @ ..] = rest {
@@ -43,12 +43,16 @@ pub(super) fn write_array(
             out.push(b']');
             rest = behind;
             if depth == 0 {
-                return if rest.is_empty() { Ok(()) } else { Err(Misfit) };
+                return if rest.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Mismatch)
+                };
             }
         }
         match rest {
             [byte, behind @ ..] if *byte == array.delimiter => rest = behind,
-            _ => return Err(Misfit),
+            _ => return Err(Mismatch),
         }
         out.push(b',');
     }
@@ -61,16 +65,16 @@ fn write_element<'a>(
     array: &Array,
     text: &'a [u8],
     out: &mut Vec<u8>,
-) -> Result<&'a [u8], Misfit> {
+) -> Result<&'a [u8], Mismatch> {
     if let [b'"', quoted @ ..] = text {
-        let (part, rest) = Part::quoted(quoted).ok_or(Misfit)?;
+        let (part, rest) = Part::quoted(quoted).ok_or(Mismatch)?;
         writer.write_part(&array.element, part, out)?;
         return Ok(rest);
     }
     let ends = |byte: &u8| *byte == array.delimiter || matches!(byte, b'{' | b'}' | b'"' | b'\\');
-    let length = text.iter().position(ends).ok_or(Misfit)?;
+    let length = text.iter().position(ends).ok_or(Mismatch)?;
     match text.split_at(length) {
-        (b"", _) => Err(Misfit),
+        (b"", _) => Err(Mismatch),
         (b"NULL", rest) => {
             out.extend_from_slice(b"null");
             Ok(rest)
@@ -112,13 +116,13 @@ pub(super) fn write_vector(
     numbers: bool,
     text: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+) -> Result<(), Mismatch> {
     let element = if numbers { Kind::Number } else { Kind::Text };
     out.push(b'[');
     if !text.is_empty() {
         for (index, part) in text.split(|byte| *byte == b' ').enumerate() {
             if part.is_empty() {
-                return Err(Misfit);
+                return Err(Mismatch);
             }
             if index > 0 {
                 out.push(b',');
@@ -134,18 +138,18 @@ pub(super) fn write_vector(
 mod tests {
     use super::*;
 
-    fn json(element: Kind, text: &str) -> Result<String, Misfit> {
+    fn json(element: Kind, text: &str) -> Result<String, Mismatch> {
         json_of(&Kind::array(element, b','), text.as_bytes())
     }
 
-    fn json_of(kind: &Kind, text: &[u8]) -> Result<String, Misfit> {
+    fn json_of(kind: &Kind, text: &[u8]) -> Result<String, Mismatch> {
         let mut out = b"before".to_vec();
         let result = Writer::default().write(kind, text, &mut out);
         let out = String::from_utf8(out).unwrap();
         let json = out.strip_prefix("before").unwrap().to_owned();
         assert!(
             result.is_ok() || json.is_empty(),
-            "{json} is left of a misfit"
+            "{json} is left of a mismatch"
         );
         result.map(|()| json)
     }
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_misfits() {
+    fn other_texts_are_mismatches() {
         for text in [
             "",
             "1",
@@ -264,9 +268,9 @@ mod tests {
             "{{1}{2}}",
             "[]=1",
         ] {
-            assert_eq!(json(Kind::Number, text), Err(Misfit), "{text}");
+            assert_eq!(json(Kind::Number, text), Err(Mismatch), "{text}");
         }
-        assert_eq!(json(Kind::Bool, "{t,x}"), Err(Misfit));
+        assert_eq!(json(Kind::Bool, "{t,x}"), Err(Mismatch));
     }
 
     #[test]
@@ -278,7 +282,7 @@ mod tests {
             json_of(&Kind::Vector { numbers: false }, b"23 25").unwrap(),
             r#"["23","25"]"#
         );
-        assert_eq!(json_of(&numbers, b"1  2"), Err(Misfit));
-        assert_eq!(json_of(&numbers, b" 1"), Err(Misfit));
+        assert_eq!(json_of(&numbers, b"1  2"), Err(Mismatch));
+        assert_eq!(json_of(&numbers, b" 1"), Err(Mismatch));
     }
 }

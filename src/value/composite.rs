@@ -2,7 +2,7 @@
 
 use super::kind::Attribute;
 use super::quoted::Part;
-use super::writer::{Misfit, Writer};
+use super::writer::{Mismatch, Writer};
 
 /// Appends a row as an object. Exactly its attributes must be there.
 pub(super) fn write_composite(
@@ -10,20 +10,20 @@ pub(super) fn write_composite(
     attributes: &[Attribute],
     text: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), Misfit> {
-    let inside = text.strip_prefix(b"(").ok_or(Misfit)?;
+) -> Result<(), Mismatch> {
+    let inside = text.strip_prefix(b"(").ok_or(Mismatch)?;
     out.push(b'{');
     let mut rest = inside;
     for (index, attribute) in attributes.iter().enumerate() {
         if index > 0 {
-            rest = rest.strip_prefix(b",").ok_or(Misfit)?;
+            rest = rest.strip_prefix(b",").ok_or(Mismatch)?;
             out.push(b',');
         }
         out.extend_from_slice(&attribute.key);
         rest = write_attribute(writer, attribute, rest, out)?;
     }
     out.push(b'}');
-    if rest == b")" { Ok(()) } else { Err(Misfit) }
+    if rest == b")" { Ok(()) } else { Err(Mismatch) }
 }
 
 /// Appends the value that `text` begins with; gives what is behind it.
@@ -32,14 +32,14 @@ fn write_attribute<'a>(
     attribute: &Attribute,
     text: &'a [u8],
     out: &mut Vec<u8>,
-) -> Result<&'a [u8], Misfit> {
+) -> Result<&'a [u8], Mismatch> {
     if let [b'"', quoted @ ..] = text {
-        let (part, rest) = Part::quoted_by_doubling(quoted).ok_or(Misfit)?;
+        let (part, rest) = Part::quoted_by_doubling(quoted).ok_or(Mismatch)?;
         writer.write_part(&attribute.kind, part, out)?;
         return Ok(rest);
     }
     let ends = |byte: &u8| matches!(byte, b',' | b')' | b'(' | b'"' | b'\\');
-    let length = text.iter().position(ends).ok_or(Misfit)?;
+    let length = text.iter().position(ends).ok_or(Mismatch)?;
     let (raw, rest) = text.split_at(length);
     if raw.is_empty() {
         out.extend_from_slice(b"null");
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::value::Kind;
 
-    fn json(kind: &Kind, text: &str) -> Result<String, Misfit> {
+    fn json(kind: &Kind, text: &str) -> Result<String, Mismatch> {
         let mut out = Vec::new();
         Writer::default()
             .write(kind, text.as_bytes(), &mut out)
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_misfits() {
+    fn other_texts_are_mismatches() {
         for text in [
             "",
             "(",
@@ -119,12 +119,12 @@ mod tests {
             "(1,(2)",
             "(1,\\2)",
         ] {
-            assert_eq!(json(&pair(), text), Err(Misfit), "{text}");
+            assert_eq!(json(&pair(), text), Err(Mismatch), "{text}");
         }
         assert_eq!(
             json(&Kind::composite([("a", Kind::Bool)]), "(1)"),
-            Err(Misfit)
+            Err(Mismatch)
         );
-        assert_eq!(json(&Kind::composite([]), "(1)"), Err(Misfit));
+        assert_eq!(json(&Kind::composite([]), "(1)"), Err(Mismatch));
     }
 }

@@ -4,7 +4,7 @@
 use super::kind::Kind;
 use super::quoted::Part;
 use super::string::{is_utf8, write_base64};
-use super::writer::{Misfit, Writer};
+use super::writer::{Mismatch, Writer};
 
 /// Appends an hstore. One that is not UTF-8 is kept as bytes as a whole, for a key must be a
 /// string.
@@ -12,7 +12,7 @@ pub(super) fn write_hstore(
     writer: &mut Writer,
     text: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+) -> Result<(), Mismatch> {
     if !is_utf8(text) {
         write_base64(text, out);
         return Ok(());
@@ -20,26 +20,27 @@ pub(super) fn write_hstore(
     out.push(b'{');
     let mut rest = text;
     while !rest.is_empty() {
-        let (key, behind) = Part::quoted(rest.strip_prefix(b"\"").ok_or(Misfit)?).ok_or(Misfit)?;
+        let (key, behind) =
+            Part::quoted(rest.strip_prefix(b"\"").ok_or(Mismatch)?).ok_or(Mismatch)?;
         writer.write_part(&Kind::Text, key, out)?;
         out.push(b':');
-        rest = match behind.strip_prefix(b"=>").ok_or(Misfit)? {
+        rest = match behind.strip_prefix(b"=>").ok_or(Mismatch)? {
             [b'N', b'U', b'L', b'L', behind @ ..] => {
                 out.extend_from_slice(b"null");
                 behind
             }
             [b'"', behind @ ..] => {
-                let (value, behind) = Part::quoted(behind).ok_or(Misfit)?;
+                let (value, behind) = Part::quoted(behind).ok_or(Mismatch)?;
                 writer.write_part(&Kind::Text, value, out)?;
                 behind
             }
-            _ => return Err(Misfit),
+            _ => return Err(Mismatch),
         };
         if !rest.is_empty() {
             rest = rest
                 .strip_prefix(b", ")
                 .filter(|rest| !rest.is_empty())
-                .ok_or(Misfit)?;
+                .ok_or(Mismatch)?;
             out.push(b',');
         }
     }
@@ -51,7 +52,7 @@ pub(super) fn write_hstore(
 mod tests {
     use super::*;
 
-    fn json(text: &[u8]) -> Result<String, Misfit> {
+    fn json(text: &[u8]) -> Result<String, Mismatch> {
         let mut out = Vec::new();
         Writer::default()
             .write(&Kind::Hstore, text, &mut out)
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_misfits() {
+    fn other_texts_are_mismatches() {
         for text in [
             "a=>1",
             "\"a\"",
@@ -95,7 +96,7 @@ mod tests {
             "\"a\"=>\"1\"\"b\"=>\"2\"",
             " ",
         ] {
-            assert_eq!(json(text.as_bytes()), Err(Misfit), "{text}");
+            assert_eq!(json(text.as_bytes()), Err(Mismatch), "{text}");
         }
     }
 

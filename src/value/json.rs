@@ -5,14 +5,14 @@
 
 use super::scalar::skip_number;
 use super::string::{is_plain, is_utf8, unescaped_prefix, write_base64};
-use super::writer::Misfit;
+use super::writer::Mismatch;
 
 /// Appends a document, its line breaks turned into blanks. `nesting` is a buffer to reuse.
 pub(super) fn write_json(
     text: &[u8],
     nesting: &mut Vec<u8>,
     out: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+) -> Result<(), Mismatch> {
     // Nearly all are ASCII without control characters: one look for all that needs more care.
     let plain = is_plain(text);
     if !plain && !is_utf8(text) {
@@ -20,7 +20,7 @@ pub(super) fn write_json(
         return Ok(());
     }
     nesting.clear();
-    is_document(text, nesting).ok_or(Misfit)?;
+    is_document(text, nesting).ok_or(Mismatch)?;
     if plain {
         out.extend_from_slice(text)
     } else {
@@ -148,7 +148,7 @@ fn skip_string(mut text: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    fn json(text: &[u8]) -> Result<String, Misfit> {
+    fn json(text: &[u8]) -> Result<String, Mismatch> {
         let mut out = Vec::new();
         write_json(text, &mut Vec::new(), &mut out).map(|()| String::from_utf8(out).unwrap())
     }
@@ -232,7 +232,7 @@ mod tests {
             "1,2",
             ",",
         ] {
-            assert_eq!(json(text.as_bytes()), Err(Misfit), "{text:?}");
+            assert_eq!(json(text.as_bytes()), Err(Mismatch), "{text:?}");
         }
     }
 

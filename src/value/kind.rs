@@ -4,7 +4,7 @@
 //! `jsonfuncs.c`).
 
 use super::string::write_string;
-use super::writer::Misfit;
+use super::writer::Mismatch;
 use std::rc::Rc;
 use tokio_postgres::types::{self as builtin, Type};
 
@@ -36,14 +36,14 @@ pub enum Kind {
     Array(Rc<Array>),
     /// A composite type: an object with these attributes.
     Composite(Rc<[Attribute]>),
-    /// Not as `row_to_json` prints it, but as this appends it; after a misfit nothing may have been
+    /// Not as `row_to_json` prints it, but as this appends it; after a mismatch nothing may have been
     /// appended.
     Other(WriteText),
 }
 
 /// Appends a text in a form of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct WriteText(pub fn(&[u8], &mut Vec<u8>) -> Result<(), Misfit>);
+pub struct WriteText(pub fn(&[u8], &mut Vec<u8>) -> Result<(), Mismatch>);
 
 impl PartialEq for WriteText {
     fn eq(&self, other: &WriteText) -> bool {

@@ -1,8 +1,8 @@
 //! Values: the text that the server sent for a type, to JSON as `row_to_json` prints it.
 //!
 //! The renderer asks [`Types`] once per column what [`Kind`] of value its type has, and [`Writer`]
-//! once per value to append it as JSON. A text that does not fit its kind is a [`Misfit`]:
-//! [`Types::kind_after_misfit`] then asks the catalog whether the type has changed, and what fits
+//! once per value to append it as JSON. A text that does not fit its kind is a [`Mismatch`]:
+//! [`Types::kind_after_mismatch`] then asks the catalog whether the type has changed, and what fits
 //! nothing is written by [`write_string`]. Whatever the text, what is written is valid JSON on one
 //! line.
 
@@ -21,7 +21,7 @@ mod writer;
 pub use kind::{Array, Attribute, Kind, WriteText};
 pub use string::write_string;
 pub use types::{ComputedColumn, NoCatalog, Purpose, Shape, TypeCatalog, TypeEntry, Types};
-pub use writer::{Misfit, Writer};
+pub use writer::{Mismatch, Writer};
 
 #[cfg(test)]
 mod tests {
@@ -90,7 +90,7 @@ mod tests {
         let mut writer = Writer::default();
         let interesting = b"{}[]()\"\\,;:=>NULL \n\r\t\0-+.e0tn\x1f\x7f\x80\xc3\xa4\xff";
         let samples = samples();
-        let (mut fits, mut misfits) = (0, 0);
+        let (mut fits, mut mismatches) = (0, 0);
         for round in 0..200_000 {
             // Texts meet kinds that are not theirs as well.
             let (kind, _) = &samples[random.below(samples.len())];
@@ -110,8 +110,8 @@ mod tests {
             let mut out = b"[".to_vec();
             match writer.write(kind, &text, &mut out) {
                 Ok(()) => fits += 1,
-                Err(Misfit) => {
-                    misfits += 1;
+                Err(Mismatch) => {
+                    mismatches += 1;
                     assert_eq!(
                         out, b"[",
                         "round {round}: something is left of {text:?} for {kind:?}"
@@ -132,8 +132,8 @@ mod tests {
             );
         }
         assert!(
-            fits > 50_000 && misfits > 50_000,
-            "{fits} fits and {misfits} misfits prove little"
+            fits > 50_000 && mismatches > 50_000,
+            "{fits} fits and {mismatches} mismatches prove little"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers, Booleans and timestamps.
 
 use super::string::write_string;
-use super::writer::Misfit;
+use super::writer::Mismatch;
 
 /// Appends a number as it is if JSON has it, else as a string.
 #[inline]
@@ -56,11 +56,11 @@ fn skip_digits(text: &[u8]) -> Option<&[u8]> {
 
 /// Appends a Boolean.
 #[inline]
-pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     match text {
         b"t" => out.extend_from_slice(b"true"),
         b"f" => out.extend_from_slice(b"false"),
-        _ => return Err(Misfit),
+        _ => return Err(Mismatch),
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 /// Appends a timestamp that the server printed under `datestyle = ISO`: `YYYY-MM-DD
 /// HH:MM:SS[.ffffff][zone][ BC]`. JSON has a `T` for the blank, and a zone always has minutes.
 #[inline]
-pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
+pub(super) fn write_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Mismatch> {
     // Nearly all have a year of four digits, and a zone of whole hours.
     if let Some((moment, rest)) = text.split_first_chunk::<19>()
         && is_moment(moment)
@@ -122,7 +122,7 @@ fn skip_fraction(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn write_any_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_any_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<(), Mismatch> {
     if matches!(text, b"infinity" | b"-infinity") {
         write_string(text, out);
         return Ok(());
@@ -131,22 +131,22 @@ fn write_any_timestamp(text: &[u8], zoned: bool, out: &mut Vec<u8>) -> Result<()
         Some(text) => (&b" BC\""[..], text),
         None => (&b"\""[..], text),
     };
-    let (date, time) = split(text, |byte| byte == b' ').ok_or(Misfit)?;
-    let time = time.get(1..).ok_or(Misfit)?;
+    let (date, time) = split(text, |byte| byte == b' ').ok_or(Mismatch)?;
+    let time = time.get(1..).ok_or(Mismatch)?;
     let (time, zone) = match split(time, |byte| matches!(byte, b'+' | b'-')) {
         Some((time, zone)) if zoned => (time, zone),
         None if !zoned => (time, &b""[..]),
-        _ => return Err(Misfit),
+        _ => return Err(Mismatch),
     };
     let minutes = match zone {
         [] => &b""[..],
         [_, a, b] if digits([a, b]) => b":00",
         [_, a, b, b':', c, d] if digits([a, b, c, d]) => b"",
         [_, a, b, b':', c, d, b':', e, f] if digits([a, b, c, d, e, f]) => b"",
-        _ => return Err(Misfit),
+        _ => return Err(Mismatch),
     };
     if !is_date(date) || !is_time(time) {
-        return Err(Misfit);
+        return Err(Mismatch);
     }
     out.push(b'"');
     for part in [date, b"T", time, zone, minutes, era] {
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn other_timestamps_are_misfits() {
+    fn other_timestamps_are_mismatches() {
         for (zoned, text) in [
             (false, ""),
             (false, "Fri Nov 20 09:23:34 2026"),

@@ -21,7 +21,7 @@ pub struct Types {
     /// What the stream said of types, for where the catalog does not know them.
     announced: HashMap<u32, Announced>,
     /// How many values have not fitted since the type was last found changed.
-    misfits: HashMap<u32, u64>,
+    mismatches: HashMap<u32, u64>,
     warned: HashSet<u32>,
 }
 
@@ -111,7 +111,7 @@ impl Types {
             kinds: HashMap::new(),
             names: HashMap::new(),
             announced: HashMap::new(),
-            misfits: HashMap::new(),
+            mismatches: HashMap::new(),
             warned: HashSet::new(),
         }
     }
@@ -177,20 +177,20 @@ impl Types {
         self.names.get(&oid).or_else(announced).map(String::as_str)
     }
 
-    /// What to do about a value of the type that was a misfit for `kind`: another kind to try,
+    /// What to do about a value of the type that was a mismatch for `kind`: another kind to try,
     /// where the type has changed. `None`: write it as text, with one warning for each type.
     ///
-    /// In a long row of misfits the catalog is asked only at the 1st, 2nd, 4th, 8th and so on.
-    pub fn kind_after_misfit(&mut self, oid: u32, kind: &Kind) -> Option<Kind> {
+    /// In a long row of mismatches the catalog is asked only at the 1st, 2nd, 4th, 8th and so on.
+    pub fn kind_after_mismatch(&mut self, oid: u32, kind: &Kind) -> Option<Kind> {
         if self.kind(oid) == kind && oid != 0 && Kind::of_builtin(oid).is_none() {
-            let misfits = self.misfits.entry(oid).or_insert(0);
-            *misfits += 1;
-            if misfits.is_power_of_two() {
+            let mismatches = self.mismatches.entry(oid).or_insert(0);
+            *mismatches += 1;
+            if mismatches.is_power_of_two() {
                 self.look_up(&[oid], Purpose::Values);
             }
         }
         if self.kind(oid) != kind {
-            self.misfits.remove(&oid);
+            self.mismatches.remove(&oid);
             return Some(self.kind(oid).clone());
         }
         self.warn_once(
@@ -565,17 +565,17 @@ mod tests {
         fake.define(20001, composite(&[("a", 23), ("b", 25)]));
         fake.asked();
         logged::messages();
-        let new = types.kind_after_misfit(20001, &old).unwrap();
+        let new = types.kind_after_mismatch(20001, &old).unwrap();
         assert_eq!(
             new,
             Kind::composite([("a", Kind::Number), ("b", Kind::Text)])
         );
         // Another column of that type need not ask again.
-        assert_eq!(types.kind_after_misfit(20001, &old), Some(new.clone()));
+        assert_eq!(types.kind_after_mismatch(20001, &old), Some(new.clone()));
         assert_eq!(fake.asked().len(), 1);
         assert!(logged::messages().is_empty());
         for _ in 0..1000 {
-            assert_eq!(types.kind_after_misfit(20001, &new), None);
+            assert_eq!(types.kind_after_mismatch(20001, &new), None);
         }
         assert_eq!(fake.asked().len(), 10);
         assert_eq!(
@@ -586,7 +586,7 @@ mod tests {
             ]
         );
         resolve(&mut types, &[16], false);
-        assert_eq!(types.kind_after_misfit(16, &Kind::Bool), None);
+        assert_eq!(types.kind_after_mismatch(16, &Kind::Bool), None);
         assert!(fake.asked().is_empty());
         assert_eq!(logged::warnings().len(), 1);
     }

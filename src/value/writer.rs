@@ -10,7 +10,7 @@ const MAX_SPARE: usize = 1 << 20;
 
 /// The text does not have the form that its kind has: its type has changed, or the text is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Misfit;
+pub struct Mismatch;
 
 /// Appends values as JSON. It only holds buffers, which are reused from value to value.
 #[derive(Debug, Default)]
@@ -23,10 +23,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Appends `text`, the output of a type of this kind, as JSON. After a [`Misfit`] `out` is as
+    /// Appends `text`, the output of a type of this kind, as JSON. After a [`Mismatch`] `out` is as
     /// it was.
     #[inline]
-    pub fn write(&mut self, kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    pub fn write(&mut self, kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
         match kind {
             Kind::Text => write_string(text, out),
             Kind::Number => scalar::write_number(text, out),
@@ -46,7 +46,7 @@ impl Writer {
         kind: &Kind,
         part: Part<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Mismatch> {
         if !part.escaped {
             return self.write(kind, part.raw, out);
         }
@@ -64,7 +64,12 @@ impl Writer {
     }
 
     /// The depth of the recursion is that of the kind, which is bounded, whatever the text.
-    fn write_nested(&mut self, kind: &Kind, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    fn write_nested(
+        &mut self,
+        kind: &Kind,
+        text: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Mismatch> {
         let start = out.len();
         let result = match kind {
             Kind::Hstore => hstore::write_hstore(self, text, out),

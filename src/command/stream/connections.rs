@@ -70,7 +70,7 @@ impl<'a> Stream<'a> {
         if ended.is_err() {
             // The failure that ended the stream is the one to tell; without confirmation nothing is
             // lost by another.
-            let _ = self.delivery.hand_over(&self.stop, &self.plan);
+            let _ = self.delivery.write_rest(&self.stop, &self.plan);
         }
         self.delivery.end_statistics();
         let reason = match ended? {
@@ -146,7 +146,7 @@ impl<'a> Stream<'a> {
     /// Ends well while there is no connection.
     fn end_without_connection(&mut self, ended: Ended) -> Result<Ended> {
         self.delivery.end();
-        self.delivery.hand_over(&self.stop, &self.plan)?;
+        self.delivery.write_rest(&self.stop, &self.plan)?;
         Ok(ended)
     }
 

@@ -369,7 +369,7 @@ impl Delivery {
         trace!("received a keepalive: the server is at {end}");
         self.progress.received(end, self.sink.appended());
         if self.last().is_none_or(|last| end > last.lsn) {
-            self.bounds.mended();
+            self.bounds.passed_cut();
         }
         if let Some(statistics) = &mut self.statistics {
             statistics.idle_at(end);
@@ -437,7 +437,7 @@ impl Delivery {
     }
 
     /// After the end of a connection: hands on what came before it, as long as it is taken.
-    pub fn hand_over(&mut self, stop: &Stop, plan: &Plan) -> Result<()> {
+    pub fn write_rest(&mut self, stop: &Stop, plan: &Plan) -> Result<()> {
         let urge = || match plan.is_over() {
             true => Urge::Overdue,
             false => Urge::Stop,

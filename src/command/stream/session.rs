@@ -112,7 +112,7 @@ impl<'s, 'a> Session<'s, 'a> {
             if self.stream.delivery.drive_snapshot()? {
                 self.report(true)?;
             }
-            if let Some(ended) = self.attend()? {
+            if let Some(ended) = self.do_what_is_due()? {
                 return Ok(ended);
             }
             if (taken == Taken::All || !self.takes_more())
@@ -185,7 +185,7 @@ impl<'s, 'a> Session<'s, 'a> {
     }
 
     /// Does what is due.
-    fn attend(&mut self) -> Result<Option<Ended>> {
+    fn do_what_is_due(&mut self) -> Result<Option<Ended>> {
         // Where there is nothing to open anew, SIGHUP says that the terminal is gone.
         if !self.stream.delivery.sink.reopens() && self.stream.stop.take_hang_up() {
             return Ok(Some(Ended::Interrupted));

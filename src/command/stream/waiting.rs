@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 /// How long nothing must happen.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Tells, once, what a stream waits for.
 pub struct Waiting {
@@ -30,7 +30,7 @@ impl Waiting {
 
     /// When it is to be told.
     pub fn due(&self) -> Option<Instant> {
-        self.text.as_ref().map(|_| self.since + PATIENCE)
+        self.text.as_ref().map(|_| self.since + SILENCE)
     }
 
     /// Tells it if nothing has been shown until then.
@@ -38,7 +38,7 @@ impl Waiting {
         if has_shown {
             self.text = None;
         }
-        if let Some(text) = self.text.take_if(|_| now >= self.since + PATIENCE) {
+        if let Some(text) = self.text.take_if(|_| now >= self.since + SILENCE) {
             info!("{text}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::event::Column;
 use crate::time::{days_from_civil, write_civil};
-use crate::value::{Kind, Misfit, Types, WriteText, write_string};
+use crate::value::{Kind, Mismatch, Types, WriteText, write_string};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -91,16 +91,16 @@ fn translated(kind: &Kind) -> Kind {
     }
 }
 
-fn other(write: fn(&[u8], &mut Vec<u8>) -> Result<(), Misfit>) -> Kind {
+fn other(write: fn(&[u8], &mut Vec<u8>) -> Result<(), Mismatch>) -> Kind {
     Kind::Other(WriteText(write))
 }
 
 /// `binary.handling.mode=base64`
-fn write_bytes(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
-    let digits = text.strip_prefix(b"\\x").ok_or(Misfit)?;
+fn write_bytes(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
+    let digits = text.strip_prefix(b"\\x").ok_or(Mismatch)?;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(Misfit);
+        return Err(Mismatch);
     }
     // In pieces, so that no buffer is as long as the value; three bytes make four characters.
     const PIECE: usize = 768;
@@ -111,14 +111,14 @@ fn write_bytes(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
         for ([high, low], byte) in pairs.iter().zip(&mut bytes) {
             let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
                 out.truncate(start);
-                return Err(Misfit);
+                return Err(Mismatch);
             };
             *byte = high << 4 | low;
         }
         let piece = bytes.get(..pairs.len()).unwrap_or_default();
         let length = STANDARD
             .encode_slice(piece, &mut encoded)
-            .map_err(|_| Misfit)?;
+            .map_err(|_| Mismatch)?;
         out.extend_from_slice(encoded.get(..length).unwrap_or_default());
     }
     out.push(b'"');
@@ -130,7 +130,7 @@ fn digit(byte: u8) -> Option<u8> {
 }
 
 /// `decimal.handling.mode=string`
-fn write_decimal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_decimal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     write_string(
         match text {
             b"NaN" => b"NAN",
@@ -143,7 +143,7 @@ fn write_decimal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn write_date(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_date(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     if matches!(text, b"infinity" | b"-infinity") {
         write_string(text, out);
         return Ok(());
@@ -153,22 +153,22 @@ fn write_date(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn write_micro_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_micro_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     write_number(micros(text_of(text)?)?, out);
     Ok(())
 }
 
-fn write_milli_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_milli_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     write_number(micros(text_of(text)?)? / 1000, out);
     Ok(())
 }
 
-fn write_micro_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_micro_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     write_number(timestamp(text)?, out);
     Ok(())
 }
 
-fn write_milli_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_milli_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     write_number(
         match timestamp(text)? {
             infinite @ (INFINITY | MINUS_INFINITY) => infinite,
@@ -180,26 +180,27 @@ fn write_milli_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 }
 
 /// Microseconds since 1970.
-fn timestamp(text: &[u8]) -> Result<i64, Misfit> {
+fn timestamp(text: &[u8]) -> Result<i64, Mismatch> {
     match text {
         b"infinity" => return Ok(INFINITY),
         b"-infinity" => return Ok(MINUS_INFINITY),
         _ => {}
     }
     let (date, time, era) = split(text)?;
-    let days = days(date, era)?.checked_mul(DAY).ok_or(Misfit)?;
-    days.checked_add(micros(time.ok_or(Misfit)?)?).ok_or(Misfit)
+    let days = days(date, era)?.checked_mul(DAY).ok_or(Mismatch)?;
+    days.checked_add(micros(time.ok_or(Mismatch)?)?)
+        .ok_or(Mismatch)
 }
 
 /// ISO 8601 in UTC.
-fn write_zoned_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_zoned_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     if matches!(text, b"infinity" | b"-infinity") {
         write_string(text, out);
         return Ok(());
     }
     let (date, time, era) = split(text)?;
-    let (time, offset) = zone(time.ok_or(Misfit)?)?;
-    let micros = micros(time)?.checked_sub(offset).ok_or(Misfit)?;
+    let (time, offset) = zone(time.ok_or(Mismatch)?)?;
+    let micros = micros(time)?.checked_sub(offset).ok_or(Mismatch)?;
     let days = days(date, era)? + micros.div_euclid(DAY);
     out.push(b'"');
     write_civil(days, out);
@@ -209,9 +210,9 @@ fn write_zoned_timestamp(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn write_zoned_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_zoned_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     let (time, offset) = zone(text_of(text)?)?;
-    let micros = micros(time)?.checked_sub(offset).ok_or(Misfit)?;
+    let micros = micros(time)?.checked_sub(offset).ok_or(Mismatch)?;
     out.push(b'"');
     write_clock(micros.rem_euclid(DAY), out);
     out.extend_from_slice(b"Z\"");
@@ -219,7 +220,7 @@ fn write_zoned_time(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 }
 
 /// `interval.handling.mode=string`: `P1Y2M3DT4H5M6.78S`.
-fn write_interval(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_interval(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     let (mut years, mut months, mut days, mut clock) = ("0", "0", "0", "");
     let mut words = text_of(text)?.split(' ');
     while let Some(number) = words.next() {
@@ -228,11 +229,11 @@ fn write_interval(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
             continue;
         }
         let number = number.trim_start_matches('+');
-        match words.next().ok_or(Misfit)?.trim_end_matches('s') {
+        match words.next().ok_or(Mismatch)?.trim_end_matches('s') {
             "year" => years = number,
             "mon" => months = number,
             "day" => days = number,
-            _ => return Err(Misfit),
+            _ => return Err(Mismatch),
         }
     }
     let sign = if clock.starts_with('-') { "-" } else { "" };
@@ -264,19 +265,19 @@ fn write_interval(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     Ok(())
 }
 
-fn write_bit(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_bit(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     out.extend_from_slice(match text {
         b"1" => b"true",
         b"0" => b"false",
-        _ => return Err(Misfit),
+        _ => return Err(Mismatch),
     });
     Ok(())
 }
 
 /// The bits from the last to the first, in bytes.
-fn write_bits(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_bits(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     if !text.iter().all(|bit| matches!(bit, b'0' | b'1')) {
-        return Err(Misfit);
+        return Err(Mismatch);
     }
     const PIECE: usize = 768;
     let (mut bytes, mut encoded) = ([0; PIECE], [0; PIECE / 3 * 4]);
@@ -289,21 +290,21 @@ fn write_bits(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
         }
         let length = STANDARD
             .encode_slice(bytes.get(..count).unwrap_or_default(), &mut encoded)
-            .map_err(|_| Misfit)?;
+            .map_err(|_| Mismatch)?;
         out.extend_from_slice(encoded.get(..length).unwrap_or_default());
     }
     out.push(b'"');
     Ok(())
 }
 
-fn write_point(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+fn write_point(text: &[u8], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     let inner = text
         .strip_prefix(b"(")
         .and_then(|text| text.strip_suffix(b")"));
-    let (x, y) = str::from_utf8(inner.ok_or(Misfit)?)
+    let (x, y) = str::from_utf8(inner.ok_or(Mismatch)?)
         .ok()
         .and_then(|inner| inner.split_once(','))
-        .ok_or(Misfit)?;
+        .ok_or(Mismatch)?;
     let start = out.len();
     for (key, number) in [("{\"x\":", x), (",\"y\":", y)] {
         out.extend_from_slice(key.as_bytes());
@@ -317,7 +318,7 @@ fn write_point(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
             }
             false => {
                 out.truncate(start);
-                return Err(Misfit);
+                return Err(Mismatch);
             }
         }
     }
@@ -326,7 +327,7 @@ fn write_point(text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
 }
 
 /// The date, the time if there is one, and whether it is before Christ.
-fn split(text: &[u8]) -> Result<(&str, Option<&str>, bool), Misfit> {
+fn split(text: &[u8]) -> Result<(&str, Option<&str>, bool), Mismatch> {
     let text = text_of(text)?;
     let (text, era) = match text.strip_suffix(" BC") {
         Some(text) => (text, true),
@@ -338,30 +339,30 @@ fn split(text: &[u8]) -> Result<(&str, Option<&str>, bool), Misfit> {
     })
 }
 
-fn text_of(text: &[u8]) -> Result<&str, Misfit> {
-    str::from_utf8(text).map_err(|_| Misfit)
+fn text_of(text: &[u8]) -> Result<&str, Mismatch> {
+    str::from_utf8(text).map_err(|_| Mismatch)
 }
 
 /// Days since 1970.
-fn days(date: &str, before_christ: bool) -> Result<i64, Misfit> {
+fn days(date: &str, before_christ: bool) -> Result<i64, Mismatch> {
     let mut parts = date.split('-').map(number);
-    let mut part = || parts.next().ok_or(Misfit)?;
+    let mut part = || parts.next().ok_or(Mismatch)?;
     let (year, month, day) = (part()?, part()?, part()?);
     if parts.next().is_some() || !(1..=12).contains(&month) || year > 10_000_000 {
-        return Err(Misfit);
+        return Err(Mismatch);
     }
     let year = if before_christ { 1 - year } else { year };
     Ok(days_from_civil(year, month, day))
 }
 
 /// Microseconds since midnight.
-fn micros(time: &str) -> Result<i64, Misfit> {
+fn micros(time: &str) -> Result<i64, Mismatch> {
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
     let mut parts = clock.split(':').map(number);
-    let mut part = || parts.next().ok_or(Misfit)?;
+    let mut part = || parts.next().ok_or(Mismatch)?;
     let seconds = (part()? * 60 + part()?) * 60 + part()?;
     if parts.next().is_some() || fraction.len() > 6 {
-        return Err(Misfit);
+        return Err(Mismatch);
     }
     let scale = 10_i64.pow(6 - fraction.len() as u32);
     let fraction = if fraction.is_empty() {
@@ -373,9 +374,9 @@ fn micros(time: &str) -> Result<i64, Misfit> {
 }
 
 /// The time without its zone, and how much that is ahead of UTC.
-fn zone(time: &str) -> Result<(&str, i64), Misfit> {
-    let at = time.rfind(['+', '-']).ok_or(Misfit)?;
-    let (time, zone) = time.split_at_checked(at).ok_or(Misfit)?;
+fn zone(time: &str) -> Result<(&str, i64), Mismatch> {
+    let at = time.rfind(['+', '-']).ok_or(Mismatch)?;
+    let (time, zone) = time.split_at_checked(at).ok_or(Mismatch)?;
     let sign = if zone.starts_with('-') { -1 } else { 1 };
     let mut unit = 3600 * SECOND;
     let mut offset = 0;
@@ -387,10 +388,10 @@ fn zone(time: &str) -> Result<(&str, i64), Misfit> {
 }
 
 /// Digits, and no more than a date may have.
-fn number(digits: &str) -> Result<i64, Misfit> {
+fn number(digits: &str) -> Result<i64, Mismatch> {
     match digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => digits.parse().map_err(|_| Misfit),
-        false => Err(Misfit),
+        true => digits.parse().map_err(|_| Mismatch),
+        false => Err(Mismatch),
     }
 }
 
@@ -422,13 +423,13 @@ fn write_clock(micros: i64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn written(write: fn(&[u8], &mut Vec<u8>) -> Result<(), Misfit>, text: &str) -> String {
+    fn written(write: fn(&[u8], &mut Vec<u8>) -> Result<(), Mismatch>, text: &str) -> String {
         let mut out = Vec::new();
         match write(text.as_bytes(), &mut out) {
             Ok(()) => String::from_utf8(out).unwrap(),
-            Err(Misfit) => {
+            Err(Mismatch) => {
                 assert!(out.is_empty(), "{text}");
-                "misfit".to_owned()
+                "mismatch".to_owned()
             }
         }
     }
@@ -442,7 +443,7 @@ mod tests {
             ("0001-12-31 BC", "-719163"),
             ("5874897-12-31", "2145042905"),
             ("infinity", "\"infinity\""),
-            ("2026-13-01", "misfit"),
+            ("2026-13-01", "mismatch"),
         ] {
             assert_eq!(written(write_date, text), days, "{text}");
         }
@@ -482,7 +483,7 @@ mod tests {
                 "\"+12026-01-01T03:00:00.05Z\"",
             ),
             ("infinity", "\"infinity\""),
-            ("2026-11-20 09:23:34", "misfit"),
+            ("2026-11-20 09:23:34", "mismatch"),
         ] {
             assert_eq!(written(write_zoned_timestamp, text), utc, "{text}");
         }
@@ -503,7 +504,7 @@ mod tests {
             ),
             ("1 day", "\"P0Y0M1DT0H0M0S\""),
             ("120:00:00.5", "\"P0Y0M0DT120H0M0.5S\""),
-            ("x", "misfit"),
+            ("x", "mismatch"),
         ] {
             assert_eq!(written(write_interval, text), interval, "{text}");
         }
@@ -518,13 +519,13 @@ mod tests {
             written(write_bytes, &long),
             format!("\"{}\"", "AP8n".repeat(1000))
         );
-        assert_eq!(written(write_bytes, "\\x0g"), "misfit");
+        assert_eq!(written(write_bytes, "\\x0g"), "mismatch");
         assert_eq!(written(write_decimal, "1.50"), "\"1.50\"");
         assert_eq!(written(write_decimal, "NaN"), "\"NAN\"");
         assert_eq!(written(write_bit, "1"), "true");
         // 1 0000 0011: the last byte first.
         assert_eq!(written(write_bits, "100000011"), "\"AwE=\"");
         assert_eq!(written(write_point, "(1.5,-2)"), "{\"x\":1.5,\"y\":-2}");
-        assert_eq!(written(write_point, "(1.5,\"-2)"), "misfit");
+        assert_eq!(written(write_point, "(1.5,\"-2)"), "mismatch");
     }
 }

@@ -146,7 +146,7 @@ impl NatsSink {
     }
 
     /// Hands on what was appended.
-    fn hand_over(&mut self) {
+    fn write_rest(&mut self) {
         if self.records.is_empty() {
             return;
         }
@@ -353,7 +353,7 @@ impl Sink for NatsSink {
     fn on_timeline(&mut self, timeline: u32) {
         let source = source_header(&self.to, Some(timeline));
         if self.source != source {
-            self.hand_over();
+            self.write_rest();
             self.source = source;
         }
     }
@@ -391,7 +391,7 @@ impl Sink for NatsSink {
         }
         self.hear(moment.now)?;
         if self.bytes.len() >= BLOCK || moment.urge > Urge::More {
-            self.hand_over();
+            self.write_rest();
             self.tell_what_is_whole(moment);
         }
         self.delay.safe(moment.now);

@@ -33,7 +33,7 @@ const BATCH: u64 = 1000;
 const LOST_RACES: u32 = 2;
 
 /// How long to wait for the next acknowledgement.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait before something is tried again: at first, and at the most.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -241,8 +241,8 @@ impl Publisher {
                         self.report();
                     }
                 },
-                () = sleep_until(heard + PATIENCE), if in_flight => {
-                    let reason = format!("no acknowledgement within {} s", PATIENCE.as_secs());
+                () = sleep_until(heard + ACK_TIMEOUT), if in_flight => {
+                    let reason = format!("no acknowledgement within {} s", ACK_TIMEOUT.as_secs());
                     return Ok(Stopped::LookAgain(Some(reason)));
                 }
             }

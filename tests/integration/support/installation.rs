@@ -77,7 +77,7 @@ impl Installation {
     }
 
     /// Gives a file or directory to who runs the server.
-    pub fn hand_over(&self, path: &Path) {
+    pub fn write_rest(&self, path: &Path) {
         if let Some(owner) = self.owner {
             std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid)).unwrap_or_else(
                 |error| panic!("could not give {} to the server: {error}", path.display()),

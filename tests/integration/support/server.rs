@@ -129,7 +129,7 @@ impl Server {
             .keep();
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o755)).unwrap();
         std::fs::create_dir(directory.join("home")).unwrap();
-        installation().hand_over(&directory);
+        installation().write_rest(&directory);
         let mut watcher = Command::new("sh");
         watcher
             .args(["-c", WATCH, "sh"])
@@ -211,7 +211,7 @@ impl Server {
         let path = self.data().join(name);
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        installation().hand_over(&path);
+        installation().write_rest(&path);
     }
 
     /// Makes the server read its configuration again.

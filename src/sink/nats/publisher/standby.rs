@@ -24,7 +24,7 @@ impl Publisher {
     /// Watches another publish, until it says goodbye or nothing for too long. Returns `false` if
     /// nobody wants any more.
     pub(super) async fn follow(&mut self) -> Result<bool, Error> {
-        let patience = self.to.standby.unwrap_or_default();
+        let silence = self.to.standby.unwrap_or_default();
         self.say(format!(
             "following another that publishes to {}",
             self.link.name
@@ -40,14 +40,14 @@ impl Publisher {
             let waits = self.queue.logged() < self.queue.end();
             let moved = std::mem::replace(&mut known, sequence) != sequence;
             // A silence of ours is none of the other's.
-            if moved || !waits || asked.elapsed() >= patience / 2 {
+            if moved || !waits || asked.elapsed() >= silence / 2 {
                 since = Instant::now();
             }
-            if since.elapsed() >= patience {
+            if since.elapsed() >= silence {
                 self.say(format!(
                     "taking over: nothing came into {} for {} s",
                     self.link.name,
-                    patience.as_secs_f64()
+                    silence.as_secs_f64()
                 ));
                 return Ok(true);
             }
@@ -62,7 +62,7 @@ impl Publisher {
                 }
             };
             tokio::select! {
-                () = sleep(FOLLOW.min(patience)) => {}
+                () = sleep(FOLLOW.min(silence)) => {}
                 _ = goodbye => {
                     self.say(format!("taking over: the other has ended, {}", self.link.name));
                     return Ok(true);
