@@ -56,6 +56,38 @@ pub fn is_plain(name: &str) -> bool {
     is_plain_identifier(name.as_bytes())
 }
 
+/// Returns `true` for what `format_type` may return: names, in double quotes or of letters, digits
+/// and blanks; numbers in parentheses; dots and brackets.
+pub fn is_type_name(text: &str) -> bool {
+    let mut rest = text.chars();
+    let mut begun = false;
+    while let Some(c) = rest.next() {
+        let fits = match c {
+            '"' => loop {
+                match rest.next() {
+                    Some('"') => break true,
+                    Some(c) if !is_harmful(c) => {}
+                    _ => break false,
+                }
+            },
+            '(' => loop {
+                match rest.next() {
+                    Some(')') => break begun,
+                    Some('0'..='9' | ',' | '-' | ' ') => {}
+                    _ => break false,
+                }
+            },
+            '0'..='9' | '.' | '[' | ']' | '$' | ' ' => begun,
+            c => c.is_alphabetic() || c == '_',
+        };
+        if !fits {
+            return false;
+        }
+        begun = true;
+    }
+    begun
+}
+
 /// Appends a name, quoted where SQL needs it: `users`, `"Users"`, `U&"a\000Ab"`.
 pub fn write_identifier(name: &[u8], out: &mut Vec<u8>) {
     if is_plain_identifier(name) {
@@ -258,6 +290,35 @@ fn write_digit(value: u32, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_types_hold_nothing_else() {
+        for name in [
+            "integer",
+            "timestamp(3) with time zone",
+            "numeric(10,-2)",
+            "interval day to second(0)",
+            "public.mood[]",
+            "\"Ä b\".\"a\"\"b; --\"",
+            "\"char\"",
+        ] {
+            assert!(is_type_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "16400",
+            "a;b",
+            "a--",
+            "a'",
+            "int) OR (true",
+            "a(1) = (b)",
+            "\"a",
+            "b\u{7f}",
+            "\"b\n\"",
+        ] {
+            assert!(!is_type_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn identifiers_are_quoted_where_sql_needs_it() {

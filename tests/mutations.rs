@@ -131,7 +131,11 @@ fn check_text(printed: &[u8], seed: u64) {
 fn check_json(printed: &[u8], seed: u64) {
     for line in printed.split_inclusive(|byte| *byte == b'\n') {
         let parsed = serde_json::from_slice::<IgnoredAny>(line);
-        assert!(parsed.is_ok(), "seed {seed}: {parsed:?}");
+        assert!(
+            parsed.is_ok(),
+            "seed {seed}: {parsed:?}: {}",
+            line.escape_ascii()
+        );
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Definition, Render, type_name, unnamed_types};
 use crate::error::{Error, Result};
 use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, Transaction, Tuple};
 use crate::lsn::Lsn;
-use crate::value::{Purpose, Types, write_string};
+use crate::value::{Purpose, Types, is_json_number, write_string};
 use memchr::memchr;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -236,7 +236,7 @@ impl TableColumn {
             Cell::Text(text) => {
                 self.start.append_to(out);
                 match self.form {
-                    Form::Number if is_number(text) => out.extend_from_slice(text),
+                    Form::Number if is_json_number(text) => out.extend_from_slice(text),
                     Form::Number => out.extend_from_slice(b"null"),
                     Form::Bool if matches!(text, b"t" | b"true") => out.extend_from_slice(b"true"),
                     Form::Bool => out.extend_from_slice(b"false"),
@@ -283,12 +283,6 @@ fn is_filled_in(new: Cell<'_>, old: Cell<'_>) -> bool {
         (Cell::Text(new), Cell::Text(old)) => !new.is_empty() && std::ptr::eq(new, old),
         _ => false,
     }
-}
-
-/// What wal2json takes for a number.
-fn is_number(text: &[u8]) -> bool {
-    let digits = |byte: &u8| byte.is_ascii_digit() || b"+-eE.".contains(byte);
-    !text.is_empty() && text.iter().all(digits)
 }
 
 /// Content ends for wal2json where C strings do.

@@ -19,6 +19,7 @@ mod types;
 mod writer;
 
 pub use kind::{Array, Attribute, Kind, WriteText};
+pub use scalar::is_json_number;
 pub use string::write_string;
 pub use types::{ComputedColumn, NoCatalog, Purpose, Shape, TypeCatalog, TypeEntry, Types};
 pub use writer::{Mismatch, Writer};

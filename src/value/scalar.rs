@@ -15,6 +15,14 @@ pub(super) fn write_number(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Returns `true` for a number as JSON has it.
+pub fn is_json_number(text: &[u8]) -> bool {
+    let rest = text
+        .split_first()
+        .and_then(|(first, rest)| skip_number(*first, rest));
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
 /// What is behind the JSON number that begins with `first` and goes on with `text`.
 #[inline]
 pub(super) fn skip_number(first: u8, text: &[u8]) -> Option<&[u8]> {

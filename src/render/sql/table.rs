@@ -4,6 +4,7 @@ use super::is_whole;
 use crate::error::{Error, Result};
 use crate::event::{Cell, Column, Relation, ReplicaIdentity, Tuple};
 use crate::render::{type_name, unnamed_types};
+use crate::sql;
 use crate::sql::{write_constant, write_identifier};
 use crate::value::{Purpose, Types};
 use log::warn;
@@ -353,7 +354,10 @@ impl TableColumn {
         TableColumn {
             name,
             form,
-            cast: format!("::{}", type_name(column, types)).into_bytes(),
+            // A name that is none would make other statements of these.
+            cast: Some(type_name(column, types))
+                .filter(|name| sql::is_type_name(name))
+                .map_or(Vec::new(), |name| format!("::{name}").into_bytes()),
             exact,
             plain,
             key: column.key,
