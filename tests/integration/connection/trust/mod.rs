@@ -227,9 +227,12 @@ impl Judges {
             .arg("--version")
             .output();
         let version = String::from_utf8(psql.unwrap().stdout).unwrap();
-        let major = version
-            .split([' ', '.'])
-            .find_map(|word| word.parse::<u32>().ok());
+        // `psql (PostgreSQL) 15.18 (Debian ...)`, `psql (PostgreSQL) 19rc1`
+        let number = |word: &str| {
+            let end = word.find(|c: char| !c.is_ascii_digit());
+            word.get(..end.unwrap_or(word.len()))?.parse::<u32>().ok()
+        };
+        let major = version.split(' ').find_map(number);
         assert!(
             major >= Some(15),
             "older than addresses in certificates: {version}"
