@@ -66,8 +66,11 @@ fn a_table_that_is_locked_is_waited_for_while_the_stream_goes_on() {
     let running = spawn(&mut db.walcat(&arguments(&db, &path)));
     db.wait_for("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass");
     db.sql("INSERT INTO u VALUES (1)");
-    wait_until("the change", || (output.count("insert") == 1).then_some(()));
-    assert_eq!(output.count("snapshot"), 0);
+    // From 19 on the server's own list of published tables waits for the lock, before the stream.
+    if db.server().version() < 190_000 {
+        wait_until("the change", || (output.count("insert") == 1).then_some(()));
+        assert_eq!(output.count("snapshot"), 0);
+    }
     locker.batch_execute("COMMIT").unwrap();
     wait_until("the rows", || {
         (output.count("snapshot_done") == 2).then_some(())
