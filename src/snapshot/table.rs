@@ -65,7 +65,8 @@ pub fn question(publications: &[String], oid: Option<u32>) -> String {
     let names = literals(publications);
     let one = oid.map_or(String::new(), |oid| format!("AND c.oid = {oid}"));
     let fingerprint = fingerprint("c.oid", publications);
-    // Row filters and column lists came with PostgreSQL 15: `to_jsonb` has what is there.
+    // Row filters and column lists came with PostgreSQL 15: `to_jsonb` has what is there. The
+    // partitions are those of `pg_inherits`: `pg_partition_tree` would wait for locks on them.
     format!(
         "WITH published AS (
            SELECT c.oid,
@@ -122,9 +123,11 @@ pub fn question(publications: &[String], oid: Option<u32>) -> String {
               SELECT pg_catalog.bool_and(pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT'))
               FROM sent AS a WHERE a.oid = c.oid), true),
            'hidden', pg_catalog.row_security_active(c.oid),
-           'foreign', (SELECT pg_catalog.min(f.relid::pg_catalog.text)
-              FROM pg_catalog.pg_partition_tree(c.oid) AS f
-              JOIN pg_catalog.pg_class AS fc ON fc.oid = f.relid WHERE fc.relkind = 'f')
+           'foreign', (WITH RECURSIVE tree (relid) AS (SELECT c.oid UNION ALL
+              SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits AS i ON i.inhparent = relid)
+              SELECT pg_catalog.min(relid::pg_catalog.regclass::pg_catalog.text)
+              FROM tree JOIN pg_catalog.pg_class AS fc ON fc.oid = relid
+              WHERE c.relkind = 'p' AND fc.relkind = 'f')
          )::pg_catalog.text
          FROM published AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.oid
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -245,6 +245,9 @@ fn names_of_databases_are_readable() {
 #[test]
 fn an_encoding_that_cannot_be_converted_is_told() {
     let server = Server::start(Options::default());
+    if server.version() >= 190_000 {
+        return; // which has no such encoding any more
+    }
     let create = "CREATE DATABASE mule TEMPLATE template0 ENCODING 'MULE_INTERNAL' LOCALE 'C'";
     server.client("postgres").batch_execute(create).unwrap();
     let db = Database::create_on(&server, "other");
