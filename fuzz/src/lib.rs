@@ -159,7 +159,8 @@ pub fn resume(input: &[u8]) {
     };
     let all = print(None);
     let kept = all.get(..cut % (all.len() + 1)).unwrap_or_default();
-    let (whole, position) = ending(kept, Some(0)).expect("a file of walcat's");
+    let (whole, position) =
+        ending(kept, Some(0)).unwrap_or_else(|| panic!("foreign: {}", kept.escape_ascii()));
     let mut resumed = kept.get(..whole).unwrap_or_default().to_vec();
     resumed.extend(print(position));
     assert_eq!(

@@ -60,7 +60,9 @@ const PARTITIONED: &str = "CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION
 #[test]
 fn a_table_that_is_locked_is_waited_for_while_the_stream_goes_on() {
     let db = Database::create("snapshot_locked");
-    db.sql(&format!("{PARTITIONED}; CREATE TABLE u (id int PRIMARY KEY)"));
+    db.sql(&format!(
+        "{PARTITIONED}; CREATE TABLE u (id int PRIMARY KEY)"
+    ));
     db.create_slot("pgoutput");
     let output = Output::new();
     let path = output.path();
@@ -71,7 +73,9 @@ fn a_table_that_is_locked_is_waited_for_while_the_stream_goes_on() {
         )
         .unwrap();
     let running = spawn(&mut db.walcat(&arguments(&db, &path)));
-    db.wait_for("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't1'::regclass");
+    db.wait_for(
+        "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't1'::regclass",
+    );
     db.sql("INSERT INTO u VALUES (1)");
     wait_until("the change", || (output.count("insert") == 1).then_some(()));
     assert_eq!(output.count("snapshot"), 0);
