@@ -38,7 +38,11 @@ pub fn readable(bytes: &[u8]) -> String {
 /// Control characters, ends of lines and paragraphs, marks of direction.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+        || matches!(
+            c,
+            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
+        )
+        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 fn escaped(text: &str, lines: bool) -> String {

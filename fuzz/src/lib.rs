@@ -270,5 +270,8 @@ fn assert_json(text: &[u8]) {
 
 /// Characters that turn the direction of writing, or end a line for some.
 fn turns_text(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+    ) || matches!(c, '\u{2066}'..='\u{2069}')
 }

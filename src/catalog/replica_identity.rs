@@ -195,11 +195,13 @@ WITH publication AS (
     FROM pg_catalog.pg_publication AS p
     WHERE p.oid = $1 AND (p.pubupdate OR p.pubdelete)
 ), published AS (
-    SELECT g.relid FROM publication AS p, pg_catalog.pg_get_publication_tables(p.pubname::pg_catalog.text) AS g
+    SELECT g.relid FROM publication AS p,
+         pg_catalog.pg_get_publication_tables(p.pubname::pg_catalog.text) AS g
 ), leaf AS (
     SELECT relid, relid AS published_as FROM published
     UNION
-    SELECT t.relid, published.relid FROM published, pg_catalog.pg_partition_tree(published.relid) AS t
+    SELECT t.relid, published.relid
+    FROM published, pg_catalog.pg_partition_tree(published.relid) AS t
 ), target AS (
     SELECT c.oid, c.relreplident, leaf.published_as,
            i.indexrelid IS NOT NULL AS has_index,
@@ -208,18 +210,21 @@ WITH publication AS (
            EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
                    WHERE a.attrelid = c.oid AND NOT a.attisdropped
                          AND (c.relreplident = 'f' OR a.attnum = ANY (key))
-                         AND (a.attgenerated = 'v' OR a.attgenerated = 's' AND p.gencols = 'n')) AS hides_generated,
+                         AND (a.attgenerated = 'v' OR a.attgenerated = 's' AND p.gencols = 'n')
+           ) AS hides_generated,
            pg_catalog.to_jsonb(r) ->> 'prqual' AS filter,
            NULLIF(pg_catalog.to_jsonb(r) -> 'prattrs', 'null') AS columns,
            p.pubupdate, p.pubdelete, p.gencols
     FROM publication AS p
          CROSS JOIN leaf
          JOIN pg_catalog.pg_class AS c ON c.oid = leaf.relid AND c.relkind = 'r'
-         LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
-              AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
+         LEFT JOIN pg_catalog.pg_index AS i
+              ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND CASE c.relreplident
+                 WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
          -- Columns that an index only INCLUDEs are no key; the vector counts from 0.
          CROSS JOIN LATERAL (SELECT (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1] AS key) AS k
-         LEFT JOIN pg_catalog.pg_publication_rel AS r ON r.prpubid = p.oid AND r.prrelid = leaf.published_as
+         LEFT JOIN pg_catalog.pg_publication_rel AS r
+              ON r.prpubid = p.oid AND r.prrelid = leaf.published_as
 ), judged AS (
     SELECT t.oid, t.pubupdate, t.pubdelete, t.columns IS NOT NULL AS column_list, CASE
         WHEN t.relreplident <> 'f' AND NOT t.has_index THEN 'identity'
@@ -232,8 +237,11 @@ WITH publication AS (
         WHEN t.columns IS NOT NULL AND EXISTS (
                  SELECT FROM pg_catalog.unnest(t.identity) AS name
                  WHERE name NOT IN (SELECT a.attname FROM pg_catalog.pg_attribute AS a
-                                    WHERE a.attrelid = t.published_as AND t.columns @> pg_catalog.to_jsonb(a.attnum))) THEN 'columns'
-        WHEN t.gencols IS NOT NULL AND (t.columns IS NULL OR t.relreplident = 'f') AND t.hides_generated THEN 'generated'
+                                    WHERE a.attrelid = t.published_as
+                                          AND t.columns @> pg_catalog.to_jsonb(a.attnum))
+             ) THEN 'columns'
+        WHEN t.gencols IS NOT NULL AND (t.columns IS NULL OR t.relreplident = 'f')
+             AND t.hides_generated THEN 'generated'
     END AS reason
     FROM target AS t
 )
@@ -241,7 +249,9 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), j.pubupdate, j.pubdelet
        j.column_list, n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        root_n.nspname::pg_catalog.text, root.relname::pg_catalog.text,
        pg_catalog.pg_has_role(c.relowner, 'USAGE')
-FROM judged AS j JOIN pg_catalog.pg_class AS c ON c.oid = j.oid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+FROM judged AS j
+     JOIN pg_catalog.pg_class AS c ON c.oid = j.oid
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      JOIN pg_catalog.pg_class AS root
           ON root.oid = COALESCE(pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid, c.oid)
      JOIN pg_catalog.pg_namespace AS root_n ON root_n.oid = root.relnamespace

@@ -38,8 +38,8 @@ impl Test {
         }
     }
 
-    /// Prepares what is announced, and what was not yet, and writes everything else. Wherever a line
-    /// of it is cut off, the next run knows that it was walcat's.
+    /// Prepares what is announced, and what was not yet, and writes everything else. Wherever a
+    /// line of it is cut off, the next run knows that it was walcat's.
     pub fn feed(&mut self, events: &[Event<'_>]) -> String {
         let mut out = Vec::new();
         for event in events {

@@ -36,8 +36,8 @@ pub enum Kind {
     Array(Rc<Array>),
     /// A composite type: an object with these attributes.
     Composite(Rc<[Attribute]>),
-    /// Not as `row_to_json` prints it, but as this appends it; after a mismatch nothing may have been
-    /// appended.
+    /// Not as `row_to_json` prints it, but as this appends it; after a mismatch nothing may have
+    /// been appended.
     Other(WriteText),
 }
 

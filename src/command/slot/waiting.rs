@@ -16,8 +16,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How long a server may take to tell what it waits for, and to stop it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Creates the slot. When the user or the time ends that, the query is cancelled, and the server has
-/// taken the slot back when this returns.
+/// Creates the slot. When the user or the time ends that, the query is cancelled, and the server
+/// has taken the slot back when this returns.
 pub fn create(
     mut session: Client,
     settings: &Settings,

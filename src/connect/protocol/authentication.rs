@@ -39,7 +39,10 @@ pub fn authenticate(
     credentials: &Credentials<'_>,
 ) -> std::result::Result<(), Refusal> {
     let request = next_request(wire)?;
-    let bound = matches!(&request, Request::Sasl { mechanisms } if mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS));
+    let bound = match &request {
+        Request::Sasl { mechanisms } => mechanisms.iter().any(|name| name == SCRAM_SHA_256_PLUS),
+        _ => false,
+    };
     if credentials.channel_binding == ChannelBinding::Require && !bound {
         let reason = "channel binding is required, but the server's authentication request does \
                       not support it";

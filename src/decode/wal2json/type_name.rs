@@ -8,7 +8,10 @@ pub(super) fn oid(name: &str) -> u32 {
     match name.strip_suffix("[]") {
         Some(element) => {
             let element = oid(element);
-            let is_array = |candidate: &Type| matches!(candidate.kind(), Kind::Array(of) if of.oid() == element);
+            let is_array = |candidate: &Type| match candidate.kind() {
+                Kind::Array(of) => of.oid() == element,
+                _ => false,
+            };
             // int2vector and oidvector are arrays too.
             built_in(|candidate| candidate.name().starts_with('_') && is_array(candidate))
         }
