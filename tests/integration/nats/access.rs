@@ -1,7 +1,10 @@
 //! Who may publish, and what nobody may see.
 
-use super::{into, prepared};
+use super::{into, lines, prepared};
 use crate::support::*;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use std::path::Path;
 
 const USERS: &str = r#"
@@ -124,6 +127,88 @@ fn a_key_lets_in() {
         "{}",
         run.stderr
     );
+}
+
+/// What one key says of another, signed: a JSON Web Token as NATS has it.
+fn token(issuer: &nkeys::KeyPair, subject: &nkeys::KeyPair, claims: Value) -> String {
+    let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let body = json!({ "jti": subject.public_key(), "iat": 1, "iss": issuer.public_key(),
+        "name": "walcat", "sub": subject.public_key(), "nats": claims });
+    let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
+    let signed = format!("{}.{}", encode(header), encode(body));
+    let signature = issuer.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn credentials_let_in() {
+    let db = prepared("credentials_let_in");
+    let (operator, system, account) = (
+        nkeys::KeyPair::new_operator(),
+        nkeys::KeyPair::new_account(),
+        nkeys::KeyPair::new_account(),
+    );
+    let limits = json!({ "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1,
+        "wildcards": true, "conn": -1, "leaf": -1, "mem_storage": -1, "disk_storage": -1,
+        "streams": -1, "consumer": -1 });
+    let own = json!({ "type": "account", "version": 2, "limits": limits });
+    let its = json!({ "type": "account", "version": 2, "limits": { "subs": -1, "data": -1,
+        "payload": -1, "imports": -1, "exports": -1, "conn": -1, "leaf": -1 } });
+    let claims = json!({ "type": "operator", "version": 2 });
+    let nats = NatsServer::start(&format!(
+        "operator: \"{}\"\nsystem_account: {}\nresolver: MEMORY\n\
+         resolver_preload: {{ {}: \"{}\", {}: \"{}\" }}",
+        token(&operator, &operator, claims),
+        system.public_key(),
+        system.public_key(),
+        token(&operator, &system, its),
+        account.public_key(),
+        token(&operator, &account, own),
+    ));
+    let user = nkeys::KeyPair::new_user();
+    let credentials = |name: &str, account: &nkeys::KeyPair| {
+        let claims = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+        let text = format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            token(account, &user, claims),
+            user.seed().unwrap(),
+        );
+        let path = nats.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, foreign) = (
+        credentials("good", &account),
+        credentials("foreign", &nkeys::KeyPair::new_account()),
+    );
+    let url = nats.url("WAL");
+    let until_now = into(&db, &url, &["--until-now", "--confirm-delay", "0"]);
+    let create = [&until_now[..], &["--create-stream", "--nats-creds", &good]].concat();
+    db.sql("INSERT INTO t VALUES (1, 'a')");
+    db.run(&create).succeeded();
+    assert_eq!(lines(&db, &[]), Vec::<Value>::new());
+    // From the environment, and into what is there.
+    db.sql("INSERT INTO t VALUES (2, 'b')");
+    run(db.walcat(&until_now).env("NATS_CREDS", &good)).succeeded();
+    assert_eq!(lines(&db, &[]), Vec::<Value>::new());
+    let seed = user.seed().unwrap();
+    let bad = nats.path().join("bad");
+    std::fs::write(&bad, "no credentials").unwrap();
+    for (more, reason) in [
+        (&["--nats-creds", &foreign][..], "does not let the user of "),
+        (&[], "does not let a user without a name in"),
+        (
+            &["--nats-creds", bad.to_str().unwrap()],
+            "it is no credentials file",
+        ),
+        (&["--nats-creds", "/nowhere"], "could not read /nowhere"),
+    ] {
+        let run = db.run(&[&until_now[..], more].concat());
+        run.exited(1);
+        assert!(run.stderr.contains(reason), "{reason}: {}", run.stderr);
+        assert!(!run.stderr.contains(&seed), "{}", run.stderr);
+    }
 }
 
 #[test]
