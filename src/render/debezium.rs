@@ -4,12 +4,13 @@
 //! {"before":null,"after":{"id":1,"name":"Ada"},"source":{"version":"0.1.0","connector":"postgresql",
 //! "name":"walcat","ts_ms":1795166614946,"snapshot":"false","db":"shop","sequence":"[\"23803808\",\"23803720\"]",
 //! "ts_us":1795166614946212,"ts_ns":1795166614946212000,"schema":"public","table":"users","txId":742,"lsn":23803720,
-//! "xmin":null,"commit_lsn":"0/16B37A0","seq":0},"transaction":null,"op":"c","ts_ms":1795166615012}
+//! "xmin":null,"commit_lsn":"0/16B37A0","seq":0},"transaction":null,"op":"c","ts_ms":1795166615012,
+//! "ts_us":1795166615012345,"ts_ns":1795166615012345000}
 //! (one line)
 //! ```
 //!
-//! `op` is `c`, `u`, `d`, `t` (truncate) or `m` (message); `r` is for the rows of a snapshot. The
-//! values are those of a connector with these settings, which lose nothing where there is no
+//! `op` is `c`, `u`, `d`, `t` (truncate), `m` (message) or `r` (a row that was there already, with
+//! `"snapshot":"incremental"`, as it comes among the changes). The values are those of a connector with these settings, which lose nothing where there is no
 //! schema:
 //!
 //! | setting | value | because |
@@ -69,7 +70,7 @@ struct Debezium {
     tables: PerRelation<Table>,
     /// `"source":{"version":"0.1.0","connector":"postgresql","name":"walcat"`
     source: Vec<u8>,
-    /// `,"snapshot":"false","db":"shop"`
+    /// `","db":"shop"`
     database: Vec<u8>,
     transaction: TransactionFields,
 }
@@ -127,6 +128,12 @@ impl Render for Debezium {
                 self.write_row(relation, &new, out);
                 self.write_rest(event, Some(relation), Line::Whole, b"c", now, out);
             }
+            Body::Snapshot { relation, row } => {
+                out.extend_from_slice(b"{\"before\":null,\"after\":");
+                self.write_row(relation, &row, out);
+                self.write_rest(event, Some(relation), Line::Whole, b"r", now, out);
+            }
+            Body::SnapshotProgress { .. } | Body::SnapshotDone { .. } => return Ok(()),
             Body::Update {
                 relation,
                 old: Some(old),
@@ -183,7 +190,7 @@ impl Debezium {
         let mut source = b",\"source\":{\"version\":".to_vec();
         write_string(env!("CARGO_PKG_VERSION").as_bytes(), &mut source);
         source.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":\"walcat\"");
-        let mut database = b",\"snapshot\":\"false\",\"db\":".to_vec();
+        let mut database = b"\",\"db\":".to_vec();
         write_string(settings.database.as_bytes(), &mut database);
         Debezium {
             types,
@@ -256,17 +263,21 @@ impl Debezium {
         out: &mut Vec<u8>,
     ) {
         out.extend_from_slice(&self.source);
-        let time = self.transaction.time.unwrap_or(now).unix_micros();
+        let now = now.unix_micros();
+        let time = self.transaction.time.map_or(now, PgTime::unix_micros);
         write_number(b",\"ts_ms\":", time.div_euclid(1000), out);
+        out.extend_from_slice(b",\"snapshot\":\"");
+        out.extend_from_slice(match event.body {
+            Body::Snapshot { .. } => &b"incremental"[..],
+            _ => b"false",
+        });
         out.extend_from_slice(&self.database);
         let commit_lsn = self
             .transaction
             .commit_lsn
             .filter(|_| event.transaction.is_some());
         write_sequence(commit_lsn, event.lsn, out);
-        write_number(b",\"ts_us\":", time, out);
-        write_number(b",\"ts_ns\":", time, out);
-        out.extend_from_slice(b"000");
+        write_finer(time, out);
         match relation.and_then(|relation| self.tables.get(relation)) {
             Some(table) => out.extend_from_slice(&table.name),
             None => out.extend_from_slice(b",\"schema\":\"\",\"table\":\"\""),
@@ -289,8 +300,8 @@ impl Debezium {
         }
         out.extend_from_slice(b"},\"transaction\":null,\"op\":\"");
         out.extend_from_slice(op);
-        let now = now.unix_micros();
         write_number(b"\",\"ts_ms\":", now.div_euclid(1000), out);
+        write_finer(now, out);
     }
 }
 
@@ -363,6 +374,13 @@ fn write_number(key: &[u8], number: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Appends the microseconds, and the nanoseconds that nobody knows.
+fn write_finer(micros: i64, out: &mut Vec<u8>) {
+    write_number(b",\"ts_us\":", micros, out);
+    write_number(b",\"ts_ns\":", micros, out);
+    out.extend_from_slice(b"000");
+}
+
 fn write_or_null(key: &[u8], number: Option<u64>, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
     match number {
@@ -418,8 +436,13 @@ mod tests {
         let transaction = committed(742, 0x16B_37A0);
         let row = [Some("1"), Some("1.50"), Some("2018-06-20 15:13:16.945104")];
         let mut event = events(&[insert(&transaction, 3, &users, &row)]).remove(0);
-        let processed = event.as_object_mut().unwrap().remove("ts_ms").unwrap();
-        assert!(processed.as_i64() > Some(1_700_000_000_000), "{processed}");
+        let mut processed = |field| {
+            let field = event.as_object_mut().unwrap().remove(field).unwrap();
+            field.as_i64().unwrap()
+        };
+        let (ms, us, ns) = (processed("ts_ms"), processed("ts_us"), processed("ts_ns"));
+        assert!(ms > 1_700_000_000_000, "{ms}");
+        assert_eq!((us / 1000, ns), (ms, us * 1000));
         assert_eq!(
             event,
             json!({

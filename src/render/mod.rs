@@ -206,7 +206,13 @@ impl Format {
 
     /// Returns `true` if it has a form for rows that are there already.
     pub fn has_snapshots(self) -> bool {
-        [Format::JSON, Format::TEXT].contains(&self)
+        [Format::JSON, Format::TEXT, Format::DEBEZIUM].contains(&self)
+    }
+
+    /// Returns `true` if its lines say how far such rows are, so that a file of them can be gone on
+    /// with.
+    pub fn has_snapshot_progress(self) -> bool {
+        self == Format::JSON
     }
 
     /// Reads what its lines say of their events; `None` if a file of them cannot be resumed.

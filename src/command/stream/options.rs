@@ -28,7 +28,7 @@ pub fn check(args: &StreamArgs) -> Result<()> {
     if !args.snapshot.is_empty() {
         check_snapshot(args)?;
     }
-    let resumes = args.file.is_some() && !args.no_resume && args.print.format.lines().is_some();
+    let resumes = resumes(args);
     if args.streaming != Streaming::Off && resumes {
         return Err(Error::usage(
             "could not use --streaming with --file: what has not committed has no place to go on \
@@ -37,6 +37,11 @@ pub fn check(args: &StreamArgs) -> Result<()> {
         .with_remedy("--no-resume, which appends without going on where the file ends"));
     }
     super::into_log::check(args)
+}
+
+/// Returns `true` if a file is to be gone on with where it ends.
+fn resumes(args: &StreamArgs) -> bool {
+    args.file.is_some() && !args.no_resume && args.print.format.lines().is_some()
 }
 
 /// Refuses what makes no sense for statements, or without them.
@@ -104,6 +109,14 @@ fn check_snapshot(args: &StreamArgs) -> Result<()> {
             format.name()
         ))
         .with_remedy("--format json"));
+    }
+    if resumes(args) && !format.has_snapshot_progress() {
+        return Err(Error::usage(format!(
+            "could not use --snapshot with --file and --format {}: its lines do not say how far the \
+             tables are, so that the next run could not go on with them",
+            format.name()
+        ))
+        .with_remedy("--no-resume, with which each run appends all rows, or --format json"));
     }
     if args.streaming != Streaming::Off {
         return Err(Error::usage(

@@ -19,6 +19,7 @@ const START: &[u8] = b"{\"before\":";
 #[derive(Deserialize)]
 struct Fields {
     source: Source,
+    op: String,
 }
 
 #[derive(Deserialize)]
@@ -41,16 +42,22 @@ struct Keys {
     transaction: Option<IgnoredAny>,
     op: Option<IgnoredAny>,
     ts_ms: Option<IgnoredAny>,
+    ts_us: Option<IgnoredAny>,
+    ts_ns: Option<IgnoredAny>,
     message: Option<IgnoredAny>,
 }
 
 impl ReadLines for DebeziumLines {
     fn read(&self, line: Line<'_>) -> Result<Said, Unreadable> {
         let fields: Fields = read_fields(line, may_begin)?;
-        fields
-            .source
-            .said()
-            .map_err(|reason| Unreadable::Foreign(Some(reason)))
+        let said = fields.source.said();
+        Ok(
+            match said.map_err(|reason| Unreadable::Foreign(Some(reason)))? {
+                // A row that was there already is no event of the stream.
+                _ if fields.op == "r" => Said::Nothing,
+                said => said,
+            },
+        )
     }
 
     fn torn(&self, line: &mut dyn Read) -> io::Result<Option<Part>> {
@@ -95,7 +102,7 @@ mod tests {
     fn the_source_names_the_event() {
         let line = |source: &str| {
             let line = format!(
-                "{{\"before\":{{\"source\":1}},\"source\":{{\"name\":\"walcat\",{source}}}}}"
+                "{{\"before\":{{\"source\":1}},\"source\":{{\"name\":\"walcat\",{source}}},\"op\":\"c\"}}"
             );
             DebeziumLines.read(Line::Bytes(line.as_bytes())).ok()
         };
@@ -118,7 +125,12 @@ mod tests {
         ] {
             assert_eq!(line(source), said, "{source}");
         }
-        let foreign = b"{\"before\":null,\"source\":{\"name\":\"shop\",\"lsn\":1}}";
+        let row = b"{\"before\":null,\"source\":{\"name\":\"walcat\",\"lsn\":16},\"op\":\"r\"}";
+        assert_eq!(
+            DebeziumLines.read(Line::Bytes(row)).ok(),
+            Some(Said::Nothing)
+        );
+        let foreign = b"{\"before\":null,\"source\":{\"name\":\"shop\",\"lsn\":1},\"op\":\"c\"}";
         assert!(DebeziumLines.read(Line::Bytes(foreign)).is_err());
     }
 }

@@ -73,7 +73,7 @@ fn kind(oid: u32, modifier: i32, types: &Types) -> Kind {
         1270 => array(other(write_zoned_time)),
         1186 => other(write_interval),
         1187 => array(other(write_interval)),
-        1560 if modifier == 1 => other(write_bit),
+        1560 | 1562 if modifier == 1 => other(write_bit),
         1560 | 1562 => other(write_bits),
         600 => other(write_point),
         _ => translated(types.kind(oid)),
