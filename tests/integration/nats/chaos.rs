@@ -169,7 +169,11 @@ impl World {
 
     fn rounds(&mut self, rounds: u64) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
-        for _ in 0..rounds {
+        for round in 1..=rounds {
+            // What is killed too often to keep up is let alone now and then.
+            if round % 20 == 0 {
+                self.catch_up();
+            }
             self.watch();
             self.moment();
             let what = match self.random.within(0..10) {
@@ -197,23 +201,35 @@ impl World {
         counts
     }
 
+    /// Lets what is committed arrive, however long that takes, as long as it goes on.
+    fn catch_up(&mut self) {
+        let mut client = self.server.client("postgres");
+        let mut ask = |query: &str| client.query_one(query, &[]).unwrap();
+        let here: String = ask("SELECT pg_current_wal_lsn()::text").get(0);
+        let query = format!(
+            "SELECT bool_and(confirmed_flush_lsn >= '{here}'), string_agg(confirmed_flush_lsn::text, \
+             ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE slot_name <> 'file'"
+        );
+        let mut known = String::new();
+        let mut arrived = false;
+        while !arrived {
+            known = wait_until("the slots to move", || {
+                self.watch();
+                let row = ask(&query);
+                let confirmed: String = row.get(1);
+                arrived = row.get(0);
+                (arrived || confirmed != known).then_some(confirmed)
+            });
+        }
+    }
+
     /// Lets what is there arrive, and holds the log to the file.
     fn verify(mut self) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         self.writer.take().unwrap().join().unwrap();
-        for program in 0..self.walcats.len() {
-            if let Some(running) = &mut self.walcats[program]
-                && !running.has_ended()
-            {
-                running.signal(Signal::KILL);
-            }
-            self.end(program);
-        }
-        for program in 0..self.walcats.len() {
-            wait_until("a last run that ends well", || {
-                let last = spawn(&mut self.stream_into_log(program, &["--until-now"])).wait();
-                last.status.success().then_some(())
-            });
+        self.catch_up();
+        for running in self.walcats.iter_mut().filter_map(Option::take) {
+            running.interrupt().succeeded();
         }
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = directory.path().join("out.json");
