@@ -57,9 +57,10 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let lines = self.lines(record);
+            let mut stderr = io::stderr().lock();
             status_line::clear();
             // Nobody is left to be told that stderr is closed.
-            let _ = io::stderr().write_all(lines.as_bytes());
+            let _ = stderr.write_all(lines.as_bytes());
         }
     }
 

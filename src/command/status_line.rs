@@ -15,6 +15,8 @@ pub fn is_possible() -> bool {
 
 /// Shows the text in place of what the line was.
 pub fn show(text: &str) {
+    // Others may be about to write.
+    let _others = io::stderr().lock();
     SHOWN.store(true, Ordering::Relaxed);
     write(&format!("{ERASE}{text}"));
 }

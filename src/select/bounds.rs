@@ -8,7 +8,7 @@
 //! transaction never get past it. `--limit` may end it within one only where that does not matter:
 //! the output can be resumed there, or nothing is confirmed anyway.
 
-use crate::event::{Body, End, Event};
+use crate::event::{Body, End, Event, EventId};
 use crate::lsn::Lsn;
 use std::collections::HashSet;
 
@@ -36,6 +36,8 @@ pub struct Limit {
     left: u64,
     /// Whether the stream may end within a transaction.
     within_transactions: bool,
+    /// What comes up to there has been counted already, and is wanted again.
+    again: Option<EventId>,
     /// The transactions in progress of which changes were counted.
     open: HashSet<Option<u32>>,
 }
@@ -98,11 +100,11 @@ impl Bounds {
         }
     }
 
-    /// The output ends between transactions again, and lacks so many changes that were counted.
-    pub fn rewind(&mut self, changes: u64) {
+    /// The output lacks some of what came up to there, which comes again.
+    pub fn rewind(&mut self, last: Option<EventId>) {
         (self.in_transaction, self.cut) = (false, false);
         if let Some(limit) = &mut self.limit {
-            limit.left = limit.left.saturating_add(changes);
+            limit.again = limit.again.max(last);
             limit.open.clear();
         }
     }
@@ -122,7 +124,10 @@ impl Bounds {
     pub fn before(&self, event: &Event<'_>) -> Option<Bound> {
         // The end of the transaction that brought the last change wanted is still taken: then it
         // can be confirmed.
-        let enough = self.limit.as_ref().is_some_and(Limit::is_reached_within) && !is_end(event);
+        let is_enough = |limit: &Limit| {
+            limit.left == 0 && limit.within_transactions && !limit.comes_again(event)
+        };
+        let enough = self.limit.as_ref().is_some_and(is_enough) && !is_end(event);
         if enough {
             return Some(Bound::Limit);
         }
@@ -181,11 +186,14 @@ impl Limit {
         Limit {
             left: changes,
             within_transactions,
+            again: None,
             open: HashSet::new(),
         }
     }
 
     fn count(&mut self, event: &Event<'_>, counts: bool) {
+        let counts = counts && !self.comes_again(event);
+        self.again.take_if(|again| event.id() >= Some(*again));
         let Some(transaction) = event.transaction else {
             self.left = self.left.saturating_sub(counts.into());
             return;
@@ -207,14 +215,20 @@ impl Limit {
         }
     }
 
+    /// Returns `true` if the event has come before.
+    fn comes_again(&self, event: &Event<'_>) -> bool {
+        self.again.is_some() && event.id() <= self.again
+    }
+
     /// Returns `true` if enough changes have come, and the stream may end wherever it is.
     fn is_reached_within(&self) -> bool {
-        self.left == 0 && self.within_transactions
+        self.again.is_none() && self.left == 0 && self.within_transactions
     }
 
     /// Returns `true` if enough changes have come, and all that has come is decided.
     fn is_reached_between(&self) -> bool {
-        self.left == 0 && (self.within_transactions || self.open.is_empty())
+        let is_decided = self.within_transactions || self.open.is_empty();
+        self.again.is_none() && self.left == 0 && is_decided
     }
 }
 
@@ -392,5 +406,44 @@ mod tests {
         assert!(!bounds.at_boundary());
         bounds.after(&event(&transaction, Body::Commit { end_lsn: None }), false);
         assert!(bounds.at_boundary());
+    }
+
+    #[test]
+    fn what_comes_again_is_wanted_and_not_counted() {
+        let transaction = transaction(90);
+        let change = |seq| Event {
+            seq: Some(seq),
+            ..event(
+                &transaction,
+                Body::Message {
+                    transactional: true,
+                    prefix: b"",
+                    content: b"",
+                },
+            )
+        };
+        let mut bounds = Bounds::new(Some(Limit::new(3, true)));
+        let begin = event(&transaction, Body::Begin);
+        bounds.after(&begin, false);
+        for seq in 0..2 {
+            assert_eq!(bounds.after(&change(seq), true), None);
+        }
+        bounds.rewind(change(1).id());
+        bounds.after(&begin, false);
+        for seq in 0..3 {
+            assert_eq!(bounds.before(&change(seq)), None);
+            assert_eq!(bounds.after(&change(seq), true), None);
+        }
+        assert_eq!(bounds.before(&change(3)), Some(Bound::Limit));
+        // All of it is lost.
+        bounds.rewind(change(2).id());
+        bounds.after(&begin, false);
+        for seq in 0..3 {
+            assert_eq!(bounds.before(&change(seq)), None);
+            assert_eq!(bounds.after(&change(seq), true), None);
+        }
+        assert_eq!(bounds.before(&change(3)), Some(Bound::Limit));
+        let end = event(&transaction, Body::Commit { end_lsn: None });
+        assert_eq!(bounds.after(&end, false), Some(Bound::Limit));
     }
 }

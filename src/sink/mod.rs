@@ -99,11 +99,6 @@ pub trait Sink: Records {
     /// at `last`. All of it must be durable.
     fn reopen(&mut self, last: Option<EventId>) -> Result<()>;
 
-    /// What the user should know, and was not told yet.
-    fn remarks(&mut self) -> Vec<Remark> {
-        Vec::new()
-    }
-
     /// After a transient error: what it has dropped, so that it must come again.
     fn take_rewound(&mut self) -> Option<Rewound> {
         None
@@ -115,17 +110,6 @@ pub trait Sink: Records {
 pub struct Rewound {
     /// After this, which was the last when what is durable ended; `None` if nothing is.
     pub last: Option<EventId>,
-    /// How many changes were dropped.
-    pub changes: u64,
-}
-
-/// What the user should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remark {
-    /// All is well, or will be.
-    Notice(String),
-    /// Something may be wrong.
-    Warning(String),
 }
 
 /// What a sink held when it was opened.

@@ -15,9 +15,9 @@ use crate::printer::Printer;
 use crate::progress::Progress;
 use crate::select::Repeats;
 use crate::select::bounds::{Bounds, Taken, Until};
-use crate::sink::{Driven, Moment, Remark, Sink, Urge};
+use crate::sink::{Driven, Moment, Sink, Urge};
 use crate::stop::Stop;
-use log::{info, trace, warn};
+use log::{info, trace};
 use rustix::event::PollFlags;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -122,8 +122,10 @@ impl Delivery {
             return false;
         };
         self.progress.rewind();
+        let last = self.repeats.last();
+        self.bounds
+            .rewind(last.filter(|last| Some(*last) > rewound.last));
         self.repeats.rewind(rewound.last);
-        self.bounds.rewind(rewound.changes);
         if let Form::Events { printer, .. } = &mut self.form {
             printer.announce_again();
         }
@@ -394,12 +396,6 @@ impl Delivery {
         });
         self.progress.written(self.sink.written());
         self.progress.durable(self.sink.durable());
-        for remark in self.sink.remarks() {
-            match remark {
-                Remark::Notice(text) => info!("{text}"),
-                Remark::Warning(text) => warn!("{text}"),
-            }
-        }
         driven
     }
 

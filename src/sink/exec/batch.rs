@@ -132,13 +132,11 @@ impl Batches {
         }
     }
 
-    /// Forgets those that are not done, and returns how far the stream was before them, and how
-    /// many changes they had.
-    pub fn forget(&mut self) -> (Option<EventId>, u64) {
-        let rows = self.waiting.iter().map(|batch| batch.rows).sum();
+    /// Forgets those that are not done, and returns how far the stream was before them.
+    pub fn forget(&mut self) -> Option<EventId> {
         self.waiting.clear();
         self.begun = self.done;
-        (self.place, rows)
+        self.place
     }
 
     /// How many are not done.
@@ -235,7 +233,7 @@ mod tests {
         batches.end_transaction(id(1));
         append(&mut batches, 2..7);
         batches.finish_first();
-        assert_eq!(batches.forget(), (id(1), 5));
+        assert_eq!(batches.forget(), id(1));
         assert!(batches.first().is_none());
         assert_eq!((batches.begun(), batches.done()), (1, 1));
     }

@@ -217,9 +217,9 @@ impl ExecSink {
             return Ok(());
         }
         self.streams = false;
-        let (last, changes) = self.batches.forget();
+        let last = self.batches.forget();
         self.buffer.take(self.buffer.waiting().len());
-        self.rewound = Some(Rewound { last, changes });
+        self.rewound = Some(Rewound { last });
         Err(Error::transient(
             "could not repeat the batch from memory, which it is too large for",
         ))

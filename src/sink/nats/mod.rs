@@ -20,12 +20,13 @@ mod thread;
 pub use destination::{Access, LogDestination, LogUrl};
 pub use subject::Template;
 
-use super::{Driven, Held, Moment, Remark, Rewound, Sink, Urge, Watched};
+use super::{Driven, Held, Moment, Rewound, Sink, Urge, Watched};
 use crate::error::{Error, Result};
 use crate::event::{Body, Cell, End, Event, EventId, Relation, Tuple};
 use crate::lsn::Lsn;
 use crate::record::Records;
 use crate::text::readable;
+use ::log::warn;
 use delay::Delay;
 use headers::headers_size;
 use naming::Naming;
@@ -179,8 +180,6 @@ impl NatsSink {
     fn hear(&mut self, now: Instant) -> Result<()> {
         let mut news = self.thread.shared.take();
         let logged = news.logged.records;
-        news.remarks
-            .splice(0..0, std::mem::take(&mut self.news.remarks));
         if let Some(limit) = news.limit.take() {
             self.opened.limit = limit;
         }
@@ -207,13 +206,13 @@ impl NatsSink {
             let last = end
                 .last
                 .map_or("its beginning".to_owned(), |last| last.to_string());
-            self.news.remarks.push(Remark::Warning(format!(
+            warn!(
                 "there may be a gap in {}: it has lost what came between {last} and {safe}, which \
                  is confirmed, as it was acknowledged {} s before; a longer --confirm-delay \
                  outlives that",
                 self.name,
                 self.to.confirm_delay.as_secs_f64()
-            )));
+            );
         }
         self.lost = true;
         self.opened.end = end;
@@ -420,10 +419,6 @@ impl Sink for NatsSink {
         Ok(())
     }
 
-    fn remarks(&mut self) -> Vec<Remark> {
-        std::mem::take(&mut self.news.remarks)
-    }
-
     fn take_rewound(&mut self) -> Option<Rewound> {
         if !std::mem::take(&mut self.lost) {
             return None;
@@ -431,7 +426,6 @@ impl Sink for NatsSink {
         self.thread.order(Order::StartOver(self.appended));
         Some(Rewound {
             last: self.opened.end.last,
-            changes: 0,
         })
     }
 }

@@ -14,7 +14,7 @@ use super::queue::{Block, Fit, Queue};
 use super::shared::{Opened, Shared};
 use crate::error::Error;
 use crate::lsn::Lsn;
-use crate::sink::Remark;
+use ::log::info;
 use async_nats::{Message, StatusCode, Subject, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
@@ -284,10 +284,10 @@ impl Publisher {
         };
         let lsn = record.id.lsn;
         if self.batch.told.replace(lsn) != Some(lsn) {
-            self.say(format!(
+            info!(
                 "the transaction that committed at {lsn} is larger than a batch of {BATCH}: it \
                  arrives in order, but not at once"
-            ));
+            );
         }
     }
 
@@ -370,10 +370,10 @@ impl Publisher {
             self.shared.tell(|news| news.limit = Some(opened.limit));
             if self.queue.compare(opened.end) == Fit::Follows {
                 if opened.end.last.is_none() && self.queue.last().is_some() {
-                    self.say(format!(
+                    info!(
                         "{} was emptied: each event is in it at least once from here on",
                         self.link.name
-                    ));
+                    );
                 }
                 self.report();
                 return Ok(true);
@@ -428,11 +428,11 @@ impl Publisher {
     /// Says what is wrong, once.
     fn complain(&mut self, reason: String) {
         if self.trouble.as_ref() != Some(&reason) {
-            self.say(format!(
+            info!(
                 "could not publish to {}: {reason}; trying again, and confirming nothing more \
                  meanwhile",
                 self.link.name
-            ));
+            );
             self.trouble = Some(reason);
         }
     }
@@ -441,13 +441,8 @@ impl Publisher {
     fn relieved(&mut self) {
         self.wait = SHORTEST;
         if self.trouble.take().is_some() {
-            self.say(format!("publishing to {} again", self.link.name));
+            info!("publishing to {} again", self.link.name);
         }
-    }
-
-    fn say(&self, text: String) {
-        self.shared
-            .tell(|news| news.remarks.push(Remark::Notice(text)));
     }
 
     fn failed(&self, reason: &str) -> Error {

@@ -4,7 +4,6 @@
 use super::delay::Count;
 use super::queue::End;
 use crate::error::Error;
-use crate::sink::Remark;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -34,8 +33,6 @@ pub struct News {
     pub logged: Count,
     /// How many bytes a message may have, if that has changed.
     pub limit: Option<usize>,
-    /// What the user should know.
-    pub remarks: Vec<Remark>,
     /// The log has lost what it had, and ends here.
     pub lost: Option<End>,
     /// It cannot go on.

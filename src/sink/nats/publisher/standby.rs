@@ -7,6 +7,7 @@ use crate::sink::nats::link::Link;
 use async_nats::Subscriber;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use log::info;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -25,10 +26,7 @@ impl Publisher {
     /// nobody wants any more.
     pub(super) async fn follow(&mut self) -> Result<bool, Error> {
         let silence = self.to.standby.unwrap_or_default();
-        self.say(format!(
-            "following another that publishes to {}",
-            self.link.name
-        ));
+        info!("following another that publishes to {}", self.link.name);
         self.lost_races = 0;
         let (mut known, mut since) = (None, Instant::now());
         loop {
@@ -44,11 +42,11 @@ impl Publisher {
                 since = Instant::now();
             }
             if since.elapsed() >= silence {
-                self.say(format!(
+                info!(
                     "taking over: nothing came into {} for {} s",
                     self.link.name,
                     silence.as_secs_f64()
-                ));
+                );
                 return Ok(true);
             }
             if moved && waits {
@@ -64,7 +62,7 @@ impl Publisher {
             tokio::select! {
                 () = sleep(FOLLOW.min(silence)) => {}
                 _ = goodbye => {
-                    self.say(format!("taking over: the other has ended, {}", self.link.name));
+                    info!("taking over: the other has ended, {}", self.link.name);
                     return Ok(true);
                 }
                 order = self.orders.recv() => {
