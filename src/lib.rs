@@ -20,7 +20,7 @@
 //! | state | `progress`, `stop` | |
 //! | words | `cli` | `render` (formats), `select` (operations), `plugin` |
 //! | unit tests | `logged` | |
-//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each
+//! | ground | `bell`, `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each
 //! other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bell;
 pub mod catalog;
 pub mod cli;
 pub mod command;

@@ -5,10 +5,10 @@
 //! SIGTERM ask for a stop, a second SIGINT ends the process at once with status 130, SIGHUP asks
 //! for the output file to be opened anew, or, where none was named, says that the terminal is gone.
 
+use crate::bell;
 use crate::error::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -59,8 +59,7 @@ impl Stop {
         let failed = |reason: &dyn std::fmt::Display| {
             Error::new(format!("could not set up signal handling: {reason}"))
         };
-        let (wake_up, ring) =
-            pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).map_err(|error| failed(&error))?;
+        let (wake_up, ring) = bell::pipe().map_err(|error| failed(&error))?;
         let stop = Stop(Arc::new(Shared {
             manner,
             stop: AtomicBool::new(false),

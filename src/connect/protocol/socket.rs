@@ -315,6 +315,12 @@ impl Tls {
     }
 }
 
+/// Where there is no such flag, it is enough that the standard library ignores SIGPIPE.
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::empty();
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
+
 /// The encrypted side.
 struct RawSocket<'a>(&'a OwnedFd);
 
@@ -328,7 +334,7 @@ impl Read for RawSocket<'_> {
 
 impl Write for RawSocket<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match rustix::net::send(self.0, bytes, SendFlags::NOSIGNAL) {
+        match rustix::net::send(self.0, bytes, SEND_FLAGS) {
             Err(Errno::AGAIN) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the server does not read what is sent to it",

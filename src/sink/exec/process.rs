@@ -1,8 +1,8 @@
 //! One run of the command: a process with a pipe to its standard input.
 
+use crate::bell;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, ioctl_fionbio, retry_on_intr};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -53,7 +53,7 @@ impl Process {
     /// who let it finish.
     pub fn start(mut command: Command, group: &Group) -> io::Result<Process> {
         use std::os::unix::process::CommandExt;
-        let (bell, ring) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (bell, ring) = bell::pipe()?;
         command.stdin(Stdio::piped()).process_group(0);
         let mut held = group.lock();
         let mut child = command.spawn()?;

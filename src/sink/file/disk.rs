@@ -1,10 +1,8 @@
 //! What is on the disk, and not just in the page cache.
 
-use rustix::fs::{Advice, OFlags, fadvise, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, pread};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use std::fs::File;
 use std::io;
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 
 /// How much is handled at a time: a multiple of every disk's block.
@@ -62,12 +60,17 @@ fn each_block<T>(
 }
 
 /// So many bytes that the disk has at this offset. Whole blocks are asked for, as it must be.
+#[cfg(target_os = "linux")]
 fn read_past_cache<'b>(
     file: &File,
     block: &'b mut [u8],
     at: u64,
     length: usize,
 ) -> io::Result<&'b [u8]> {
+    use rustix::fs::{Advice, fadvise};
+    use rustix::io::{Errno, pread};
+    use std::num::NonZero;
+
     let flags = fcntl_getfl(file)?;
     let direct = match fcntl_setfl(file, flags | OFlags::DIRECT) {
         Ok(()) => rustix::io::retry_on_intr(|| pread(file, &mut *block, at)),
@@ -84,6 +87,19 @@ fn read_past_cache<'b>(
         }
         Err(error) => return Err(error.into()),
     }
+    Ok(wanted)
+}
+
+/// The same, as the page cache has it.
+#[cfg(not(target_os = "linux"))]
+fn read_past_cache<'b>(
+    file: &File,
+    block: &'b mut [u8],
+    at: u64,
+    length: usize,
+) -> io::Result<&'b [u8]> {
+    let wanted = block.get_mut(..length).unwrap_or_default();
+    file.read_exact_at(wanted, at)?;
     Ok(wanted)
 }
 

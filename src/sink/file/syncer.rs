@@ -1,10 +1,10 @@
 //! fsync on a thread of its own: a disk may take seconds, and meanwhile the stream goes on and the
 //! server hears from us.
 
+use crate::bell;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::fsync;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -29,7 +29,7 @@ pub struct Synced {
 impl Syncer {
     /// Starts the thread; it ends when the syncer is dropped.
     pub fn start(file: File) -> io::Result<Syncer> {
-        let (bell, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        let (bell, ring) = bell::pipe()?;
         let (requests, wanted) = channel();
         let (done, results) = channel();
         thread::Builder::new()

@@ -3,10 +3,10 @@
 
 use super::delay::Count;
 use super::queue::End;
+use crate::bell;
 use crate::error::Error;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct Shared {
 impl Shared {
     /// No news yet.
     pub fn new() -> io::Result<Shared> {
-        let (bell, ring) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC)?;
+        let (bell, ring) = bell::pipe()?;
         Ok(Shared {
             news: Mutex::new((News::default(), false)),
             bell,
