@@ -16,11 +16,12 @@
 //! | rows that are there | `snapshot` | `connect` |
 //! | replication | `walsender` | `connect` |
 //! | connections | `connect` | |
-//! | destinations | `sink` | |
-//! | state | `progress`, `stop` | |
+//! | destinations | `sink` | `bell` |
+//! | state | `progress`, `stop` | `bell` |
+//! | waking up | `bell` | |
 //! | words | `cli` | `render` (formats), `select` (operations), `plugin` |
 //! | unit tests | `logged` | |
-//! | ground | `bell`, `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each
+//! | ground | `event`, `record`, `lsn`, `time`, `error`, `sql`, `shell`, `text`, `version` | each
 //! other |
 //!
 //! `decode`, `value` and `render` never see a socket, a file or the command line; `walsender` knows
