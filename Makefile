@@ -48,7 +48,7 @@ lint:
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
-# Man pages and completions, from the definition of the command line in src/cli.rs.
+# Man pages and completions, from the definition of the command line in src/cli.rs; those of section 7 from man/*.md.
 man:
 	WALCAT_REGENERATE=1 cargo test --test integration generated
 
@@ -56,8 +56,9 @@ man:
 install:
 	@test -x target/release/walcat || { echo "make install: there is no target/release/walcat yet: run make first" >&2; exit 1; }
 	install -D target/release/walcat $(DESTDIR)$(PREFIX)/bin/walcat
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7/
 	install -D -m 644 completions/walcat.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/walcat
 	install -D -m 644 completions/_walcat $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_walcat
 	install -D -m 644 completions/walcat.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/walcat.fish
@@ -65,6 +66,7 @@ install:
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/walcat
 	rm -f $(patsubst man/%,$(DESTDIR)$(PREFIX)/share/man/man1/%,$(wildcard man/*.1))
+	rm -f $(patsubst man/%,$(DESTDIR)$(PREFIX)/share/man/man7/%,$(wildcard man/*.7))
 	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/walcat
 	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_walcat
 	rm -f $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/walcat.fish

@@ -1,6 +1,9 @@
-//! What README and man pages tell the user to type: it parses, and the jq recipes do what they say.
+//! What README and man pages tell the user to type: it parses, and does what they say; and that
+//! their links lead somewhere.
 
+use crate::support::*;
 use clap::Parser;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use walcat::cli::Cli;
@@ -74,13 +77,160 @@ fn the_recipes_of_the_readme_do_what_they_say() {
 }
 
 #[test]
-fn every_command_of_the_readme_parses() {
-    let commands: Vec<String> = blocks(&read("README.md"), "sh")
+fn every_command_of_the_readme_and_the_chapters_parses() {
+    let commands: Vec<String> = guides()
         .iter()
-        .flat_map(|block| parsable(block))
+        .flat_map(|(_, text)| blocks(text, "sh"))
+        .flat_map(|block| parsable(&block))
         .collect();
-    assert!(commands.len() > 15, "found only {}", commands.len());
+    assert!(commands.len() > 40, "found only {}", commands.len());
     commands.iter().for_each(|command| parse(command));
+}
+
+/// README's safe path, typed line by line into a database of that name.
+#[test]
+fn the_first_steps_work() {
+    let server = Server::start(Options::default());
+    let db = Database::create_on(&server, "shop");
+    db.sql("CREATE TABLE users (id int PRIMARY KEY, name text)");
+    let steps = section(&read("README.md"), "First steps");
+    let steps = parsable(&block(&steps, "sh", "# 1."));
+    let mut said = Vec::new();
+    for step in &steps {
+        let mut typed = db.walcat(&[]);
+        let script = step.replacen("walcat", "exec \"$0\"", 1);
+        let program = typed.get_program().to_owned();
+        let environment: Vec<_> = typed
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
+        typed = Command::new("sh");
+        typed
+            .args(["-c", &script])
+            .arg(program)
+            .env_clear()
+            .envs(environment);
+        let finished = run(&mut typed);
+        if step == &steps[0] {
+            let fails = |line: &&str| line.starts_with("fail");
+            let failures: Vec<&str> = finished.exited(1).text().lines().filter(fails).collect();
+            assert_eq!(failures.len(), 1, "{failures:?}");
+            assert!(
+                failures[0].contains("the database has no publication"),
+                "{failures:?}"
+            );
+            continue;
+        }
+        let warnings = finished.succeeded().stderr.contains("warning");
+        assert!(!warnings, "{step}: {}", finished.stderr);
+        if step.contains("slot create") {
+            db.sql("INSERT INTO users VALUES (1, 'Ada')");
+        }
+        if step.contains(" stream ") {
+            said.push(finished.text().to_owned());
+        }
+    }
+    let [peeked, first, second] = &said[..] else {
+        panic!("{said:?}")
+    };
+    assert!(
+        peeked.contains("INSERT public.users  id=1 name='Ada'"),
+        "{peeked}"
+    );
+    assert!(
+        first.contains("\"after\":{\"id\":1,\"name\":\"Ada\"}"),
+        "{first}"
+    );
+    assert_eq!(second, "");
+    for left in ["pg_replication_slots", "pg_publication"] {
+        assert_eq!(db.value(&format!("SELECT count(*) FROM {left}")), "0");
+    }
+}
+
+/// On the web, relative to the page that they stand on.
+#[test]
+fn every_link_leads_somewhere() {
+    let mut links = 0;
+    for (path, text) in guides() {
+        let folder = Path::new(&path).parent().unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split_once(')').unwrap().0;
+            if link.starts_with("https://") {
+                continue;
+            }
+            links += 1;
+            let (target, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match target {
+                "" => path.clone(),
+                target => folder.join(target).to_str().unwrap().to_owned(),
+            };
+            let there = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(&target)
+                .is_file();
+            assert!(there, "{path}: {link}");
+            assert!(
+                anchor.is_empty() || anchors(&read(&target)).contains(anchor),
+                "{path}: {link}"
+            );
+        }
+    }
+    assert!(links > 50, "found only {links}");
+}
+
+#[test]
+fn no_line_is_too_long_to_read() {
+    for (path, text) in guides() {
+        for line in text.lines() {
+            assert!(line.chars().count() <= 100, "{path}: {line}");
+        }
+    }
+}
+
+/// README and the pages of section 7: path and text.
+fn guides() -> Vec<(String, String)> {
+    let mut paths = vec!["README.md".to_owned()];
+    let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    for entry in std::fs::read_dir(man).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            paths.push(format!("man/{name}"));
+        }
+    }
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
+}
+
+/// The names that a web page of this Markdown gives its headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let title = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.collect::<String>().replace(' ', "-")
+        })
+        .collect()
+}
+
+/// What stands below the heading of the second level, up to the next.
+pub fn section(text: &str, title: &str) -> String {
+    let heading = format!("\n## {title}\n");
+    let (_, rest) = text
+        .split_once(&heading)
+        .unwrap_or_else(|| panic!("no section {title:?}"));
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The fenced block in this language that has these words.
+pub fn block(text: &str, language: &str, words: &str) -> String {
+    blocks(text, language)
+        .into_iter()
+        .find(|block| block.contains(words))
+        .unwrap_or_else(|| panic!("no block of {language:?} with {words:?}"))
 }
 
 #[test]
@@ -97,13 +247,16 @@ fn every_command_of_the_man_pages_parses() {
 
 /// The filter of the command below the comment, or in the block, that has these words.
 fn recipe(words: &str) -> String {
-    let readme = read("README.md");
-    let blocks = blocks(&readme, "sh");
+    let guides = guides();
+    let blocks: Vec<String> = guides
+        .iter()
+        .flat_map(|(_, text)| blocks(text, "sh"))
+        .collect();
     let found = blocks
         .iter()
         .flat_map(|block| block.split("\n\n"))
         .find(|part| part.contains(words) && part.contains("| jq"));
-    let command = found.unwrap_or_else(|| panic!("no recipe for {words:?} in README.md"));
+    let command = found.unwrap_or_else(|| panic!("no recipe for {words:?}"));
     command.split_once("| ").unwrap().1.to_owned()
 }
 
@@ -154,10 +307,12 @@ fn parse(command: &str) {
 
 /// The contents of the fenced blocks in this language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
-    let opening = format!("```{language}\n");
-    text.split(&opening)
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
+    let fences: Vec<&str> = text.split("```").skip(1).step_by(2).collect();
+    fences
+        .iter()
+        .filter_map(|fence| fence.split_once('\n'))
+        .filter(|(found, _)| *found == language)
+        .map(|(_, block)| block.to_owned())
         .collect()
 }
 

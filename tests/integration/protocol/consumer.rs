@@ -1,4 +1,4 @@
-//! What a consumer has to do, as the README says: keep what has no `commit_lsn` until its
+//! What a consumer has to do, as walcat-events(7) says: keep what has no `commit_lsn` until its
 //! transaction is decided.
 
 use crate::support::*;
@@ -18,17 +18,17 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// One that has read these events. The README's program must make the same of them.
+    /// One that has read these events. The program of the page must make the same of them.
     pub fn of(events: &[Value]) -> Consumer {
         let mut consumer = Consumer::default();
         events.iter().for_each(|event| consumer.take(event));
-        let by_program = by_readme(events);
+        let by_program = by_page(events);
         let differs = |(one, other): (&Value, &Value)| one != other;
         let at = by_program.iter().zip(&consumer.committed).position(differs);
         let lengths = (by_program.len(), consumer.committed.len());
         assert!(
             at.is_none() && lengths.0 == lengths.1,
-            "the README's program differs at {at:?}, {lengths:?} changes"
+            "the program of the page differs at {at:?}, {lengths:?} changes"
         );
         consumer
     }
@@ -113,11 +113,11 @@ impl Consumer {
     }
 }
 
-/// What the README's program prints for these events.
-fn by_readme(events: &[Value]) -> Vec<Value> {
-    let readme = include_str!("../../../README.md");
+/// What the program of walcat-events(7) prints for these events.
+fn by_page(events: &[Value]) -> Vec<Value> {
+    let page = include_str!("../../../man/walcat-events.7.md");
     let begin = "--streaming on \\\n  | jq -c -n '";
-    let (_, rest) = readme.split_once(begin).expect("the README's program");
+    let (_, rest) = page.split_once(begin).expect("its program");
     let (program, _) = rest.split_once('\'').expect("its end");
     let mut command = Command::new("jq");
     let mut running = spawn(command.args(["-c", "-n", program]));

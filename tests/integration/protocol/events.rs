@@ -37,7 +37,7 @@ pub fn check(level: Level, run: &Finished) {
     }
 }
 
-/// The keys of an event, as the README has them.
+/// The keys of an event, as walcat-events(7) has them.
 fn expected(level: Level, event: &Value, in_block: bool) -> String {
     let op = event["op"].as_str().unwrap();
     let subxid = if event.get("subxid").is_some() {

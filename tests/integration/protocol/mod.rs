@@ -2,8 +2,8 @@
 //! prepared and interleaved transactions.
 //!
 //! Each scenario runs live, so that transactions are streamed while they are open, and is then read
-//! once more from the slot. Both times a consumer that does what the README says must end with the
-//! rows that the tables hold.
+//! once more from the slot. Both times a consumer that does what walcat-events(7) says must end
+//! with the rows that the tables hold.
 
 mod consumer;
 mod cuts;

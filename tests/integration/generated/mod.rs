@@ -7,7 +7,10 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use walcat::cli::{self, Cli};
+
+mod markdown;
 
 #[test]
 fn man_pages_are_as_generated() {
@@ -24,6 +27,52 @@ fn man_pages_are_as_generated() {
         )
     });
     compare("man", ".1", &pages.collect());
+}
+
+#[test]
+fn pages_of_section_7_are_as_generated() {
+    let sources = sources_of_section_7();
+    assert!(sources.len() >= 3, "only {} pages", sources.len());
+    let pages = sources
+        .iter()
+        .map(|(name, text)| (name.clone(), markdown::page(text)));
+    compare("man", ".7", &pages.collect());
+}
+
+/// The names of the pages, as `walcat-events.7`, and what they are made of.
+fn sources_of_section_7() -> BTreeMap<String, String> {
+    let files = std::fs::read_dir(root().join("man")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let sources = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    sources
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+/// What groff complains of, a user's `man` would show wrongly.
+#[test]
+fn man_pages_are_shown_without_warnings() {
+    for entry in std::fs::read_dir(root().join("man")).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if !matches!(extension, Some("1" | "7")) {
+            continue;
+        }
+        let mut groff = Command::new("groff");
+        groff.args(["-man", "-Tutf8", "-ww", "-rLL=80n"]).arg(&path);
+        let output = groff
+            .output()
+            .expect("groff, which `scripts/test` installs");
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && complaints.is_empty(),
+            "{}: {complaints}",
+            path.display()
+        );
+    }
 }
 
 #[test]
