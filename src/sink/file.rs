@@ -157,11 +157,11 @@ impl Sink for FileSink {
         self.resume.gaps(confirmed)
     }
 
-    fn begin(&mut self, timeline: u32, confirmed: Option<Lsn>) -> Result<()> {
-        self.file.begin(Some(timeline), confirmed, &self.resume)
+    fn begin(&mut self, timeline: Option<u32>, confirmed: Option<Lsn>) -> Result<()> {
+        self.file.begin(timeline, confirmed, &self.resume)
     }
 
-    fn on_timeline(&mut self, timeline: u32) {
+    fn on_timeline(&mut self, timeline: Option<u32>) {
         self.file.on_timeline(timeline);
     }
 

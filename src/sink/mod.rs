@@ -46,11 +46,11 @@ pub trait Sink: Records {
     fn gaps(&self, confirmed: Option<Lsn>) -> Vec<String>;
 
     /// Makes it ready for what comes. Until then it is only looked at. The server is on this
-    /// timeline, and the slot confirmed up to there.
-    fn begin(&mut self, timeline: u32, confirmed: Option<Lsn>) -> Result<()>;
+    /// timeline, if that is known, and the slot confirmed up to there.
+    fn begin(&mut self, timeline: Option<u32>, confirmed: Option<Lsn>) -> Result<()>;
 
-    /// The server has changed its timeline.
-    fn on_timeline(&mut self, timeline: u32);
+    /// The server is on this timeline now, if that is known.
+    fn on_timeline(&mut self, timeline: Option<u32>);
 
     /// How much was appended.
     fn appended(&self) -> u64;

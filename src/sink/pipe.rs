@@ -95,11 +95,11 @@ impl Sink for PipeSink {
         Vec::new()
     }
 
-    fn begin(&mut self, _: u32, _: Option<Lsn>) -> Result<()> {
+    fn begin(&mut self, _: Option<u32>, _: Option<Lsn>) -> Result<()> {
         Ok(())
     }
 
-    fn on_timeline(&mut self, _: u32) {}
+    fn on_timeline(&mut self, _: Option<u32>) {}
 
     fn appended(&self) -> u64 {
         self.buffer.appended()

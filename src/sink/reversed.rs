@@ -144,11 +144,11 @@ impl Sink for ReversedSink {
         self.inner.gaps(confirmed)
     }
 
-    fn begin(&mut self, timeline: u32, confirmed: Option<Lsn>) -> Result<()> {
+    fn begin(&mut self, timeline: Option<u32>, confirmed: Option<Lsn>) -> Result<()> {
         self.inner.begin(timeline, confirmed)
     }
 
-    fn on_timeline(&mut self, timeline: u32) {
+    fn on_timeline(&mut self, timeline: Option<u32>) {
         self.inner.on_timeline(timeline);
     }
 

@@ -33,8 +33,9 @@ pub struct Stream<'a> {
 enum Phase {
     /// Nothing has been streamed yet: what fails now is an error.
     Starting,
-    /// It has been streamed from this server: what fails now may heal.
-    Started(SystemIdentification),
+    /// It has been streamed from this server, on this timeline if that is known: what fails now may
+    /// heal.
+    Started(SystemIdentification, Option<u32>),
 }
 
 /// A connection that came to nothing more.
@@ -178,7 +179,7 @@ impl<'a> Stream<'a> {
     /// When to give up connecting. Connecting again is limited in time: a network may drop packets
     /// without an error.
     fn connect_limit(&self) -> Option<Instant> {
-        let again = matches!(self.phase, Phase::Started(_));
+        let again = matches!(self.phase, Phase::Started(..));
         let limit = again.then(|| Instant::now() + SETUP);
         limit.into_iter().chain(self.plan.deadline).min()
     }
@@ -208,7 +209,8 @@ impl<'a> Stream<'a> {
         }
         self.start_replication(&mut connection, start)?;
         self.tell_start(start);
-        self.phase = Phase::Started(system);
+        let timeline = history::lasting_timeline(&connection, &system);
+        self.phase = Phase::Started(system, timeline);
         Ok(Some((connection, timeout)))
     }
 
@@ -220,17 +222,18 @@ impl<'a> Stream<'a> {
         system: &SystemIdentification,
     ) -> Result<()> {
         let received = self.delivery.start();
+        let timeline = history::lasting_timeline(connection, system);
         match &self.phase {
             Phase::Starting => {
                 let held = self.delivery.sink.held();
                 history::require_that_of_sink(connection, system, &held, received)?;
                 self.decide_end(connection, system.flushed)?;
                 let confirmed = self.requirements.confirmed();
-                self.delivery.sink.begin(system.timeline, confirmed)
+                self.delivery.sink.begin(timeline, confirmed)
             }
-            Phase::Started(known) => {
-                history::require_same(connection, system, known, received)?;
-                self.delivery.sink.on_timeline(system.timeline);
+            Phase::Started(known, old) => {
+                history::require_same(connection, system, known, *old, received)?;
+                self.delivery.sink.on_timeline(timeline);
                 self.requirements.check_again(connection)
             }
         }
@@ -286,7 +289,7 @@ impl<'a> Stream<'a> {
         };
         match self.phase {
             Phase::Starting => debug!("streaming from slot \"{slot}\"{from}"),
-            Phase::Started(_) => info!("streaming again from slot \"{slot}\"{from}"),
+            Phase::Started(..) => info!("streaming again from slot \"{slot}\"{from}"),
         }
     }
 }

@@ -24,11 +24,20 @@ pub fn require_that_of_sink(
     }
 }
 
-/// Fails unless the server is the one that was `known`, with all up to `received`.
+/// The timeline that all comes from that this connection brings, if that is known: a standby may be
+/// promoted, and goes on sending without a word.
+pub fn lasting_timeline(connection: &Connection, system: &SystemIdentification) -> Option<u32> {
+    let is_standby = connection.parameter("in_hot_standby") == Some("on");
+    (!is_standby).then_some(system.timeline)
+}
+
+/// Fails unless the server is the one that was `known`, with all up to `received`, which came on
+/// `timeline` if that is known.
 pub fn require_same(
     connection: &mut Connection,
     system: &SystemIdentification,
     known: &SystemIdentification,
+    timeline: Option<u32>,
     received: Lsn,
 ) -> Result<()> {
     if known.system_id != system.system_id {
@@ -52,8 +61,12 @@ pub fn require_same(
             error.with_detail(SET_BACK)
         });
     }
-    let (new, old) = (system.timeline, known.timeline);
-    require_timeline(connection, new, old, received).could_not("go on")
+    match timeline {
+        Some(old) => {
+            require_timeline(connection, system.timeline, old, received).could_not("go on")
+        }
+        None => Ok(()),
+    }
 }
 
 /// Fails if the server left the timeline on which all up to `received` came before that.

@@ -339,11 +339,11 @@ impl Sink for ExecSink {
         Vec::new()
     }
 
-    fn begin(&mut self, _: u32, _: Option<Lsn>) -> Result<()> {
+    fn begin(&mut self, _: Option<u32>, _: Option<Lsn>) -> Result<()> {
         Ok(())
     }
 
-    fn on_timeline(&mut self, _: u32) {}
+    fn on_timeline(&mut self, _: Option<u32>) {}
 
     fn end_transaction(&mut self, last: Option<EventId>) {
         self.batches.end_transaction(last);

@@ -136,10 +136,10 @@ impl OutputFile {
         }
     }
 
-    /// The server is on this timeline.
-    pub fn on_timeline(&mut self, timeline: u32) {
+    /// The server is on this timeline, if that is known.
+    pub fn on_timeline(&mut self, timeline: Option<u32>) {
         if let Some(attribute) = &mut self.attribute {
-            attribute.source.timeline = Some(timeline);
+            attribute.source.timeline = timeline;
         }
     }
 

@@ -344,13 +344,13 @@ impl Sink for NatsSink {
         }
     }
 
-    fn begin(&mut self, timeline: u32, _: Option<Lsn>) -> Result<()> {
+    fn begin(&mut self, timeline: Option<u32>, _: Option<Lsn>) -> Result<()> {
         self.on_timeline(timeline);
         Ok(())
     }
 
-    fn on_timeline(&mut self, timeline: u32) {
-        let source = source_header(&self.to, Some(timeline));
+    fn on_timeline(&mut self, timeline: Option<u32>) {
+        let source = source_header(&self.to, timeline);
         if self.source != source {
             self.write_rest();
             self.source = source;

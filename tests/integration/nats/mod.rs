@@ -3,6 +3,7 @@
 
 mod access;
 mod chaos;
+mod failover;
 mod neighbours;
 mod refusals;
 
