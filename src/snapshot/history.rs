@@ -5,18 +5,16 @@
 //! that says how far a snapshot is.
 
 use super::held::Key;
+use super::line::{Effect, KeyTexts, Line, Told, join, server_key};
 use super::merge::{Moved, Request};
 use super::table::Table;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 
-/// How the lines begin that say how far a snapshot is.
+/// How the lines of a snapshot begin, and those that say how far it is.
+const SNAPSHOT: &[u8] = b"{\"op\":\"snapshot";
 const MARK: &[u8] = b"{\"op\":\"snapshot_";
 
 /// What is read at a time.
@@ -29,6 +27,8 @@ pub struct History {
     /// Where the last line is that says how far a snapshot is, and the one before it.
     last: u64,
     before_last: u64,
+    /// The last line of a snapshot.
+    line: Vec<u8>,
 }
 
 /// How far a table is.
@@ -46,28 +46,10 @@ struct Mark {
 pub struct Progress {
     /// The rows up to this key were printed.
     pub through: Option<Key>,
-    /// The keys, in the form of the file, of rows behind it that were printed, too.
-    pub printed: HashSet<Vec<String>>,
+    /// The rows behind it that were printed, too.
+    pub told: Told,
     /// Rows that are to be asked for once more, by their keys in the form of the file.
-    requested: HashMap<Vec<String>, Request>,
-}
-
-/// What matters of a line.
-#[derive(Deserialize)]
-struct Line<'a> {
-    #[serde(borrow)]
-    op: Cow<'a, str>,
-    #[serde(borrow)]
-    schema: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    table: Option<Cow<'a, str>>,
-    xid: Option<u32>,
-    #[serde(borrow)]
-    before: Option<&'a RawValue>,
-    #[serde(borrow)]
-    after: Option<&'a RawValue>,
-    unchanged: Option<IgnoredAny>,
-    through: Option<HashMap<String, Value>>,
+    requested: HashMap<KeyTexts, Request>,
 }
 
 impl History {
@@ -76,12 +58,16 @@ impl History {
         let mut history = History::default();
         let mut marks = HashMap::new();
         each_line(file, 0, |line, end| {
+            if line.starts_with(SNAPSHOT) {
+                history.line.clear();
+                history.line.extend_from_slice(line);
+            }
             if !line.starts_with(MARK) {
                 return;
             }
             (history.before_last, history.last) = (history.last, end);
             let bytes = line;
-            let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
+            let Some(line) = Line::parse(line) else {
                 return;
             };
             if let (Some(schema), Some(table)) = (line.schema, line.table) {
@@ -108,22 +94,31 @@ impl History {
         self.mark(table).is_some_and(|mark| mark.through.is_none())
     }
 
-    /// Returns `true` if some rows of the table were printed, but not all.
-    pub fn is_begun(&self, table: &Table) -> bool {
-        self.mark(table).is_some_and(|mark| mark.through.is_some())
+    /// Which of these tables, which are not done, was being read last.
+    pub fn last_of<'t>(
+        &self,
+        mut tables: impl Iterator<Item = &'t Table> + Clone,
+    ) -> Option<usize> {
+        let last = Line::parse(&self.line);
+        let is_last = |table: &Table| last.as_ref().is_some_and(|line| line.is_of(table));
+        let is_begun = |table: &Table| self.mark(table).is_some_and(|mark| mark.through.is_some());
+        tables
+            .clone()
+            .position(is_last)
+            .or(tables.position(is_begun))
     }
 
     /// The transactions that were printed and that no snapshot is known to have seen.
     pub fn transactions(&self, file: &File, mut add: impl FnMut(u32)) -> io::Result<()> {
         each_line(file, self.before_last, |line, _| {
-            let xid = serde_json::from_slice::<Line<'_>>(line).map(|line| line.xid);
-            xid.ok().flatten().into_iter().for_each(&mut add);
+            let xid = Line::parse(line).and_then(|line| line.xid);
+            xid.into_iter().for_each(&mut add);
         })
     }
 
     /// How far a table is that is not done.
     pub fn progress(&self, file: &File, table: &Table) -> io::Result<Progress> {
-        let names: Vec<&str> = table.key_names().collect();
+        let names: Vec<String> = table.key_names().map(str::to_owned).collect();
         let mut progress = Progress::default();
         let mut from = self.last;
         if let Some(mark) = self.mark(table) {
@@ -136,13 +131,14 @@ impl History {
         }
         let mut again = false;
         each_line(file, from, |line, _| {
-            let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
+            let Some(line) = Line::parse(line) else {
                 return;
             };
-            let here = line.schema.as_deref() == Some(&table.schema)
-                && line.table.as_deref() == Some(&table.name);
-            if here {
-                again |= progress.take(&line, &names).is_none();
+            if line.is_of(table) {
+                again |= line
+                    .effect(&names)
+                    .and_then(|effect| progress.take(effect))
+                    .is_none();
             }
         })?;
         Ok(match again {
@@ -162,85 +158,44 @@ impl Progress {
         self.requested.drain().map(|(_, request)| request).collect()
     }
 
-    /// Takes a line that is the table's; `None` if it cannot be gone on from what it says.
-    fn take(&mut self, line: &Line<'_>, names: &[&str]) -> Option<()> {
-        let Some(after) = line.after else {
-            return Some(());
+    /// Takes what a line does to the table; `None` if it cannot be gone on from there.
+    fn take(&mut self, effect: Effect) -> Option<()> {
+        let whole = match &effect {
+            Effect::Moved { from, whole, .. } => *whole || self.told.contains(from),
+            _ => true,
         };
-        let key = key_in(&members(after)?, names)?;
-        if line.op == "snapshot" {
-            self.requested.remove(&key);
-            self.printed.insert(key);
-            return Some(());
+        self.told.follow(&effect);
+        match effect {
+            Effect::None => {}
+            Effect::Told(key) | Effect::Gone(key) => {
+                self.requested.remove(&key);
+            }
+            Effect::Emptied => self.requested.clear(),
+            Effect::Moved { from, to, .. } => {
+                let asked = self.requested.remove(&from).is_some();
+                self.requested.remove(&to);
+                let Some(past) = self.through.clone().filter(|_| !whole) else {
+                    return Some(());
+                };
+                // If it was to be asked for there, it is to be asked for here.
+                let from = match asked {
+                    true => None,
+                    false => Some(server_key(&from)?),
+                };
+                let moved = Some(Moved { from, past });
+                let key = server_key(&to)?;
+                self.requested.insert(to, Request { key, moved });
+            }
         }
-        let (Some(before), Some(_)) = (line.before, &line.unchanged) else {
-            return Some(());
-        };
-        let from = key_in(&members(before)?, names)?;
-        if from == key {
-            return Some(());
-        }
-        let held = self.printed.contains(&from);
-        // It is another row than the one that was printed there, if one was.
-        self.printed.remove(&key);
-        let moved = match (self.requested.remove(&from), &self.through) {
-            // It was to be asked for where it is no more.
-            (Some(_), _) => None,
-            (None, Some(past)) if !held => Some(Moved {
-                from: texts(&from)?,
-                past: past.clone(),
-            }),
-            _ => return Some(()),
-        };
-        let request = Request {
-            key: texts(&key)?,
-            moved,
-        };
-        self.requested.insert(key, request);
         Some(())
     }
 }
 
-/// The values of these columns in the `after` of a line, as it has them.
-pub fn key_texts<'n>(line: &[u8], names: impl Iterator<Item = &'n str>) -> Option<Vec<String>> {
-    let line: Line<'_> = serde_json::from_slice(line).ok()?;
-    key_in(&members(line.after?)?, &names.collect::<Vec<_>>())
-}
-
-fn members<'a>(row: &'a RawValue) -> Option<HashMap<Cow<'a, str>, &'a RawValue>> {
-    serde_json::from_str(row.get()).ok()
-}
-
-fn key_in(row: &HashMap<Cow<'_, str>, &RawValue>, names: &[&str]) -> Option<Vec<String>> {
-    let value = |name: &&str| row.get(*name).map(|value| value.get().to_owned());
-    names.iter().map(value).collect()
-}
-
-/// The key as the server reads it; `None` where JSON has another form than the server.
-fn texts(key: &[String]) -> Option<Key> {
-    let text = |value: &String| match serde_json::from_str(value).ok()? {
-        Value::String(text) => Some(text),
-        Value::Number(_) | Value::Bool(_) => Some(value.clone()),
-        _ => None,
-    };
-    let texts = key.iter().map(text).collect::<Option<Vec<_>>>()?;
-    Some(join(texts.iter().map(String::as_bytes)))
-}
-
-fn key_of(row: &HashMap<String, Value>, names: &[&str]) -> Option<Key> {
-    let value = |name: &&str| row.get(*name)?.as_str().map(str::as_bytes);
+fn key_of(row: &HashMap<String, Value>, names: &[String]) -> Option<Key> {
+    let value = |name: &String| row.get(name)?.as_str().map(str::as_bytes);
     let values = names.iter().map(value).collect::<Option<Vec<_>>>()?;
     let is_whole = !names.is_empty() && values.len() == row.len();
     is_whole.then(|| join(values.into_iter()))
-}
-
-fn join<'v>(values: impl Iterator<Item = &'v [u8]>) -> Key {
-    let mut key = Key::new();
-    for value in values {
-        key.extend((value.len() as u32).to_le_bytes());
-        key.extend_from_slice(value);
-    }
-    key
 }
 
 /// Hands on each whole line from there on, with the offset behind it.
@@ -299,9 +254,11 @@ mod tests {
         assert_eq!(xids, [8, 9, 9, 9, 9]);
         let mut progress = history.progress(&file, &table).unwrap();
         assert_eq!(progress.through, Some(key("5")));
-        assert_eq!(progress.printed, [vec!["6".to_owned()]].into());
+        // The row that was 6 is 2 now.
+        let key_of = |text: &str| vec![text.to_owned()];
+        assert!(progress.told.take(&key_of("2")) && progress.told.is_empty());
         let moved = Some(Moved {
-            from: key("7"),
+            from: Some(key("7")),
             past: key("5"),
         });
         let request = Request {
@@ -322,7 +279,23 @@ mod tests {
         other.name = "u".to_owned();
         assert!(!history.is_done(&other));
         let progress = history.progress(&file, &other).unwrap();
-        assert!(progress.through.is_none() && progress.printed.is_empty());
+        assert!(progress.through.is_none() && progress.told.is_empty());
+    }
+
+    #[test]
+    fn the_table_that_was_being_read_is_known_without_a_mark() {
+        let file = file(&format!(
+            "{{\"op\":\"snapshot_done\",\"schema\":\"public\",\"table\":\"s\"}}\n\
+             {{\"op\":\"snapshot\",{T},\"lsn\":\"0/9\",\"after\":{{\"id\":1}}}}\n"
+        ));
+        let history = History::read(&file).unwrap();
+        let mut other = table();
+        other.name = "a".to_owned();
+        let tables = [other, table()];
+        assert_eq!(history.last_of(tables.iter()), Some(1));
+        assert_eq!(history.last_of(tables[..1].iter()), None);
+        let mut progress = history.progress(&file, &tables[1]).unwrap();
+        assert!(progress.told.take(&["1".to_owned()]));
     }
 
     #[test]
@@ -333,13 +306,5 @@ mod tests {
         let file = file(&lines);
         let history = History::read(&file).unwrap();
         assert_eq!(history.progress(&file, &table()).unwrap().through, None);
-    }
-
-    #[test]
-    fn the_key_of_a_line_is_what_it_says() {
-        let line = r#"{"op":"snapshot","after":{"id":1.50,"name":"a\"b"}}"#;
-        let key = key_texts(line.as_bytes(), ["name", "id"].into_iter());
-        assert_eq!(key.unwrap(), ["\"a\\\"b\"", "1.50"]);
-        assert_eq!(key_texts(line.as_bytes(), ["x"].into_iter()), None);
     }
 }

@@ -43,8 +43,8 @@ pub struct Request {
 /// A row has moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// Its key before.
-    pub from: Key,
+    /// Its key before; `None`: it was to be asked for there.
+    pub from: Option<Key>,
     /// It is only in no chunk if it came from behind this, and is now not behind it.
     pub past: Key,
 }
@@ -239,7 +239,8 @@ impl Merge {
             }
             Place::Next | Place::Last => {
                 current.done.extend(chunk.held.keys(true));
-                current.read_to = current.through.clone();
+                let read_to = std::mem::replace(&mut current.read_to, current.through.clone());
+                current.ask_up_to(read_to);
                 current.exhausted = false;
             }
         }
@@ -432,13 +433,8 @@ impl Merge {
         // It is another row than the one that was printed there, if one was.
         current.done.remove(&to);
         let asked = current.asked.contains(&from) && !held;
-        if asked || current.requests.iter().any(|request| request.key == from) {
-            // It is not where it was asked for.
-            return current.request(Request {
-                key: to,
-                moved: None,
-            });
-        }
+        // It is not where it was asked for.
+        let asked = asked || current.requests.iter().any(|request| request.key == from);
         let past = match chunk.map(|chunk| chunk.place) {
             // It was printed just now, before it moved.
             _ if held => None,
@@ -446,8 +442,9 @@ impl Merge {
             _ if current.exhausted => None,
             _ => current.read_to.clone(),
         };
-        if let Some(past) = past {
-            let moved = Some(Moved { from, past });
+        let from = (!asked).then_some(from);
+        let moved = past.map(|past| Moved { from, past });
+        if asked || moved.is_some() {
             current.request(Request { key: to, moved });
         }
     }
@@ -505,6 +502,23 @@ impl Current {
             true => self.requests.push(request),
             false => self.overrun = true,
         }
+    }
+
+    /// What was read up to there, and not told to be, is read again: there nothing is to be asked
+    /// for.
+    fn ask_up_to(&mut self, read_to: Option<Key>) {
+        let through = &self.through;
+        self.requests
+            .retain_mut(|request| match &mut request.moved {
+                Some(moved) if Some(&moved.past) == read_to.as_ref() => match through {
+                    Some(through) => {
+                        moved.past.clone_from(through);
+                        true
+                    }
+                    None => false,
+                },
+                _ => true,
+            });
     }
 
     /// Reads the table from its beginning.

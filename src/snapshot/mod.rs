@@ -6,6 +6,7 @@
 
 mod held;
 mod history;
+mod line;
 mod merge;
 mod plan;
 mod reader;
@@ -13,7 +14,8 @@ mod table;
 mod visibility;
 
 pub use held::Held;
-pub use history::{History, key_texts};
+pub use history::History;
+pub use line::{Effect, Line, Told};
 pub use merge::{Chunk, Merge, Place, Want};
 pub use plan::{Scope, find};
 pub use reader::{Answer, Reader};

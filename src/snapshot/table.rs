@@ -251,7 +251,8 @@ impl Table {
             if let Some(moved) = &request.moved {
                 let read_to = key_values(&moved.past);
                 // Whether a key lies behind another only the server can say.
-                for (key, operator) in [(&moved.from, " > "), (&request.key, " <= ")] {
+                let from = moved.from.iter().map(|from| (from, " > "));
+                for (key, operator) in from.chain([(&request.key, " <= ")]) {
                     query.extend_from_slice(b" AND ");
                     self.write_values(&key_values(key), &mut query);
                     query.extend_from_slice(operator.as_bytes());
@@ -393,7 +394,14 @@ pub(super) mod tests {
             Request {
                 key: key(&["2"]),
                 moved: Some(Moved {
-                    from: key(&["9"]),
+                    from: Some(key(&["9"])),
+                    past: key(&["5"]),
+                }),
+            },
+            Request {
+                key: key(&["3"]),
+                moved: Some(Moved {
+                    from: None,
                     past: key(&["5"]),
                 }),
             },
@@ -404,7 +412,8 @@ pub(super) mod tests {
              (\"id\") = \
              ( E'1'::integer) OR (\"id\") = ( E'2'::integer) AND ( E'9'::integer) > ( \
              E'5'::integer) \
-             AND ( E'2'::integer) <= ( E'5'::integer))"
+             AND ( E'2'::integer) <= ( E'5'::integer) OR (\"id\") = ( E'3'::integer) AND \
+             ( E'3'::integer) <= ( E'5'::integer))"
         );
     }
 }

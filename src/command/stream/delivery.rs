@@ -251,7 +251,15 @@ impl Delivery {
                             if let Some(snapshot) = &mut snapshot {
                                 snapshot.before(event, &mut out);
                             }
-                            out.printer.print(event, out.sink).unwrap_or_else(|error| {
+                            let start = out.sink.buffer().len();
+                            let shown = out.printer.print(event, out.sink);
+                            if let Some(snapshot) = &mut snapshot
+                                && snapshot.follows(event)
+                            {
+                                let printed = out.sink.buffer().get(start..);
+                                snapshot.after(printed.unwrap_or_default());
+                            }
+                            shown.unwrap_or_else(|error| {
                                 untold = Some(error);
                                 false
                             })

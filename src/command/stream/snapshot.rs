@@ -14,15 +14,17 @@ use super::delivery::Output;
 use super::requirements::Requirements;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Body, Cell, Event};
+use crate::event::{Body, Event};
 use crate::lsn::Lsn;
 use crate::select::bounds::Until;
 use crate::sink::{Earlier, Sink};
-use crate::snapshot::{Answer, Chunk, History, Merge, Place, Reader, Scope, Table, Want, find};
+use crate::snapshot::{
+    Answer, Chunk, History, Merge, Place, Reader, Scope, Table, Told, Want, find,
+};
 use crate::stop::Stop;
 use lines::Lines;
 use log::{debug, info, warn};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -119,12 +121,9 @@ impl Snapshot {
             None => true,
         };
         let mut tables: VecDeque<Table> = tables.into_iter().filter(is_left).collect();
-        let begun = |table: &Table| match &history {
-            Some((_, history)) => history.is_begun(table),
-            None => false,
-        };
-        if let Some(first) = tables.iter().position(begun) {
-            tables.rotate_left(first);
+        let last = |(_, history): &(File, History)| history.last_of(tables.iter());
+        if let Some(last) = history.as_ref().and_then(last) {
+            tables.rotate_left(last);
         }
         let (now, done) = (Instant::now(), tables.is_empty());
         let mut snapshot = Snapshot {
@@ -220,18 +219,30 @@ impl Snapshot {
         if self.done {
             return;
         }
-        if let Body::Update {
-            old: Some(_), new, ..
-        } = event.body
-            && self.lines.skips()
-            && new.cells().any(|cell| cell == Cell::Unchanged)
-        {
-            // Perhaps another row has now the key of one that was printed.
-            self.lines.skip_nothing();
-        }
         let lines = &mut self.lines;
         self.merge
             .before(event, &mut |event| lines.print(event, out));
+    }
+
+    /// Returns `true` if what is printed of an event is wanted, too.
+    pub fn follows(&self, event: &Event<'_>) -> bool {
+        let relation = match event.body {
+            Body::Update {
+                relation,
+                old: Some(_),
+                ..
+            }
+            | Body::Delete { relation, .. }
+            | Body::Truncate { relation, .. } => relation,
+            _ => return false,
+        };
+        let table = self.merge.table();
+        self.lines.skips() && table.is_some_and(|table| table.oid == relation.oid)
+    }
+
+    /// Called then with what was printed.
+    pub fn after(&mut self, lines: &[u8]) {
+        self.lines.follow(lines);
     }
 
     /// Called in its stead with every event that was printed before.
@@ -324,7 +335,8 @@ impl Snapshot {
     /// Begins a table, or asks for more of it. Returns `false` if that has to wait.
     fn read_more(&mut self, out: &mut Output<'_>) -> Result<bool> {
         if let Some(table) = self.merge.take_finished() {
-            debug!("{}", self.totals.finished(&table));
+            let finished = self.totals.finished(&table);
+            debug!("{finished}");
         }
         if self.merge.table().is_none() {
             let Some(table) = self.tables.pop_front() else {
@@ -357,16 +369,16 @@ impl Snapshot {
     fn begin(&mut self, table: Table) -> Result<()> {
         let mut through = None;
         let mut requests = Vec::new();
-        let mut printed = HashSet::new();
+        let mut told = Told::default();
         if let Some((file, history)) = &self.history {
             let mut progress = history.progress(file, &table).map_err(|reason| {
                 Error::new(format!("could not read the output file: {reason}"))
             })?;
             requests = progress.take_requests();
             through = progress.through;
-            printed = progress.printed;
+            told = progress.told;
         }
-        self.lines.begin(&table, printed);
+        self.lines.begin(&table, told);
         self.totals.begin(&table, self.merge.rows);
         debug!(
             "snapshot: reading {}{}",

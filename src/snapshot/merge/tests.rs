@@ -185,7 +185,8 @@ impl Server {
                 requests.iter().any(|request| {
                     key(&request.key) == row.0
                         && request.moved.as_ref().is_none_or(|moved| {
-                            key(&moved.from) > key(&moved.past) && row.0 <= key(&moved.past)
+                            let past = key(&moved.past);
+                            moved.from.as_ref().is_none_or(|from| key(from) > past) && row.0 <= past
                         })
                 })
             }),

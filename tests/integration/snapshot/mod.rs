@@ -4,4 +4,5 @@ mod consumer;
 mod publications;
 mod random;
 mod refusals;
+mod resumed;
 mod tables;

@@ -5,18 +5,24 @@ use crate::command::stream::delivery::Output;
 use crate::event::{Body, Event};
 use crate::lsn::Lsn;
 use crate::sink::Sink;
-use crate::snapshot::{Table, key_texts};
-use std::collections::{BTreeMap, HashSet};
+use crate::snapshot::{Effect, Line, Table, Told};
+use std::collections::BTreeMap;
 
 /// What stands before the position in a line that says how far a table is, and behind it.
 const POSITION: &[u8] = b",\"lsn\":\"";
 
+/// After so many rows, more than a chunk has, those that were printed before and did not come are
+/// gone without a word, as those of a partition that was detached are.
+const ENOUGH: usize = 100_000;
+
 /// Prints the rows of a table.
 #[derive(Default)]
 pub struct Lines {
-    /// The keys, as lines have them, of the rows that were printed before.
-    printed: HashSet<Vec<String>>,
+    /// The rows that an earlier run printed, and that are still to come.
+    told: Told,
     key_names: Vec<String>,
+    /// How many rows have come since.
+    rows: usize,
     line: Vec<u8>,
     /// The last line that says how far a table is, by schema and name.
     marks: BTreeMap<(String, String), Vec<u8>>,
@@ -35,20 +41,25 @@ impl Lines {
         self.retells = rotated;
     }
 
-    /// A table begins, of which rows with these keys were printed before.
-    pub fn begin(&mut self, table: &Table, printed: HashSet<Vec<String>>) {
-        self.printed = printed;
+    /// A table begins, of which these rows were printed before.
+    pub fn begin(&mut self, table: &Table, told: Told) {
+        self.told = told;
         self.key_names = table.key_names().map(str::to_owned).collect();
+        self.rows = 0;
     }
 
     /// Returns `true` if there are rows that were printed before.
     pub fn skips(&self) -> bool {
-        !self.printed.is_empty()
+        !self.told.is_empty()
     }
 
-    /// No row was printed before.
-    pub fn skip_nothing(&mut self) {
-        self.printed.clear();
+    /// A change of the table was printed, as the last line of `lines`.
+    pub fn follow(&mut self, lines: &[u8]) {
+        match effect(lines, &self.key_names) {
+            Some(effect) => self.told.follow(&effect),
+            // Perhaps another row has now the key of one that was printed.
+            None => self.told.clear(),
+        }
     }
 
     /// Prints what the snapshot says. The formats that have snapshots can tell every event, so what
@@ -58,12 +69,14 @@ impl Lines {
         match event.body {
             Body::Snapshot { .. } if self.skips() => {
                 let _ = out.printer.print(event, &mut self.line);
-                if !self.was_printed() {
+                if !self.was_told() {
                     self.append(event, out);
                 }
             }
+            // Only up to here the next run would know what was printed.
+            Body::SnapshotProgress { .. } if self.skips() && self.rows < ENOUGH => {}
             Body::SnapshotProgress { relation, .. } | Body::SnapshotDone { relation } => {
-                self.printed.clear();
+                self.told.clear();
                 let _ = out.printer.print(event, &mut self.line);
                 self.append(event, out);
                 let table = (relation.schema.clone(), relation.table.clone());
@@ -109,13 +122,21 @@ impl Lines {
         out.sink.append(Some(event));
     }
 
-    fn was_printed(&self) -> bool {
-        let names = self.key_names.iter().map(String::as_str);
-        // Before it may stand what says what the table looks like.
-        let lines = self.line.trim_ascii_end().rsplit(|byte| *byte == b'\n');
-        let key = lines
-            .take(1)
-            .find_map(|line| key_texts(line, names.clone()));
-        key.is_some_and(|key| self.printed.contains(&key))
+    fn was_told(&mut self) -> bool {
+        self.rows += 1;
+        match effect(&self.line, &self.key_names) {
+            Some(Effect::Told(key)) => self.told.take(&key),
+            _ => false,
+        }
     }
+}
+
+/// What the last of these lines does; `None` if that cannot be told.
+fn effect(lines: &[u8], key_names: &[String]) -> Option<Effect> {
+    // Before it may stand what says what the table looks like.
+    let last = lines
+        .trim_ascii_end()
+        .rsplit(|byte| *byte == b'\n')
+        .next()?;
+    Line::parse(last)?.effect(key_names)
 }
