@@ -153,6 +153,10 @@ impl Sink for FileSink {
         })
     }
 
+    fn start_over(&mut self) -> Result<()> {
+        self.file.start_over()
+    }
+
     fn gaps(&self, confirmed: Option<Lsn>) -> Vec<String> {
         self.resume.gaps(confirmed)
     }

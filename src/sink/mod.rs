@@ -42,6 +42,12 @@ pub trait Sink: Records {
         None
     }
 
+    /// Drops what the file held that it goes on with. It must have been made ready, and nothing
+    /// been appended.
+    fn start_over(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// What is missing from it for good, if the slot is confirmed up to there: a sentence each.
     fn gaps(&self, confirmed: Option<Lsn>) -> Vec<String>;
 

@@ -17,6 +17,6 @@ pub use held::Held;
 pub use history::History;
 pub use line::{Effect, Line, Told};
 pub use merge::{Chunk, Merge, Place, Want};
-pub use plan::{Scope, find};
+pub use plan::{Scope, find, require_keys};
 pub use reader::{Answer, Reader};
 pub use table::Table;

@@ -60,20 +60,26 @@ fn check(client: &mut Client, tables: &[Table]) -> Result<()> {
             .with_detail("What changes in foreign tables is not streamed.")
             .with_remedy("--snapshot with the other tables")
         },
-    )?;
+    )
+}
+
+/// Fails if one of these tables has no key: what changes in it cannot be merged with its rows.
+pub fn require_keys(tables: &[Table]) -> Result<()> {
     refuse(
         tables,
         |table| !table.has_key(),
         |names| {
             Error::new(format!(
-            "could not read the rows of {names}: no key tells them apart"
-        ))
-        .with_detail(
-            "What is needed is a primary key, or a unique index over columns that are NOT NULL; if \
-             it is not the replica identity, that must be FULL or NOTHING; and its columns must be \
-             published.",
-        )
-        .with_remedy("ALTER TABLE ... ADD PRIMARY KEY ..., or --snapshot with the other tables")
+                "could not read the rows of {names}: no key tells them apart, and the slot is \
+                 there already"
+            ))
+            .with_detail(
+                "Without a key a table can only be read when the slot is created, by the same run. \
+                 A key is a primary key, or a unique index over columns that are NOT NULL; if it \
+                 is not the replica identity, that must be FULL or NOTHING; and its columns must \
+                 be published.",
+            )
+            .with_remedy("ALTER TABLE ... ADD PRIMARY KEY ..., or --snapshot with the other tables")
         },
     )
 }

@@ -3,6 +3,8 @@
 //!
 //! The table is locked before the snapshot is taken. Else a table that is rewritten meanwhile, by
 //! ALTER TABLE or TRUNCATE, would look empty to it.
+//!
+//! Tables without a key are read as a whole instead, one after the other, all in one transaction.
 
 use super::held::Held;
 use super::visibility::Visibility;
@@ -19,6 +21,9 @@ const ACT: &str = "read the rows that are there already";
 /// How long a chunk waits for its table, in milliseconds, while the stream waits for the chunk.
 const LOCK_TIMEOUT: u32 = 100;
 
+/// Of a table that is read as a whole about so many bytes are handed on at once.
+const PART: usize = 1 << 20;
+
 /// A chunk ends here when its rows turn out much larger than those before.
 const LARGEST: usize = 16 << 20;
 
@@ -29,6 +34,8 @@ pub struct Reader {
     answer: Answer,
     /// How many answers with rows have begun.
     answers: usize,
+    /// Whether the rows are handed on in parts.
+    in_parts: bool,
     refusal: Option<Error>,
 }
 
@@ -63,6 +70,7 @@ impl Reader {
             state: State::Ready,
             answer: Answer::default(),
             answers: 0,
+            in_parts: false,
             refusal: None,
         })
     }
@@ -97,6 +105,43 @@ impl Reader {
         self.send(query, Held::default())
     }
 
+    /// Begins to read, by a snapshot that another session exports, tables that `locks` locks. The
+    /// answer's fingerprint names those of `tables`, their numbers, that cannot be read by it any
+    /// more, as they were rewritten.
+    pub fn begin_whole(&mut self, snapshot: &str, locks: &str, tables: &str) -> Result<()> {
+        // What limits transactions is not meant for this one. Not all versions have all of it.
+        let query = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout TO 0; \
+             SET LOCAL lock_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0; \
+             SET TRANSACTION SNAPSHOT '{snapshot}'; {locks}; \
+             SELECT pg_catalog.pg_current_snapshot(), pg_catalog.pg_current_wal_insert_lsn(), \
+             (SELECT pg_catalog.string_agg(c.oid::pg_catalog.regclass::pg_catalog.text, ', ') \
+             FROM pg_catalog.pg_class AS c WHERE c.relfilenode <> 0 AND c.oid IN ({tables}) \
+             AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)), \
+             (SELECT pg_catalog.count(pg_catalog.set_config(s.name, '0', true)) \
+             FROM pg_catalog.pg_settings AS s WHERE s.name = 'transaction_timeout')"
+        );
+        self.send(query.as_bytes(), Held::default())
+    }
+
+    /// Asks then for the rows of one of them. They come in parts, and there are more as long as the
+    /// reader is not ready.
+    pub fn read_whole(&mut self, select: &[u8], held: Held) -> Result<()> {
+        self.send(select, held)?;
+        (self.answers, self.in_parts) = (1, true);
+        Ok(())
+    }
+
+    /// Takes `held` for the next part.
+    pub fn go_on(&mut self, held: Held) {
+        self.answer.held = held;
+    }
+
+    /// Ends it.
+    pub fn end_whole(&mut self) -> Result<()> {
+        self.send(b"COMMIT", Held::default())
+    }
+
     /// Returns `true` if it can be asked for something.
     pub fn is_ready(&self) -> bool {
         self.state == State::Ready
@@ -120,6 +165,9 @@ impl Reader {
                     }
                     return Ok(Some(std::mem::take(&mut self.answer)));
                 }
+                if self.in_parts && self.answer.held.size() > PART {
+                    return Ok(Some(std::mem::take(&mut self.answer)));
+                }
             }
             let readable = self.wire.socket().is_readable();
             if !readable.map_err(|error| io_error(&error))? {
@@ -134,7 +182,7 @@ impl Reader {
             held,
             ..Answer::default()
         };
-        self.answers = 0;
+        (self.answers, self.in_parts) = (0, false);
         self.state = State::Busy;
         // 'Q' | length: u32 | query: cstr
         let mut message = vec![b'Q'];
@@ -165,8 +213,8 @@ impl Reader {
             }
             b'C' | b'I' => {}
             b'Z' => {
-                let idle = self.wire.body(frame) == b"I";
-                if idle || self.state == State::Ending {
+                let failed = self.wire.body(frame) == b"E";
+                if !failed || self.state == State::Ending {
                     self.state = State::Ready;
                     return Ok(true);
                 }

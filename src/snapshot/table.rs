@@ -223,6 +223,15 @@ impl Table {
         format!("LOCK TABLE {only}{name} IN ACCESS SHARE MODE")
     }
 
+    /// Selects the numbers of the table and of all its partitions.
+    pub fn storage(&self) -> String {
+        let oid = self.oid;
+        format!(
+            "SELECT relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree({oid}) \
+             UNION SELECT {oid}::pg_catalog.oid"
+        )
+    }
+
     /// What tells of the table, when it is read, what all that is known of it depends on.
     pub fn fingerprint_question(&self, publications: &[String]) -> String {
         fingerprint(&self.oid.to_string(), publications)
@@ -239,6 +248,11 @@ impl Table {
         let order = order.collect::<Vec<_>>().join(", ");
         query.extend(format!(" ORDER BY {order} LIMIT {limit}").into_bytes());
         query
+    }
+
+    /// Selects all rows, in any order.
+    pub fn select_all(&self) -> Vec<u8> {
+        self.select()
     }
 
     /// Selects the rows that have moved past where the table is read.

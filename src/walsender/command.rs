@@ -100,12 +100,50 @@ pub fn create_temporary_slot(
     ))
 }
 
+/// The command that creates a temporary slot and exports a snapshot of what was committed before.
+pub fn create_exporting_slot(name: &str, plugin: &str, server_version: u32) -> Result<String> {
+    let options = match server_version >= 15_00_00 {
+        true => "(SNAPSHOT 'export')",
+        false => "EXPORT_SNAPSHOT",
+    };
+    let (name, plugin) = (quote_identifier(name)?, quote_identifier(plugin)?);
+    Ok(format!(
+        "CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL {plugin} {options}"
+    ))
+}
+
+/// The statements, one after the other, that make a slot of the temporary one `from`, at the same
+/// place, and drop that.
+pub fn keep_slot(from: &str, to: &str, failover: bool) -> Result<Vec<String>> {
+    let function = "pg_catalog.pg_copy_logical_replication_slot";
+    let mut statements = vec![format!(
+        "SELECT slot_name FROM {function}({}, {}, false)",
+        quote_sql(from)?,
+        quote_sql(to)?
+    )];
+    if failover {
+        // A copy has none, and a temporary slot cannot have it.
+        let to = quote_identifier(to)?;
+        statements.push(format!("ALTER_REPLICATION_SLOT {to} (FAILOVER true)"));
+    }
+    statements.push(format!("DROP_REPLICATION_SLOT {}", quote_identifier(from)?));
+    Ok(statements)
+}
+
 /// The consistent point in the answer to CREATE_REPLICATION_SLOT.
 pub fn consistent_point(row: Option<Row>) -> Result<Lsn> {
     // slot_name | consistent_point | snapshot_name | output_plugin; by SQL the first two
     let point = row.and_then(|row| row.into_iter().nth(1)).flatten();
     let point = point.and_then(|point| point.parse().ok());
     point.ok_or_else(|| malformed_answer("CREATE_REPLICATION_SLOT"))
+}
+
+/// The same, and the snapshot that is exported.
+pub fn exported_snapshot(row: Option<Row>) -> Result<(Lsn, String)> {
+    let snapshot = row.as_ref().and_then(|row| row.get(2)).cloned().flatten();
+    let point = consistent_point(row)?;
+    let snapshot = snapshot.ok_or_else(|| malformed_answer("CREATE_REPLICATION_SLOT"))?;
+    Ok((point, snapshot))
 }
 
 /// The command that starts the stream of a logical slot.
@@ -217,6 +255,19 @@ mod tests {
         assert_eq!(
             slot(true, 18_00_04),
             format!("{head}(SNAPSHOT 'nothing', TWO_PHASE)")
+        );
+    }
+
+    #[test]
+    fn what_is_copied_is_dropped() {
+        assert_eq!(
+            keep_slot("a", "b", true).unwrap(),
+            [
+                "SELECT slot_name FROM pg_catalog.pg_copy_logical_replication_slot(E'a', E'b', \
+                 false)",
+                "ALTER_REPLICATION_SLOT \"b\" (FAILOVER true)",
+                "DROP_REPLICATION_SLOT \"a\"",
+            ]
         );
     }
 

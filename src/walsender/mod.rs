@@ -12,7 +12,7 @@ pub use command::SystemIdentification;
 pub use message::Message;
 
 use crate::connect::protocol::{
-    Answer, BackendKey, Opened, Purpose, Reader, Route, WaitLimit, Wire, io_error, next_reply,
+    Answer, BackendKey, Opened, Purpose, Reader, Route, Row, WaitLimit, Wire, io_error, next_reply,
     open, query, send, unexpected, wait_for_answer, wait_for_reply,
 };
 use crate::connect::{Interrupt, Settings};
@@ -129,10 +129,34 @@ impl Connection {
         let command = command::create_temporary_slot(name, plugin, two_phase, self.server_version)?;
         send(self.begin(), &command)
             .and_then(|()| self.wait_for_slot(wait))
+            .and_then(command::consistent_point)
             .could_not(format!("create the temporary replication slot \"{name}\""))
     }
 
-    fn wait_for_slot(&mut self, wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Lsn> {
+    /// The same, with a snapshot of what was committed before that point: others can read by it
+    /// until this connection gets another command.
+    pub fn create_exporting_slot(
+        &mut self,
+        name: &str,
+        plugin: &str,
+        wait: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<(Lsn, String)> {
+        let command = command::create_exporting_slot(name, plugin, self.server_version)?;
+        send(self.begin(), &command)
+            .and_then(|()| self.wait_for_slot(wait))
+            .and_then(command::exported_snapshot)
+            .could_not(format!("create the temporary replication slot \"{name}\""))
+    }
+
+    /// Makes a slot that stays of the temporary one `from`.
+    pub fn keep_slot(&mut self, from: &str, to: &str, failover: bool) -> Result<()> {
+        for statement in command::keep_slot(from, to, failover)? {
+            query(self.begin(), &statement).could_not(format!("create slot \"{to}\""))?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_slot(&mut self, wait: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Option<Row>> {
         let mut answer = Answer::default();
         while !answer.complete {
             if let Some(frame) = next_reply(self.begin())? {
@@ -150,7 +174,7 @@ impl Connection {
                 Err(error) => return Err(io_error(&error)),
             }
         }
-        command::consistent_point(answer.row)
+        Ok(answer.row)
     }
 
     /// Starts the stream of a logical slot. `options` are the output plugin's; `None` is an option

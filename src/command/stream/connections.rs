@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::reconnect::{self, Backoff, ServerSilence};
 use super::requirements::Requirements;
 use super::session::Session;
+use super::snapshot::read_whole_tables;
 use super::waiting::Waiting;
 use super::{Ended, creation, explanation, history, options, until_now};
 use crate::error::{CouldNot, Error, Kind, Result};
@@ -13,6 +14,7 @@ use crate::select::bounds::Until;
 use crate::stop::Stop;
 use crate::walsender::{Connection, SystemIdentification};
 use log::{debug, info};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// How long a new connection may take from the first packet to the stream.
@@ -27,7 +29,12 @@ pub struct Stream<'a> {
     pub(super) server_silence: ServerSilence,
     pub(super) waiting: Waiting,
     phase: Phase,
+    /// Rows were read by the snapshot of the temporary slot: no other will do.
+    reads_by_slot: bool,
 }
+
+/// A connection over which the server streams, and its `wal_sender_timeout`.
+type Streaming = (Connection, Option<Duration>);
 
 /// How far a stream has come.
 enum Phase {
@@ -62,6 +69,7 @@ impl<'a> Stream<'a> {
             delivery,
             server_silence: ServerSilence::new(),
             phase: Phase::Starting,
+            reads_by_slot: false,
         }
     }
 
@@ -119,10 +127,14 @@ impl<'a> Stream<'a> {
     fn stream_once(&mut self) -> std::result::Result<Ended, Lost> {
         let limit = self.connect_limit();
         match self.open(limit) {
-            Ok(None) => Ok(Ended::AtPosition),
-            Ok(Some((connection, timeout))) => Session::new(connection, timeout, self)
-                .run()
+            Ok(ControlFlow::Break(ended)) => self
+                .end_without_connection(ended)
                 .map_err(Lost::WhileStreaming),
+            Ok(ControlFlow::Continue((connection, timeout))) => {
+                Session::new(connection, timeout, self)
+                    .run()
+                    .map_err(Lost::WhileStreaming)
+            }
             Err(_) if limit.is_some_and(|limit| Instant::now() >= limit) => {
                 Err(Lost::BeforeStream(unanswered()))
             }
@@ -184,9 +196,9 @@ impl<'a> Stream<'a> {
         limit.into_iter().chain(self.plan.deadline).min()
     }
 
-    /// Connects, and lets the server stream; returns its `wal_sender_timeout` too. `None` if all
-    /// that is wanted has been delivered already.
-    fn open(&mut self, limit: Option<Instant>) -> Result<Option<(Connection, Option<Duration>)>> {
+    /// Connects, and lets the server stream; returns its `wal_sender_timeout` too, or why the
+    /// stream ends before that.
+    fn open(&mut self, limit: Option<Instant>) -> Result<ControlFlow<Ended, Streaming>> {
         let settings = self.requirements.settings.until({
             let stop = self.stop.clone();
             move || stop.requested() || limit.is_some_and(|limit| Instant::now() >= limit)
@@ -195,7 +207,15 @@ impl<'a> Stream<'a> {
         let system = connection.identify_system()?;
         self.take_up(&mut connection, &system)?;
         self.delivery.server_at(system.flushed);
-        self.create_temporary_slot(&mut connection)?;
+        let snapshot = self.delivery.snapshot.as_ref();
+        if snapshot.is_some_and(|snapshot| snapshot.reads_whole_tables()) {
+            if let ControlFlow::Break(ended) = read_whole_tables(self, &mut connection)? {
+                return Ok(ControlFlow::Break(ended));
+            }
+            self.reads_by_slot = self.plan.temporary;
+        } else {
+            self.create_temporary_slot(&mut connection)?;
+        }
         let timeout = wal_sender_timeout(&mut connection)?;
         if let Some(timeout) = timeout {
             // The last report may be as old as a third of it, and columns and types are asked for
@@ -205,13 +225,13 @@ impl<'a> Stream<'a> {
         let start = self.plan.start.max(self.delivery.start());
         let starting = matches!(self.phase, Phase::Starting);
         if starting && self.delivery.is_done_at(start) {
-            return Ok(None);
+            return Ok(ControlFlow::Break(Ended::AtPosition));
         }
         self.start_replication(&mut connection, start)?;
         self.tell_start(start);
         let timeline = history::lasting_timeline(&connection, &system);
         self.phase = Phase::Started(system, timeline);
-        Ok(Some((connection, timeout)))
+        Ok(ControlFlow::Continue((connection, timeout)))
     }
 
     /// Looks whether the stream can begin, or go on, on this server, and decides what needs to know
@@ -273,7 +293,8 @@ impl<'a> Stream<'a> {
             };
             let requirements = &self.requirements;
             let (args, plugin) = (requirements.args, &requirements.plugin);
-            if !options::withdraw(args, plugin, &mut plan.options, &error)? {
+            let again = options::withdraw(args, plugin, &mut plan.options, &error)?;
+            if !again || self.reads_by_slot {
                 return Err(error);
             }
             // With an error a session loses its temporary slots.

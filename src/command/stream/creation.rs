@@ -8,19 +8,25 @@ use crate::catalog::refusal;
 use crate::command::slot;
 use crate::connect;
 use crate::error::{CouldNot, Result};
+use crate::lsn::Lsn;
 use crate::stop::Stop;
 use crate::walsender::Connection;
 use log::info;
 use std::ops::ControlFlow;
 
-/// Creates what the command line allows to create, the publications first: they do not exist for
-/// WAL that is older. Returns whether the slot is new.
-pub fn create(requirements: &mut Requirements<'_>, stop: &Stop) -> Result<bool> {
+/// Creates the publications that the command line allows to create. They do not exist for WAL that
+/// is older, so they come before the slot.
+pub fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
     if requirements.args.create_publication && requirements.plugin.has_publications() {
-        create_publications(requirements).could_not(requirements.action())?;
+        create_missing_publications(requirements).could_not(requirements.action())?;
     }
+    Ok(())
+}
+
+/// Creates the slot if the command line allows that. Returns whether it is new.
+pub fn create_slot(requirements: &Requirements<'_>, stop: &Stop) -> Result<bool> {
     if let (Some(name), None) = (&requirements.args.slot, &requirements.slot) {
-        create_slot(requirements, name, stop)?;
+        create_named_slot(requirements, name, stop)?;
         return Ok(true);
     }
     Ok(false)
@@ -35,20 +41,40 @@ pub fn create_temporary_slot(
 ) -> Result<()> {
     let plugin = requirements.plugin.name();
     let two_phase = options::two_phase(requirements.args);
-    let mut watch = slot::Watch::new(requirements.settings, name);
-    let mut keep_on = || {
-        watch.tick();
-        if stop.requested() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
+    let mut keep_on = keep_on(requirements, name, stop);
     connection.create_temporary_slot(name, plugin, two_phase, &mut keep_on)?;
     Ok(())
 }
 
-fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
+/// The same, and returns its consistent point and a snapshot of all that was committed before.
+pub fn create_exporting_slot(
+    requirements: &Requirements<'_>,
+    connection: &mut Connection,
+    name: &str,
+    stop: &Stop,
+) -> Result<(Lsn, String)> {
+    let mut keep_on = keep_on(requirements, name, stop);
+    connection.create_exporting_slot(name, requirements.plugin.name(), &mut keep_on)
+}
+
+/// Says what the slot waits for, and whether to go on waiting.
+fn keep_on(
+    requirements: &Requirements<'_>,
+    name: &str,
+    stop: &Stop,
+) -> impl FnMut() -> ControlFlow<()> {
+    let mut watch = slot::Watch::new(requirements.settings, name);
+    let stop = stop.clone();
+    move || {
+        watch.tick();
+        match stop.requested() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn create_missing_publications(requirements: &mut Requirements<'_>) -> Result<()> {
     let args = requirements.args;
     let server = &requirements.server;
     let client = requirements.catalog.client()?;
@@ -74,7 +100,7 @@ fn create_publications(requirements: &mut Requirements<'_>) -> Result<()> {
     Ok(())
 }
 
-fn create_slot(requirements: &Requirements<'_>, name: &str, stop: &Stop) -> Result<()> {
+fn create_named_slot(requirements: &Requirements<'_>, name: &str, stop: &Stop) -> Result<()> {
     let args = requirements.args;
     let (settings, plugin) = (requirements.settings, requirements.plugin.name());
     let new = requirements.new_slot(name);

@@ -305,19 +305,8 @@ impl Delivery {
     pub fn drive_snapshot(&mut self) -> Result<bool> {
         let received = self.progress.received_position();
         let received = self.at_boundary().then_some(received);
-        let (
-            Some(snapshot),
-            Form::Events {
-                printer, look_ups, ..
-            },
-        ) = (&mut self.snapshot, &mut self.form)
-        else {
+        let Some((snapshot, mut out)) = self.snapshot_and_output() else {
             return Ok(false);
-        };
-        let mut out = Output {
-            printer,
-            sink: &mut *self.sink,
-            look_ups,
         };
         let asks = snapshot.drive(received, &mut out)?;
         if let Some(until) = snapshot.take_until() {
@@ -325,6 +314,22 @@ impl Delivery {
             return Ok(true);
         }
         Ok(asks)
+    }
+
+    /// The rows that are there already, and what takes them.
+    pub fn snapshot_and_output(&mut self) -> Option<(&mut Snapshot, Output<'_>)> {
+        let Form::Events {
+            printer, look_ups, ..
+        } = &mut self.form
+        else {
+            return None;
+        };
+        let out = Output {
+            printer,
+            sink: &mut *self.sink,
+            look_ups,
+        };
+        Some((self.snapshot.as_deref_mut()?, out))
     }
 
     /// Returns `true` if the stream has to wait for rows that are there already.

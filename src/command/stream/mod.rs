@@ -115,12 +115,24 @@ fn start<'a>(
         requirements.check_end_of(sink.held().name, last)?;
     }
     print.settings.database = requirements.source()?.database;
-    let created = creation::create(&mut requirements, stop)?;
+    creation::create_publications(&mut requirements)?;
+    let whole = match &tables {
+        Some(tables) if requirements.slot.is_none() => tables.have_no_key(&mut requirements)?,
+        _ => false,
+    };
+    // Together with their rows, where they need it.
+    let created = !whole && creation::create_slot(&requirements, stop)?;
     if stop.requested() {
         return Ok(None);
     }
     let snapshot = match tables {
-        Some(tables) => Some(Snapshot::new(&mut requirements, tables, &*sink, stop)?),
+        Some(tables) => Some(Snapshot::new(
+            &mut requirements,
+            tables,
+            whole,
+            &*sink,
+            stop,
+        )?),
         None => None,
     };
     let plan = Plan::new(&requirements, deadline)?;

@@ -7,8 +7,10 @@ mod lines;
 mod tables;
 mod timer;
 mod totals;
+mod whole;
 
 pub use tables::TablesToRead;
+pub use whole::read as read_whole_tables;
 
 use super::delivery::Output;
 use super::requirements::Requirements;
@@ -19,7 +21,7 @@ use crate::lsn::Lsn;
 use crate::select::bounds::Until;
 use crate::sink::{Earlier, Sink};
 use crate::snapshot::{
-    Answer, Chunk, History, Merge, Place, Reader, Scope, Table, Told, Want, find,
+    Answer, Chunk, History, Merge, Place, Reader, Scope, Table, Told, Want, find, require_keys,
 };
 use crate::stop::Stop;
 use lines::Lines;
@@ -59,6 +61,10 @@ pub struct Snapshot {
     scope: Scope,
     /// Those that are not begun.
     tables: VecDeque<Table>,
+    /// Those that have no key and are read when the slot is created.
+    whole: Vec<Table>,
+    /// What the file holds is void.
+    starts_over: bool,
     /// What the output held when it was opened.
     history: Option<(File, History)>,
     merge: Merge,
@@ -93,15 +99,20 @@ enum Reading {
 }
 
 impl Snapshot {
-    /// Goes on where the file ends that the output has, if it has one.
+    /// Goes on where the file ends that the output has, if it has one. `whole`: the slot is still
+    /// to be created, and tables without a key are read then.
     pub fn new(
         requirements: &mut Requirements<'_>,
         tables: TablesToRead,
+        whole: bool,
         sink: &dyn Sink,
         stop: &Stop,
     ) -> Result<Snapshot> {
         let (TablesToRead(scope), file) = (tables, sink.earlier());
         let tables = find(requirements.catalog.client()?, &scope, None)?;
+        let starts_over = whole && has_void_rows(sink, &tables)?;
+        // With a new slot nothing that the file says counts any more.
+        let file = file.filter(|_| !whole);
         let settings = requirements.settings.until({
             let stop = stop.clone();
             move || stop.requested()
@@ -120,18 +131,25 @@ impl Snapshot {
             Some((_, history)) => !history.is_done(table),
             None => true,
         };
-        let mut tables: VecDeque<Table> = tables.into_iter().filter(is_left).collect();
+        let left = tables.into_iter().filter(is_left);
+        let (tables, without_key): (Vec<Table>, _) = left.partition(Table::has_key);
+        if !whole {
+            require_keys(&without_key)?;
+        }
+        let mut tables = VecDeque::from(tables);
         let last = |(_, history): &(File, History)| history.last_of(tables.iter());
         if let Some(last) = history.as_ref().and_then(last) {
             tables.rotate_left(last);
         }
-        let (now, done) = (Instant::now(), tables.is_empty());
+        let (now, done) = (Instant::now(), tables.is_empty() && without_key.is_empty());
         let mut snapshot = Snapshot {
             settings: settings.with_limit(READER_LIMIT),
             timezone: requirements.args.timezone.clone(),
             scope,
-            totals: Totals::new(tables.len()),
+            totals: Totals::new(tables.len() + without_key.len()),
             tables,
+            whole: without_key,
+            starts_over,
             history,
             merge,
             lines,
@@ -513,6 +531,7 @@ impl Snapshot {
             (Some(table), Some(reason)) if table.fingerprint == old.fingerprint => {
                 return Err(reason);
             }
+            (Some(table), _) if !table.has_key() => return require_keys(&[table]).map(|()| true),
             (Some(table), _) if table.has_key_of(&old) => {
                 let index = self.new_index();
                 self.merge.redefine(table, index);
@@ -566,4 +585,29 @@ impl Snapshot {
         }
         Ok(false)
     }
+}
+
+/// A slot is to be created together with rows of tables that have no key. Returns `true` if the
+/// file has nothing but rows of a run that did not come to an end, which are void. What has changed
+/// since then nobody could tell.
+fn has_void_rows(sink: &dyn Sink, tables: &[Table]) -> Result<bool> {
+    let Some(Earlier { file, rotated }) = sink.earlier() else {
+        return Ok(false);
+    };
+    let is_empty = file.metadata().is_ok_and(|metadata| metadata.len() == 0);
+    if !rotated && sink.held().last.is_none() {
+        return Ok(!is_empty);
+    }
+    let names: Vec<String> = tables
+        .iter()
+        .filter(|table| !table.has_key())
+        .map(Table::sql)
+        .collect();
+    Err(Error::new(format!(
+        "could not read the rows of {}: {} has changes of an earlier slot",
+        names.join(", "),
+        sink.held().name
+    ))
+    .with_detail("No key tells the rows apart that it has already.")
+    .with_remedy("another file, or --snapshot with the other tables"))
 }

@@ -173,6 +173,15 @@ impl OutputFile {
         (written, Ok(()))
     }
 
+    /// Drops all that it holds.
+    pub fn start_over(&mut self) -> Result<()> {
+        self.require_intact()?;
+        self.synced = 0;
+        self.distrust(0);
+        let cut = self.file.set_len(0);
+        cut.map_err(|reason| Error::new(format!("could not cut {}: {reason}", self.name)))
+    }
+
     /// Starts to make durable what is written; that is the output up to `offset`, and ends with the
     /// event `last`. One at a time.
     pub fn begin_sync(&mut self, offset: u64, last: Option<EventId>) -> Result<()> {

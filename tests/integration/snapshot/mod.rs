@@ -6,3 +6,4 @@ mod random;
 mod refusals;
 mod resumed;
 mod tables;
+mod whole;

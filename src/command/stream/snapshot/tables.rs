@@ -3,7 +3,7 @@
 use crate::command::stream::requirements::Requirements;
 use crate::error::{Error, Result};
 use crate::select::{Filter, Operations};
-use crate::snapshot::{Scope, find};
+use crate::snapshot::{Scope, Table, find};
 
 /// What `--snapshot` asks for.
 pub struct TablesToRead(pub(super) Scope);
@@ -34,6 +34,12 @@ impl TablesToRead {
             find(requirements.catalog.client()?, &scope, None)?;
         }
         Ok(Some(TablesToRead(scope)))
+    }
+
+    /// Returns `true` if some of them have no key.
+    pub fn have_no_key(&self, requirements: &mut Requirements<'_>) -> Result<bool> {
+        let tables = find(requirements.catalog.client()?, &self.0, None)?;
+        Ok(!tables.iter().all(Table::has_key))
     }
 }
 

@@ -11,7 +11,8 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Totals {
     since: Instant,
     told: Instant,
-    tables: usize,
+    /// How many tables there are.
+    pub tables: usize,
     /// How many of them are done.
     done: usize,
     /// How many bytes were read.
