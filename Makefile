@@ -6,7 +6,7 @@ DESTDIR ?=
 # The version of PostgreSQL to test against; empty: the machine's own.
 PG ?=
 
-.PHONY: build demo demo-nats test test-all chaos fuzz bench lint man install uninstall static deb packages
+.PHONY: build demo demo-nats test test-all chaos fuzz bench lint man picture install uninstall static deb packages
 
 build:
 	cargo build --release
@@ -52,6 +52,10 @@ lint:
 # Man pages and completions, from the definition of the command line in src/cli.rs; those of section 7 from man/*.md.
 man:
 	WALCAT_REGENERATE=1 cargo test --test integration generated
+
+# The picture of the text format in README.md, as a terminal shows it.
+picture:
+	WALCAT_REGENERATE=1 WALCAT_TEST_PG=$$(scripts/server $(PG)) cargo test --test integration picture
 
 # Installs what `make build` made, and needs no Rust for it.
 install:

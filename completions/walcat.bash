@@ -384,7 +384,7 @@ _walcat() {
             return 0
             ;;
         walcat__subcmd__decode)
-            opts="-d -h -p -U -w -W -q -v -? --format --undo --table --op --include --values --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
+            opts="-x -d -h -p -U -w -W -q -v -? --format --undo --table --op --include --expanded --full --max-width --values --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +413,13 @@ _walcat() {
                     ;;
                 --include)
                     COMPREPLY=($(compgen -W "transactions key types columns relations changed origin id" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-width)
+                    COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
@@ -1204,7 +1211,7 @@ _walcat() {
             return 0
             ;;
         walcat__subcmd__stream)
-            opts="-S -P -t -b -I -o -E -n -f -F -s -d -h -p -U -w -W -q -v -? --slot --create-slot --plugin --two-phase --failover --publication --create-publication --peek --snapshot --startpos --streaming --messages --origin --option --endpos --until-now --limit --timeout --no-loop --format --undo --table --op --include --values --timezone --file --once --no-resume --fsync-interval --status-interval --stats --exec --batch-rows --batch-interval --retries --to --subject --create-stream --replicas --confirm-delay --oversize --atomic --standby --standby-after --nats-creds --nats-nkey --nats-ca --nats-cert --nats-key --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
+            opts="-S -P -t -b -I -o -E -n -x -f -F -s -d -h -p -U -w -W -q -v -? --slot --create-slot --plugin --two-phase --failover --publication --create-publication --peek --snapshot --startpos --streaming --messages --origin --option --endpos --until-now --limit --timeout --no-loop --format --undo --table --op --include --expanded --full --max-width --values --timezone --file --once --no-resume --fsync-interval --status-interval --stats --exec --batch-rows --batch-interval --retries --to --subject --create-stream --replicas --confirm-delay --oversize --atomic --standby --standby-after --nats-creds --nats-nkey --nats-ca --nats-cert --nats-key --dbname --host --port --username --no-password --password --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1352,6 +1359,13 @@ _walcat() {
                     ;;
                 --include)
                     COMPREPLY=($(compgen -W "transactions key types columns relations changed origin id" -- "${cur}"))
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --max-width)
+                    COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi

@@ -78,6 +78,7 @@ relations\t'An event for each table and each new shape of it'
 changed\t'The names of the columns that an update changed'
 origin\t'The replication origin'
 id\t'One string that names the event and sorts as the stream does'"
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l max-width -d 'Text on a terminal: shorten values that take more columns' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l timezone -d 'Time zone of timestamptz values [default: UTC]' -r -f
@@ -118,6 +119,8 @@ complete -c walcat -n "__fish_walcat_using_subcommand stream" -l messages -d 'Sh
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l until-now -d 'Stop once all committed by now is written'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -s n -l no-loop -d 'Stop when the connection is lost'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l undo -d 'What takes the changes back, newest first'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -s x -l expanded -d 'Text on a terminal: one column a line'
+complete -c walcat -n "__fish_walcat_using_subcommand stream" -l full -d 'Text on a terminal: whole values'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l no-resume -d 'Append, wherever the file ends'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l create-stream -d 'Create the stream if it is not there'
 complete -c walcat -n "__fish_walcat_using_subcommand stream" -l atomic -d 'Keep transactions together, in atomic batches'
@@ -309,6 +312,7 @@ relations\t'An event for each table and each new shape of it'
 changed\t'The names of the columns that an update changed'
 origin\t'The replication origin'
 id\t'One string that names the event and sorts as the stream does'"
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l max-width -d 'Text on a terminal: shorten values that take more columns' -r -f
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l values -d 'Values as json or text [default: json]' -r -f -a "json\t'As row_to_json prints them'
 text\t'As strings'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s d -l dbname -d 'Database name, conninfo string or postgresql:// URI' -r -f
@@ -319,6 +323,8 @@ complete -c walcat -n "__fish_walcat_using_subcommand decode" -l color -d 'Colou
 always\t'Always'
 never\t'Never'"
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -l undo -d 'What takes the changes back, newest first'
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -s x -l expanded -d 'Text on a terminal: one column a line'
+complete -c walcat -n "__fish_walcat_using_subcommand decode" -l full -d 'Text on a terminal: whole values'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s w -l no-password -d 'Never prompt for a password'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s W -l password -d 'Prompt for a password before connecting'
 complete -c walcat -n "__fish_walcat_using_subcommand decode" -s q -l quiet -d 'Say nothing but errors'

@@ -29,7 +29,6 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
-    let color = is_colored(&cli.messages, io::stdout().is_terminal());
     let manner = match &cli.command {
         Command::Completions(args) => return command::completions::run(args),
         Command::Help(_) => return Ok(()),
@@ -46,7 +45,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         move || stop.requested()
     });
     match &cli.command {
-        Command::Stream(args) => command::stream::run(args, &settings, &stop, color),
+        Command::Stream(args) => command::stream::run(args, &cli.messages, &settings, &stop),
         Command::Slot(command) => command::slot::run(command, &settings, &stop),
         Command::Pub(command) => command::publication::run(command, &settings),
         Command::Check(args) => command::check::run(args, &settings),

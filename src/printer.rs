@@ -90,6 +90,15 @@ impl Printer {
         self.selection.announce_again();
     }
 
+    /// Nothing more comes: appends what has waited for it.
+    pub fn finish<R: Records + ?Sized>(&mut self, out: &mut R) {
+        let before = out.buffer().len();
+        self.render.finish(out.buffer());
+        if out.buffer().len() > before {
+            out.append(None);
+        }
+    }
+
     /// A connection has ended: appends the ends of what the next one will not go on with.
     pub fn end_connection<R: Records + ?Sized>(&mut self, out: &mut R) {
         let mut rendered = Rendered::new(&mut *self.render, out);

@@ -136,6 +136,11 @@ pub fn write_constant(text: &[u8], out: &mut Vec<u8>) {
     write_quoted(text, memchr(b'\\', text).is_some(), out);
 }
 
+/// Returns `true` if a literal of it is one with escapes: `E'...'`.
+pub fn needs_escapes(text: &[u8]) -> bool {
+    !is_plain_literal(text) && simdutf8::basic::from_utf8(text).map_or(true, has_harmful)
+}
+
 fn write_quoted(text: &[u8], escapes: bool, out: &mut Vec<u8>) {
     if !escapes && is_plain_literal(text) {
         out.push(b'\'');
@@ -161,7 +166,8 @@ fn write_quoted(text: &[u8], escapes: bool, out: &mut Vec<u8>) {
     out.push(b'\'');
 }
 
-fn write_inside_literal(text: &str, escapes: bool, out: &mut Vec<u8>) {
+/// Appends a part of what a literal says, which is one with `escapes` or without.
+pub fn write_inside_literal(text: &str, escapes: bool, out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some((before, c, behind)) = split_at_special(rest) {
         out.extend_from_slice(before.as_bytes());
@@ -277,7 +283,8 @@ fn write_unicode(
     }
 }
 
-fn write_byte(byte: u8, out: &mut Vec<u8>) {
+/// Appends the escape of a byte, as in literals that have some.
+pub fn write_byte(byte: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\x");
     write_digit(u32::from(byte >> 4), out);
     write_digit(u32::from(byte), out);

@@ -45,6 +45,23 @@ pub fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
+/// Bytes as PostgreSQL's `pg_size_pretty` would put them, with one decimal where that tells more:
+/// `1.5 MB`.
+pub fn human_size(bytes: i64) -> String {
+    let mut size = bytes as f64;
+    let mut units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"].iter();
+    let mut unit = units.next().unwrap_or(&"bytes");
+    while size.abs() >= 1024.0 {
+        let Some(larger) = units.next() else { break };
+        (size, unit) = (size / 1024.0, larger);
+    }
+    if *unit == "bytes" || size >= 100.0 {
+        format!("{size:.0} {unit}")
+    } else {
+        format!("{size:.1} {unit}")
+    }
+}
+
 fn escaped(text: &str, lines: bool) -> String {
     if text.len() <= MOST_SHOWN && !text.contains(is_harmful) {
         return text.to_owned();
@@ -100,5 +117,18 @@ mod tests {
         assert_eq!(readable("a\\x\u{e4}".as_bytes()), "a\\x\u{e4}");
         assert_eq!(readable(b"a\\\xe4\xc3"), "a\\\\\\xE4\\xC3");
         assert_ne!(readable(b"\\xE4\xff"), readable(b"\xe4\xff"));
+    }
+
+    #[test]
+    fn sizes_are_human() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1536, "1.5 kB"),
+            (100 << 20, "100 MB"),
+            (i64::MAX, "8.0 EB"),
+        ] {
+            assert_eq!(human_size(bytes), text);
+        }
     }
 }

@@ -329,6 +329,27 @@ pub struct PrintOptions {
     )]
     pub include: Vec<Include>,
 
+    /// Text on a terminal: one column a line
+    ///
+    /// As psql's \x does, with old → new for what an update changed. Where the output is no
+    /// terminal it has no effect, as --full and --max-width.
+    #[arg(short = 'x', long)]
+    pub expanded: bool,
+
+    /// Text on a terminal: whole values
+    ///
+    /// Just what is written where the output is no terminal: one line a change, with nothing
+    /// shortened, folded or put in order. With --expanded only values are whole.
+    #[arg(long, conflicts_with = "max_width", hide_short_help = true)]
+    pub full: bool,
+
+    /// Text on a terminal: shorten values that take more columns
+    ///
+    /// Their beginning is shown, and their full size. By default as many columns as leave a row
+    /// readable in a window of this width.
+    #[arg(long, value_name = "COLUMNS", value_parser = values::parse_columns, hide_short_help = true)]
+    pub max_width: Option<usize>,
+
     /// Values as json or text [default: json]
     ///
     /// As JSON they are what row_to_json() prints, as text the strings that the server sent. See

@@ -162,6 +162,14 @@ pub(super) fn parse_limit(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "not a number of events, 1 or more".to_owned())
 }
 
+/// How wide, at the least one column.
+pub(super) fn parse_columns(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|&columns| columns > 0)
+        .ok_or_else(|| "not a number of columns, 1 or more".to_owned())
+}
+
 /// How often, perhaps not at all.
 pub(super) fn parse_count(text: &str) -> Result<u32, String> {
     text.parse()

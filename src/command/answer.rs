@@ -54,23 +54,6 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     table.trim_fmt() + "\n"
 }
 
-/// Bytes as PostgreSQL's `pg_size_pretty` would put them, with one decimal where that tells more:
-/// `1.5 MB`.
-pub fn human_size(bytes: i64) -> String {
-    let mut size = bytes as f64;
-    let mut units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"].iter();
-    let mut unit = units.next().unwrap_or(&"bytes");
-    while size.abs() >= 1024.0 {
-        let Some(larger) = units.next() else { break };
-        (size, unit) = (size / 1024.0, larger);
-    }
-    if *unit == "bytes" || size >= 100.0 {
-        format!("{size:.0} {unit}")
-    } else {
-        format!("{size:.1} {unit}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,18 +74,5 @@ mod tests {
     fn json_has_one_element_a_line() {
         assert_eq!(json::<u8>(&[]).unwrap(), "[]\n");
         assert_eq!(json(&[1, 2]).unwrap(), "[\n1,\n2\n]\n");
-    }
-
-    #[test]
-    fn sizes_are_human() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1536, "1.5 kB"),
-            (100 << 20, "100 MB"),
-            (i64::MAX, "8.0 EB"),
-        ] {
-            assert_eq!(human_size(bytes), text);
-        }
     }
 }

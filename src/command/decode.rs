@@ -21,8 +21,9 @@ const BLOCK: usize = 256 << 10;
 /// Prints the events of the capture. On damaged input what stands before the damage is printed.
 pub fn run(args: &DecodeArgs, options: &MessageOptions) -> Result<()> {
     let stdout = io::stdout();
-    let colored = is_colored(options, stdout.is_terminal());
-    let settings = print_settings(&args.print, true, colored)?;
+    let to_terminal = stdout.is_terminal();
+    let colored = is_colored(options, to_terminal);
+    let settings = print_settings(&args.print, true, colored, to_terminal)?;
     let Some(printer) = Printer::new(settings, Types::new(Box::new(NoCatalog))) else {
         let reason = "--format raw makes no sense here: the capture is what it would print";
         return Err(Error::usage(reason).into());
@@ -141,6 +142,16 @@ fn print_all<W: Write>(
     mut printer: Printer,
     lines: &mut Lines<W>,
 ) -> std::result::Result<(), Ended> {
+    let printed = print_each(input, &mut printer, lines);
+    printer.finish(&mut lines.waiting);
+    printed.and_then(|()| lines.write())
+}
+
+fn print_each<W: Write>(
+    input: impl Read,
+    printer: &mut Printer,
+    lines: &mut Lines<W>,
+) -> std::result::Result<(), Ended> {
     let mut capture = Capture::new(input, plugin::decoder_of_capture);
     let (mut decoded, mut undecodable) = (false, 0_u64);
     let mut untold = None;
@@ -209,7 +220,7 @@ mod tests {
         let Command::Decode(args) = cli.command else {
             unreachable!("decode was asked for")
         };
-        let settings = print_settings(&args.print, true, false).unwrap();
+        let settings = print_settings(&args.print, true, false, false).unwrap();
         let printer = Printer::new(settings, Types::new(Box::new(NoCatalog))).unwrap();
         let mut lines = Lines {
             waiting: Vec::new(),

@@ -3,16 +3,19 @@
 use crate::cli::{Color, MessageOptions, PrintOptions};
 use crate::error::{Error, Result};
 use crate::printer::PrintSettings;
-use crate::render::{FORMATS, Format, Include, Settings, Values};
+use crate::render::{FORMATS, Format, Include, Screen, Settings, Values};
 use crate::select::{Filter, Operation, Operations};
+use rustix::stdio::stdout;
+use rustix::termios::tcgetwinsize;
 
 /// The settings of the printer. Options that would change nothing are usage errors. `messages` says
 /// whether logical messages are shown where `--op` says nothing, `color` is for formats that have
-/// colours.
+/// colours, and `to_terminal` says whether somebody looks at the output itself.
 pub fn print_settings(
     options: &PrintOptions,
     messages: bool,
     color: bool,
+    to_terminal: bool,
 ) -> Result<PrintSettings> {
     let operations = match options.op.as_slice() {
         [] if messages => Operations::ALL,
@@ -30,11 +33,33 @@ pub fn print_settings(
             values: options.values,
             includes: options.include.iter().copied().collect(),
             color,
+            screen: to_terminal.then(|| screen(options)).flatten(),
             undo: options.undo,
             ..Settings::default()
         },
         filter,
     })
+}
+
+/// The terminal that records are laid out for, unless they are to be as elsewhere.
+fn screen(options: &PrintOptions) -> Option<Screen> {
+    let max_width = match options.full {
+        true if options.expanded => Some(usize::MAX),
+        true => return None,
+        false => options.max_width,
+    };
+    Some(Screen {
+        columns: columns_of_stdout,
+        clock: None,
+        max_width,
+        expanded: options.expanded,
+    })
+}
+
+fn columns_of_stdout() -> usize {
+    let size = tcgetwinsize(stdout()).ok();
+    let columns = size.map(|size| usize::from(size.ws_col));
+    columns.filter(|columns| *columns > 0).unwrap_or(80)
 }
 
 /// Returns `true` if the text format is coloured. `auto` means on a terminal that can, unless
@@ -61,6 +86,18 @@ fn refuse_what_changes_nothing(options: &PrintOptions) -> Result<()> {
         return Err(Error::usage(format!(
             "--values applies only to --format {}",
             formats_with(Format::has_values)
+        )));
+    }
+    let laid_out = [
+        ("--expanded", options.expanded),
+        ("--full", options.full),
+        ("--max-width", options.max_width.is_some()),
+    ];
+    if let Some((name, _)) = laid_out.iter().find(|(_, given)| *given)
+        && format != Format::TEXT
+    {
+        return Err(Error::usage(format!(
+            "{name} applies only to --format text"
         )));
     }
     if options.undo && format != Format::SQL {
@@ -98,6 +135,9 @@ fn refuse_all(options: &PrintOptions) -> Result<()> {
         ("--op", !options.op.is_empty()),
         ("--include", !options.include.is_empty()),
         ("--values", options.values != Values::default()),
+        ("--expanded", options.expanded),
+        ("--full", options.full),
+        ("--max-width", options.max_width.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((name, _)) => Err(Error::usage(format!(
@@ -117,7 +157,7 @@ mod tests {
     fn settings(arguments: &[&str]) -> Result<PrintSettings> {
         let command = ["walcat", "decode"].iter().chain(arguments);
         match Cli::try_parse_from(command).unwrap().command {
-            Command::Decode(args) => print_settings(&args.print, true, true),
+            Command::Decode(args) => print_settings(&args.print, true, true, false),
             _ => unreachable!("decode was asked for"),
         }
     }
@@ -149,6 +189,9 @@ mod tests {
             ["--format", "text", "--values", "text"],
             ["--format", "raw", "--table", "users"],
             ["--format", "raw", "--op", "insert"],
+            ["--format", "json", "--max-width", "80"],
+            ["--format", "sql", "--expanded", "--op=insert"],
+            ["--format", "raw", "--full", "--op=insert"],
             ["--format", "raw", "--include", "transactions"],
             ["--format", "json", "--table", "a.b.c"],
         ] {

@@ -10,6 +10,7 @@ mod lines;
 mod piece;
 mod raw;
 mod sql;
+mod terminal;
 #[cfg(test)]
 pub mod testing;
 mod text;
@@ -22,6 +23,8 @@ use crate::record::ReadLines;
 use crate::sql::write_identifier;
 use crate::value::Types;
 use std::fmt;
+
+pub use terminal::Screen;
 
 /// Writes events in one format.
 pub trait Render {
@@ -36,6 +39,9 @@ pub trait Render {
     /// Appends the record of `event`: whole lines with their ends. Fails where the format has no
     /// way to tell it; `out` may then hold a part of it.
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Nothing more comes: appends what has waited for it.
+    fn finish(&mut self, _out: &mut Vec<u8>) {}
 }
 
 /// What `--format` names.
@@ -89,6 +95,8 @@ pub struct Settings {
     pub includes: Includes,
     /// Whether it is coloured.
     pub color: bool,
+    /// The terminal that it is for, if it is for one.
+    pub screen: Option<Screen>,
     /// Whether the inverse of the changes is written.
     pub undo: bool,
     /// Where the statements keep up how far their reader is, if they do.
@@ -215,6 +223,11 @@ impl Format {
         self == Format::JSON
     }
 
+    /// Returns `true` if its lines are JSON.
+    pub fn is_json(self) -> bool {
+        [Format::JSON, Format::DEBEZIUM, Format::WAL2JSON].contains(&self)
+    }
+
     /// Reads what its lines say of their events; `None` if a file of them cannot be resumed.
     pub fn lines(self) -> Option<&'static dyn ReadLines> {
         self.0.lines
@@ -222,7 +235,13 @@ impl Format {
 
     /// Makes what writes it, which asks `types` what type numbers mean. `None` for what is raw.
     pub fn render(self, settings: Settings, types: Types) -> Option<Box<dyn Render>> {
-        self.0.render.map(|render| render(settings, types))
+        let make = self.0.render?;
+        let (colored, on_screen) = (settings.color, settings.screen.is_some());
+        let render = make(settings, types);
+        Some(match on_screen && self.is_json() {
+            true => Box::new(terminal::Json::new(render, colored)),
+            false => render,
+        })
     }
 }
 
@@ -357,6 +376,7 @@ mod tests {
     use super::testing::*;
     use super::*;
     use crate::event::{Body, Transaction};
+    use crate::text::is_harmful;
     use crate::time::PgTime;
 
     /// A small generator of random numbers (SplitMix64), the same in every run.
@@ -538,9 +558,20 @@ mod tests {
                 Body::StreamPrepare { gid, end_lsn },
             ];
             let values = Values::ALL[random.below(2) as usize];
-            for format in [Format::JSON, Format::TEXT] {
+            let screen = Screen {
+                columns: || 80,
+                clock: None,
+                max_width: None,
+                expanded: random.below(2) == 0,
+            };
+            let on_screen = [None, Some(screen)];
+            let formats = [Format::JSON, Format::TEXT].into_iter();
+            for (format, screen) in
+                formats.flat_map(|format| on_screen.map(|screen| (format, screen)))
+            {
                 let settings = Settings {
                     values,
+                    screen,
                     includes: format.includes().iter().copied().collect(),
                     ..Settings::default()
                 };
@@ -550,7 +581,13 @@ mod tests {
                     ..event(&transaction, 0, body)
                 };
                 let lines = test.feed(&bodies.map(event));
-                assert_eq!(lines.matches('\n').count(), bodies.len(), "{lines}");
+                if screen.is_some() {
+                    let harmful = |c| c != '\n' && is_harmful(c);
+                    assert!(!lines.contains(harmful), "{lines:?}");
+                }
+                if screen.is_none() || format == Format::JSON {
+                    assert_eq!(lines.matches('\n').count(), bodies.len(), "{lines}");
+                }
                 lines
                     .lines()
                     .for_each(|line| check(line, format == Format::JSON));
@@ -566,8 +603,7 @@ mod tests {
                     serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
                 assert!(object["op"].is_string(), "{line}");
             } else {
-                let harmful = |c: char| c.is_control() || "\u{202e}\u{2028}".contains(c);
-                assert!(!line.contains(harmful), "{line:?}");
+                assert!(!line.contains(is_harmful), "{line:?}");
             }
         });
     }

@@ -28,13 +28,15 @@
 //! or turn the direction of writing appear as escapes in `E'...'` and `U&"..."`, and so do bytes
 //! that are not UTF-8.
 
-use super::{Definition, Include, Render, Settings};
+pub(super) mod paint;
+
+use super::{Definition, Include, Render, Settings, terminal};
 use crate::error::Result;
 use crate::event::{Body, Cell, Column, End, Event, PerRelation, Relation, ReplicaIdentity, Tuple};
 use crate::lsn::Lsn;
 use crate::sql::{write_identifier, write_literal, write_sql};
 use crate::value::{Purpose, Types};
-use colored::Color;
+use paint::Paint;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "text",
@@ -45,7 +47,10 @@ pub(super) const DEFINITION: Definition = Definition {
     whole: false,
     streamed: true,
     prepared: true,
-    render: Some(|settings, types| Box::new(Text::new(settings, types))),
+    render: Some(|settings, types| match settings.screen {
+        Some(screen) => Box::new(terminal::Text::new(settings, screen, types)),
+        None => Box::new(Text::new(settings, types)),
+    }),
     lines: None,
 };
 
@@ -75,23 +80,12 @@ struct TableColumn {
 
 /// How values of a type are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Number,
     Bool,
+    /// A literal, on a terminal with the colours of JSON.
+    Json,
     Literal,
-}
-
-/// The escape sequences for colours; empty without.
-#[derive(Default)]
-struct Paint {
-    insert: Vec<u8>,
-    update: Vec<u8>,
-    delete: Vec<u8>,
-    other: Vec<u8>,
-    column: Vec<u8>,
-    /// For what is less important.
-    faint: Vec<u8>,
-    end: Vec<u8>,
 }
 
 impl Render for Text {
@@ -139,7 +133,7 @@ impl Render for Text {
             }
             _ => {
                 out.extend_from_slice(&self.paint.faint);
-                write_bound(event, out);
+                write_bound(event, true, out);
                 out.extend_from_slice(&self.paint.end);
             }
         }
@@ -150,15 +144,10 @@ impl Render for Text {
 
 impl Text {
     fn new(settings: Settings, types: Types) -> Text {
-        let paint = if settings.color {
-            Paint::colored()
-        } else {
-            Paint::default()
-        };
         Text {
             types,
             names_types: settings.includes.contains(Include::Relations),
-            paint,
+            paint: Paint::new(settings.color),
             tables: PerRelation::default(),
         }
     }
@@ -222,15 +211,10 @@ impl Table {
     fn new(relation: &Relation, paint: &Paint) -> Table {
         let mut name = Vec::new();
         write_table_name(relation, &mut name);
-        let full = relation.replica_identity == Some(ReplicaIdentity::Full);
-        let untold = full || !relation.columns.iter().any(|column| column.key);
-        let column = |(index, column): (usize, &Column)| {
-            let key = if untold { index == 0 } else { column.key };
-            TableColumn::new(column, key, paint)
-        };
+        let columns = with_keys(relation).map(|(column, key)| TableColumn::new(column, key, paint));
         Table {
             name,
-            columns: relation.columns.iter().enumerate().map(column).collect(),
+            columns: columns.collect(),
         }
     }
 
@@ -273,13 +257,11 @@ impl TableColumn {
         write_identifier(column.name.as_bytes(), &mut name);
         name.push(b'=');
         name.extend_from_slice(&paint.end);
-        // pg_type.dat: bool; int8, int2, int4, oid, float4, float8, numeric.
-        let form = match column.type_oid {
-            16 => Form::Bool,
-            20 | 21 | 23 | 26 | 700 | 701 | 1700 => Form::Number,
-            _ => Form::Literal,
-        };
-        TableColumn { name, form, key }
+        TableColumn {
+            name,
+            form: Form::of(column),
+            key,
+        }
     }
 
     fn write_change(
@@ -304,35 +286,43 @@ impl TableColumn {
             Cell::Absent => (),
             Cell::Null => paint.write(&paint.faint, b"NULL", out),
             Cell::Unchanged => paint.write(&paint.faint, b"(unchanged)", out),
-            Cell::Text(text) => match (self.form, text) {
-                (Form::Bool, b"t" | b"true") => out.extend_from_slice(b"true"),
-                (Form::Bool, b"f" | b"false") => out.extend_from_slice(b"false"),
-                (Form::Number, text) if is_number(text) => out.extend_from_slice(text),
-                _ => write_literal(text, out),
+            Cell::Text(text) => match self.form.bare(text) {
+                Some(bare) => out.extend_from_slice(bare),
+                None => write_literal(text, out),
             },
         }
     }
 }
 
-impl Paint {
-    fn colored() -> Paint {
-        let start = |color: Color| format!("\x1b[{}m", color.to_fg_str()).into_bytes();
-        Paint {
-            insert: start(Color::Green),
-            update: start(Color::Yellow),
-            delete: start(Color::Red),
-            other: start(Color::Magenta),
-            column: start(Color::Cyan),
-            faint: start(Color::BrightBlack),
-            end: b"\x1b[0m".to_vec(),
+impl Form {
+    pub(super) fn of(column: &Column) -> Form {
+        // pg_type.dat: bool; int8, int2, int4, oid, float4, float8, numeric; json, jsonb.
+        match column.type_oid {
+            16 => Form::Bool,
+            20 | 21 | 23 | 26 | 700 | 701 | 1700 => Form::Number,
+            114 | 3802 => Form::Json,
+            _ => Form::Literal,
         }
     }
 
-    fn write(&self, color: &[u8], text: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(color);
-        out.extend_from_slice(text);
-        out.extend_from_slice(&self.end);
+    /// How a value is written without quotes, if it is.
+    pub(super) fn bare(self, text: &[u8]) -> Option<&[u8]> {
+        match (self, text) {
+            (Form::Bool, b"t" | b"true") => Some(b"true"),
+            (Form::Bool, b"f" | b"false") => Some(b"false"),
+            (Form::Number, text) if is_number(text) => Some(text),
+            _ => None,
+        }
     }
+}
+
+/// The columns, and whether each is part of the key. Where there is no key, or the plugin does not
+/// tell it, the first column stands in for it.
+pub(super) fn with_keys(relation: &Relation) -> impl Iterator<Item = (&Column, bool)> {
+    let full = relation.replica_identity == Some(ReplicaIdentity::Full);
+    let untold = full || !relation.columns.iter().any(|column| column.key);
+    let columns = relation.columns.iter().enumerate();
+    columns.map(move |(index, column)| (column, if untold { index == 0 } else { column.key }))
 }
 
 /// Returns `true` if it looks the same bare as in quotes. `NaN` and `Infinity` are quoted, as SQL
@@ -344,14 +334,15 @@ fn is_number(text: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e'))
 }
 
-fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
+pub(super) fn write_table_name(relation: &Relation, out: &mut Vec<u8>) {
     write_identifier(relation.schema.as_bytes(), out);
     out.push(b'.');
     write_identifier(relation.table.as_bytes(), out);
 }
 
-/// Appends a line on how a transaction goes: words, number, name, position or time.
-fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
+/// Appends a line on how a transaction goes: words, number, name, position or, if it is wanted,
+/// time.
+pub(super) fn write_bound(event: &Event<'_>, with_time: bool, out: &mut Vec<u8>) {
     let end = event
         .transaction
         .map_or(End::Open, |transaction| transaction.end);
@@ -389,7 +380,7 @@ fn write_bound(event: &Event<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b" SUBTRANSACTION");
         write_number(event.subxid, out);
     }
-    if let Some(time) = time {
+    if let Some(time) = time.filter(|_| with_time) {
         out.extend_from_slice(b"  ");
         time.append_sql(out);
     }
@@ -410,7 +401,7 @@ fn write_lsn(lsn: Option<Lsn>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_word(yes: bool, word: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_word(yes: bool, word: &[u8], out: &mut Vec<u8>) {
     if yes {
         out.extend_from_slice(word);
     }
@@ -672,6 +663,7 @@ mod tests {
                     subxid,
                     ..event(transaction, 0, body)
                 },
+                true,
                 &mut out,
             );
             assert_eq!(String::from_utf8(out).unwrap(), expected);

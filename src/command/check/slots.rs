@@ -6,12 +6,12 @@ use crate::catalog::privileges::Powers;
 use crate::catalog::publications;
 use crate::catalog::server::Server;
 use crate::catalog::slots::{self, Slot, SlotType};
-use crate::command::answer::human_size;
 use crate::connect::Client;
 use crate::connect::invocation::walcat;
 use crate::error::{CouldNot, Kind, Result};
 use crate::plugin;
 use crate::shell;
+use crate::text::human_size;
 
 /// What a stream would use.
 pub struct Used {

@@ -8,6 +8,7 @@ use crate::connect::Client;
 use crate::connect::{self, Settings};
 use crate::error::{CouldNot, Error, Result};
 use crate::lsn::Lsn;
+use crate::text::human_size;
 
 /// Moves the slot and says from where to where, and past how much.
 pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> anyhow::Result<()> {
@@ -33,7 +34,7 @@ pub fn run(args: &SlotAdvanceArgs, settings: &Settings) -> anyhow::Result<()> {
     let passed = i64::try_from(to.0.saturating_sub(from.0)).unwrap_or(i64::MAX);
     answer::tell(&format!(
         "slot {name}: advanced from {from} to {to}, past {passed} ({}) of WAL",
-        answer::human_size(passed)
+        human_size(passed)
     ))
 }
 

@@ -8,6 +8,7 @@ use crate::command::answer;
 use crate::connect::invocation::walcat;
 use crate::connect::{self, Settings};
 use crate::error::{Error, Kind};
+use crate::text::human_size;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -49,8 +50,8 @@ impl Listed<'_> {
     fn new(slot: &Slot) -> Listed<'_> {
         Listed {
             slot,
-            lag: slot.lag_bytes.map(answer::human_size),
-            retained: slot.retained_bytes.map(answer::human_size),
+            lag: slot.lag_bytes.map(human_size),
+            retained: slot.retained_bytes.map(human_size),
         }
     }
 }
@@ -84,8 +85,7 @@ fn row(slot: &Slot) -> Vec<String> {
         SlotType::Physical => "physical",
     };
     let temporary = if slot.temporary { ", temporary" } else { "" };
-    let size =
-        |bytes: Option<i64>| bytes.map(|bytes| format!("{bytes} ({})", answer::human_size(bytes)));
+    let size = |bytes: Option<i64>| bytes.map(|bytes| format!("{bytes} ({})", human_size(bytes)));
     let yes_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
     let invalid = slot
         .invalidation_reason
@@ -103,7 +103,7 @@ fn row(slot: &Slot) -> Vec<String> {
         size(slot.lag_bytes),
         size(slot.retained_bytes),
         slot.wal_status.clone(),
-        slot.safe_wal_size.map(answer::human_size),
+        slot.safe_wal_size.map(human_size),
         Some(yes_no(slot.two_phase)),
         slot.failover.map(yes_no),
         invalid,
@@ -120,7 +120,7 @@ fn alarm(slots: &[Slot], limit: LagLimit) -> Result<()> {
     };
     let over = |slot: &Slot| {
         let bytes = size(slot).filter(|bytes| bytes.unsigned_abs() > limit.bytes)?;
-        Some(format!("{} ({})", slot.name, answer::human_size(bytes)))
+        Some(format!("{} ({})", slot.name, human_size(bytes)))
     };
     let lagging: Vec<String> = slots.iter().filter_map(over).collect();
     let lost: Vec<&str> = slots
@@ -130,7 +130,7 @@ fn alarm(slots: &[Slot], limit: LagLimit) -> Result<()> {
         .collect();
     let mut alarms = Vec::new();
     if !lagging.is_empty() {
-        let bytes = answer::human_size(i64::try_from(limit.bytes).unwrap_or(i64::MAX));
+        let bytes = human_size(i64::try_from(limit.bytes).unwrap_or(i64::MAX));
         let what = match limit.measure {
             Measure::Retained => format!("retain more than {bytes} of WAL"),
             Measure::Confirmed => format!("are more than {bytes} of WAL behind"),

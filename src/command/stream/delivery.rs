@@ -136,6 +136,7 @@ impl Delivery {
     pub fn end(&mut self) {
         if let Form::Events { printer, .. } = &mut self.form {
             printer.end_connection(&mut *self.sink);
+            printer.finish(&mut *self.sink);
         }
     }
 
@@ -447,6 +448,9 @@ impl Delivery {
 
     /// After the end of a connection: hands on what came before it, as long as it is taken.
     pub fn write_rest(&mut self, stop: &Stop, plan: &Plan) -> Result<()> {
+        if let Form::Events { printer, .. } = &mut self.form {
+            printer.finish(&mut *self.sink);
+        }
         let urge = || match plan.is_over() {
             true => Urge::Overdue,
             false => Urge::Stop,

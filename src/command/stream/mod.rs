@@ -32,8 +32,8 @@ mod waiting;
 use crate::catalog::LookUps;
 use crate::catalog::relations::SqlRelations;
 use crate::catalog::types::SqlTypes;
-use crate::cli::StreamArgs;
-use crate::command::print_settings;
+use crate::cli::{MessageOptions, StreamArgs};
+use crate::command::{is_colored, print_settings};
 use crate::connect::Settings;
 use crate::error::{Error, Kind, Result};
 use crate::printer::{PrintSettings, Printer};
@@ -49,6 +49,7 @@ use plan::Plan;
 use requirements::{Requirements, SlotPlugin};
 use snapshot::{Snapshot, TablesToRead};
 use statistics::Statistics;
+use std::io::{self, IsTerminal};
 use std::time::Instant;
 use target::Target;
 
@@ -77,8 +78,13 @@ impl From<Bound> for Ended {
 }
 
 /// Streams as the command line says.
-pub fn run(args: &StreamArgs, settings: &Settings, stop: &Stop, color: bool) -> anyhow::Result<()> {
-    match start(args, settings, stop, color) {
+pub fn run(
+    args: &StreamArgs,
+    messages: &MessageOptions,
+    settings: &Settings,
+    stop: &Stop,
+) -> anyhow::Result<()> {
+    match start(args, messages, settings, stop) {
         // Nothing has begun yet: what was under way was broken off.
         Err(error) if stop.requested() && error.kind() != Kind::Usage => Ok(()),
         Err(error) => Err(error.into()),
@@ -90,18 +96,20 @@ pub fn run(args: &StreamArgs, settings: &Settings, stop: &Stop, color: bool) -> 
 /// Gets everything ready; `None` if the user asked for a stop meanwhile.
 fn start<'a>(
     args: &'a StreamArgs,
+    messages: &MessageOptions,
     settings: &'a Settings,
     stop: &Stop,
-    color: bool,
 ) -> Result<Option<Stream<'a>>> {
     let deadline = args
         .timeout
         .and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut print = print_settings(
-        &args.print,
-        args.messages,
-        color && !args.exec.is_given() && args.log.to.is_none(),
-    )?;
+    let to_stdout = !args.exec.is_given() && args.log.to.is_none() && args.named_file().is_none();
+    let to_terminal = to_stdout && io::stdout().is_terminal();
+    let color = is_colored(messages, to_terminal) && (to_stdout || args.named_file().is_some());
+    let mut print = print_settings(&args.print, args.messages, color, to_terminal)?;
+    if let Some(screen) = &mut print.settings.screen {
+        screen.clock = Some(Instant::now);
+    }
     options::check(args)?;
     consumer::check(args)?;
     let mut requirements = Requirements::check(args, settings, stop)?;

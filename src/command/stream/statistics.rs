@@ -1,8 +1,8 @@
 //! `--stats`: rate, totals, position and lag on stderr; on a terminal one line kept in place.
 
-use crate::command::answer::human_size;
 use crate::command::status_line;
 use crate::lsn::Lsn;
+use crate::text::human_size;
 use crate::time::PgTime;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};

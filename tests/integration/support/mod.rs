@@ -11,6 +11,7 @@ mod program;
 mod proxy;
 mod random;
 mod server;
+mod terminal;
 
 pub use database::Database;
 pub use disk::Disk;
@@ -21,6 +22,7 @@ pub use program::{Finished, Running, run, spawn};
 pub use proxy::Proxy;
 pub use random::Random;
 pub use server::{Options, Server, Stop, server};
+pub use terminal::{Terminal, without_colors};
 
 use std::time::{Duration, Instant};
 

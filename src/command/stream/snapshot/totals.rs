@@ -1,7 +1,7 @@
 //! How far a snapshot is, for people.
 
-use crate::command::answer::human_size;
 use crate::snapshot::Table;
+use crate::text::human_size;
 use std::time::{Duration, Instant};
 
 /// How often to tell where nobody asked for statistics.
