@@ -4,14 +4,18 @@
 // Help texts show brackets as they are.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+mod complete;
 mod exec;
 mod log;
+mod scripts;
 mod secret;
 mod stream;
 mod values;
 
+pub use complete::{Kind, Wanted, wanted};
 pub use exec::ExecArgs;
 pub use log::{AccessOptions, LogOptions, Oversize};
+pub use scripts::completions;
 pub use stream::{DecodeArgs, PrintOptions, StreamArgs};
 pub use values::{CheckFormat, LagLimit, ListFormat, Measure, Names};
 
@@ -83,29 +87,6 @@ pub fn command() -> clap::Command {
     command.mut_subcommands(|sub| hide(sub, &shared))
 }
 
-/// The script that makes a shell complete the command line.
-pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(
-        shell,
-        &mut without_file_names(Cli::command()),
-        "walcat",
-        &mut script,
-    );
-    script
-}
-
-/// Shells offer the names of files for every value of which they do not know that it is none.
-fn without_file_names(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|option| match option.get_value_hint() {
-        ValueHint::Unknown if option.get_action().takes_values() => {
-            option.value_hint(ValueHint::Other)
-        }
-        _ => option,
-    });
-    command.mut_subcommands(without_file_names)
-}
-
 /// clap hands global options down to subcommands, but not over one of the same name: the hidden
 /// ones are there first.
 fn hide(command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
@@ -115,7 +96,7 @@ fn hide(command: clap::Command, shared: &[clap::Arg]) -> clap::Command {
 
 /// Where and as whom to connect; the rest comes from `PG*` variables, service and password file, as
 /// for psql.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Connection options")]
 pub struct ConnectionOptions {
     /// Database name, conninfo string or postgresql:// URI

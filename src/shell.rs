@@ -28,6 +28,16 @@ pub fn word(word: &str) -> String {
     quoted + "'"
 }
 
+/// The words of a line that is being typed, up to the cursor: the last is empty behind a blank.
+/// `None` where a quote is open.
+pub fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = shlex::split(line)?;
+    if words.is_empty() || line.ends_with(char::is_whitespace) {
+        words.push(String::new());
+    }
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

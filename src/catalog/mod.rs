@@ -5,6 +5,7 @@
 //! read through `to_jsonb`, which has what is there.
 
 mod json;
+pub mod names;
 mod on_demand;
 pub mod output_plugins;
 pub mod privileges;

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 pub mod check;
+pub mod complete;
 pub mod completions;
 pub mod decode;
 #[cfg(feature = "nats")]

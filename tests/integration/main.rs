@@ -46,6 +46,7 @@ mod chaos;
 mod check;
 mod chosen;
 mod command_line;
+mod completion;
 mod connection;
 mod decode;
 mod decoding;
