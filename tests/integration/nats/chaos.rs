@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is killed, and what writes.
 struct World {
@@ -210,16 +210,24 @@ impl World {
             "SELECT bool_and(confirmed_flush_lsn >= '{here}'), string_agg(confirmed_flush_lsn::text, \
              ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE slot_name <> 'file'"
         );
-        let mut known = String::new();
-        let mut arrived = false;
-        while !arrived {
-            known = wait_until("the slots to move", || {
-                self.watch();
-                let row = ask(&query);
-                let confirmed: String = row.get(1);
-                arrived = row.get(0);
-                (arrived || confirmed != known).then_some(confirmed)
-            });
+        let (mut known, mut since) = (String::new(), Instant::now());
+        loop {
+            self.watch();
+            let row = ask(&query);
+            let (arrived, confirmed): (bool, String) = (row.get(0), row.get(1));
+            if arrived {
+                return;
+            }
+            if confirmed != known {
+                known = confirmed;
+                since = Instant::now();
+            }
+            if since.elapsed() > DEADLINE {
+                let programs = self.walcats.iter().flatten();
+                let said: Vec<String> = programs.map(Running::stderr).collect();
+                panic!("the slots do not move: {said:?}");
+            }
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -277,7 +285,8 @@ fn write(server: &Server, mut random: Random, stop: &AtomicBool) {
         if connected.batch_execute(&insert).is_ok() {
             client = Some(connected);
         }
-        thread::sleep(Duration::from_millis(random.within(0..20)));
+        // A server keeps 4 GB, and 300 kills take long.
+        thread::sleep(Duration::from_millis(random.within(20..100)));
     }
 }
 
