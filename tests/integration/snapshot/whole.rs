@@ -84,7 +84,7 @@ fn tables_without_a_key_come_first_when_the_slot_is_created() {
     assert_eq!(count(&path, "insert", "keyed"), 1);
     assert_eq!(count(&path, "snapshot", "loose"), 40);
     // Without that file nobody knows what was read.
-    let other = file(tempfile::tempdir_in(directory.path()).unwrap().path());
+    let other = path.replace("out.json", "other.json");
     let finished = db.run(&[&arguments(&db, &other)[..], &["--until-now"]].concat());
     finished.exited(1);
     for part in [
