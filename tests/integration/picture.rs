@@ -64,18 +64,14 @@ fn settled(line: &str) -> String {
         let bare = word.trim_end_matches([' ', '\x1b']);
         let end = word[bare.len()..].to_owned();
         let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let is = |text: Option<&String>, word: &str| text.is_some_and(|text| text.trim() == word);
+        let begins =
+            |text: Option<&String>, with: &str| text.is_some_and(|text| text.starts_with(with));
         let fixed = match bare {
             "" => continue,
             _ if is_like(bare, "00:00:00.000") => "12:28:30.491",
-            _ if is_like(bare, "0000-00-00") && is(behind.first(), "(UTC)") => "2026-11-20",
-            _ if number(bare)
-                && ["BEGIN", "COMMIT"]
-                    .iter()
-                    .any(|word| is(before.last(), word)) =>
-            {
-                "742"
-            }
+            _ if is_like(bare, "0000-00-00") && begins(behind.first(), "(UTC)") => "2026-11-20",
+            _ if number(bare) && begins(before.last(), "BEGIN ") => "742",
+            _ if number(bare) && begins(before.last(), "COMMIT ") => "742",
             _ if bare.starts_with("0/") => "0/16B37A0",
             _ => continue,
         };

@@ -25,6 +25,8 @@ use crate::time::PgTime;
 use crate::value::{Purpose, Types};
 use std::time::{Duration, Instant};
 
+const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
 /// Writes events for somebody who looks at them.
 pub(in crate::render) struct Text {
     types: Types,
@@ -228,15 +230,14 @@ impl Text {
         let (Some(day), Some(time_of_day)) = (text.get(..10), text.get(11..23)) else {
             return 0;
         };
-        out.extend_from_slice(&self.layout.paint.faint);
-        let number = time.unix_micros().div_euclid(86_400_000_000);
+        let paint = &self.layout.paint;
+        let number = time.unix_micros().div_euclid(MICROS_A_DAY);
         if self.day.replace(number) != Some(number) {
-            out.extend_from_slice(day);
-            out.extend_from_slice(b" (UTC)\n");
+            paint.write(&paint.faint, &[day, b" (UTC)"].concat(), out);
+            out.push(b'\n');
         }
-        out.extend_from_slice(time_of_day);
+        paint.write(&paint.faint, time_of_day, out);
         out.push(b' ');
-        out.extend_from_slice(&self.layout.paint.end);
         time_of_day.len() + 1
     }
 }
