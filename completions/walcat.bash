@@ -1660,8 +1660,22 @@ _walcat() {
     esac
 }
 
+_walcat_or_server() {
+    local name
+    local -a names=()
+    while IFS= read -r name; do
+        [[ $name == *[!A-Za-z0-9_.,/@%+-]* ]] && printf -v name %q "$name"
+        names+=("$name")
+    done < <("$1" complete line <<<"${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    if [[ ${#names[@]} -gt 0 ]]; then
+        COMPREPLY=("${names[@]}")
+    else
+        _walcat "$@"
+    fi
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _walcat -o nosort -o bashdefault -o default walcat
+    complete -F _walcat_or_server -o nosort -o bashdefault -o default walcat
 else
-    complete -F _walcat -o bashdefault -o default walcat
+    complete -F _walcat_or_server -o bashdefault -o default walcat
 fi

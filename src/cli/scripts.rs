@@ -26,7 +26,10 @@ const BASH: &str = r#"_walcat_or_server() {
 /// In zsh.
 const ZSH: &str = r#"_walcat() {
     local -a names
-    names=("${(@f)$(print -rl -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" | "${(Q)words[1]}" complete words 2>/dev/null)}")
+    names=("${(@f)$(
+        print -rl -- "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" |
+            "${(Q)words[1]}" complete words 2>/dev/null
+    )}")
     if [[ -n $names[1] ]]; then
         [[ $PREFIX == --*=* ]] && compset -P '*='
         compadd -- "${names[@]}"
@@ -45,7 +48,8 @@ function __walcat_names
     printf '%s\n' $words[2..-1] "$current" | $words[1] complete words 2>/dev/null
 end
 
-complete -c walcat -n "__fish_seen_subcommand_from slot pub; and __fish_seen_subcommand_from drop list advance" -f -a "(__walcat_names)"
+complete -c walcat -f -a "(__walcat_names)" -n "__fish_seen_subcommand_from slot pub; \
+    and __fish_seen_subcommand_from drop list advance"
 "#;
 
 /// The script of a shell.

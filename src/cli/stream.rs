@@ -227,7 +227,7 @@ pub struct StreamArgs {
     )]
     pub fsync_interval: Duration,
 
-    /// Time between reports to the server [default: 10s]
+    /// Time between status reports [default: 10s]
     ///
     /// It is told at least this often what is durable. 0: only when the server asks or its
     /// wal_sender_timeout requires it.
@@ -331,8 +331,8 @@ pub struct PrintOptions {
 
     /// Text on a terminal: one column a line
     ///
-    /// As psql's \x does, with old → new for what an update changed. Where the output is no
-    /// terminal it has no effect, as --full and --max-width.
+    /// As psql's \x does, with the old and the new value of what an update changed. Where the
+    /// output is no terminal it has no effect, as --full and --max-width.
     #[arg(short = 'x', long)]
     pub expanded: bool,
 
@@ -347,7 +347,12 @@ pub struct PrintOptions {
     ///
     /// Their beginning is shown, and their full size. By default as many columns as leave a row
     /// readable in a window of this width.
-    #[arg(long, value_name = "COLUMNS", value_parser = values::parse_columns, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "COLUMNS",
+        value_parser = values::parse_columns,
+        hide_short_help = true
+    )]
     pub max_width: Option<usize>,
 
     /// Values as json or text [default: json]
