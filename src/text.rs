@@ -1,5 +1,7 @@
 //! Text for people: whatever it comes from, it moves no cursor and forges no line.
 
+pub mod scan;
+
 /// No more than about this much is shown of anything, in bytes.
 const MOST_SHOWN: usize = 1 << 20;
 

@@ -4,8 +4,9 @@
 //! numbers of any length. It neither recurses nor looks at what the values mean.
 
 use super::scalar::skip_number;
-use super::string::{is_plain, is_utf8, unescaped_prefix, write_base64};
+use super::string::{is_utf8, write_base64};
 use super::writer::Mismatch;
+use crate::text::scan::{is_plain, unescaped_prefix};
 
 /// Appends a document, its line breaks turned into blanks. `nesting` is a buffer to reuse.
 pub(super) fn write_json(

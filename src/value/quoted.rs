@@ -3,7 +3,8 @@
 //! Between double quotes a backslash makes the next byte stand for itself; composites double quotes
 //! as well.
 
-use super::string::{escape_byte, is_utf8, unescaped_prefix};
+use super::string::{escape_byte, is_utf8};
+use crate::text::scan::unescaped_prefix;
 
 /// A part of a value's text: an element, an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The receive buffer of a connection, and the cutting of what arrived into messages.
 //!
 //! A length on the wire is a claim: the buffer grows only as bytes arrive, at most to twice what is
-//! there, never beyond the message that needs it. What was cut out stays where it is until more is
-//! received, so that a row is never copied. Only rows may be long; of an error or a notice that is,
-//! the beginning is kept and the rest is dropped as it arrives.
+//! there, never beyond the message that needs it. Where that is large, growing copies nothing: the
+//! allocator moves pages, and those that nothing was received into are none yet. What was cut out
+//! stays where it is until more is received, so that a row is never copied. Only rows may be long;
+//! of an error or a notice that is, the beginning is kept and the rest is dropped as it arrives.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +12,8 @@ use std::ops::Range;
 /// What one read may bring: large enough that a busy stream costs few system calls, small enough
 /// for the cache.
 const USUAL: usize = 256 * 1024;
-/// An empty buffer larger than this is given back.
+/// An empty buffer larger than this is given back, unless the last message was as large: then the
+/// next one may be, too.
 const KEPT: usize = 1024 * 1024;
 /// Tag and length.
 const HEADER: usize = 5;
@@ -24,10 +26,12 @@ const LONGEST_OTHER: usize = 1 << 20;
 /// Bytes that arrived and were not yet looked at.
 pub struct Buffer {
     bytes: Vec<u8>,
+    /// How much of it is cut out.
     start: usize,
-    end: usize,
     /// What is still to come of a message that was cut.
     unwanted: usize,
+    /// How long the last message was.
+    last: usize,
 }
 
 /// One message in the buffer: valid until more is received.
@@ -62,31 +66,29 @@ impl Buffer {
     /// An empty buffer.
     pub fn new() -> Buffer {
         Buffer {
-            bytes: vec![0; USUAL],
+            bytes: Vec::with_capacity(USUAL),
             start: 0,
-            end: 0,
             unwanted: 0,
+            last: 0,
         }
     }
 
-    /// Where to put what arrives: never empty. Every [`Frame`] cut before is void.
-    pub fn space(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            if self.bytes.len() > KEPT {
-                self.bytes = vec![0; USUAL];
+    /// Lets `read` append what arrives, for which there is room. Every [`Frame`] cut before is
+    /// void.
+    pub fn receive<T>(&mut self, read: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        if self.start == self.bytes.len() {
+            self.start = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT && self.last <= KEPT {
+                self.bytes = Vec::with_capacity(USUAL);
             }
         }
-        if self.bytes.len() - self.end < USUAL / 2 {
+        if self.room() < USUAL / 2 {
             self.make_room();
         }
-        self.bytes.get_mut(self.end..).unwrap_or_default()
-    }
-
-    /// `count` bytes were put into the [`Buffer::space`].
-    pub fn received(&mut self, count: usize) {
-        self.end = self.bytes.len().min(self.end + count);
+        let result = read(&mut self.bytes);
         self.drop_unwanted();
+        result
     }
 
     /// Cuts out the next message if all of it is there that is wanted. `longest` is what the length
@@ -105,11 +107,12 @@ impl Buffer {
         }
         let wanted = wanted(tag, length);
         let end = self.start + 1 + wanted;
-        if end > self.end {
+        if end > self.bytes.len() {
             return Ok(None);
         }
         let body = self.start + HEADER..end;
         self.start = end;
+        self.last = wanted;
         self.unwanted = length - wanted;
         self.drop_unwanted();
         let cut = (wanted < length).then(|| length - (HEADER - 1));
@@ -124,19 +127,23 @@ impl Buffer {
     /// Returns `true` if there is a message for [`Buffer::next_frame`].
     pub fn has_frame(&self) -> bool {
         self.header()
-            .is_some_and(|(tag, length)| wanted(tag, length) < self.end - self.start)
+            .is_some_and(|(tag, length)| wanted(tag, length) < self.bytes.len() - self.start)
     }
 
     fn drop_unwanted(&mut self) {
-        let count = self.unwanted.min(self.end - self.start);
+        let count = self.unwanted.min(self.bytes.len() - self.start);
         self.start += count;
         self.unwanted -= count;
+    }
+
+    fn room(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
     }
 
     fn header(&self) -> Option<(u8, usize)> {
         let (header, _) = self
             .bytes
-            .get(self.start..self.end)?
+            .get(self.start..)?
             .split_first_chunk::<HEADER>()?;
         let [tag, length @ ..] = *header;
         Some((tag, u32::from_be_bytes(length) as usize))
@@ -146,21 +153,17 @@ impl Buffer {
     /// of one message, and it moves once: the whole cost is linear. Then grows, if a message does
     /// not fit.
     fn make_room(&mut self) {
-        let left = self.end - self.start;
+        self.bytes.drain(..self.start);
+        self.start = 0;
         let needed = self.header().map_or(HEADER, |(tag, length)| {
             wanted(tag, length.min(LONGEST_ROW)) + 1
         });
-        if self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, left);
-        }
         // More than one message lies here if the caller did not cut them out: then any room will
         // do.
+        let (left, capacity) = (self.bytes.len(), self.bytes.capacity());
         let needed = if needed > left { needed } else { left + USUAL };
-        if self.bytes.len() < needed && self.bytes.len() - left < USUAL / 2 {
-            let size = needed.min(self.bytes.len() * 2);
-            self.bytes.reserve_exact(size - self.bytes.len());
-            self.bytes.resize(size, 0);
+        if capacity < needed && self.room() < USUAL / 2 {
+            self.bytes.reserve_exact(needed.min(capacity * 2) - left);
         }
     }
 }
@@ -186,11 +189,14 @@ mod tests {
 
     fn feed(buffer: &mut Buffer, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let space = buffer.space();
-            let count = bytes.len().min(space.len());
-            space[..count].copy_from_slice(&bytes[..count]);
-            buffer.received(count);
-            bytes = &bytes[count..];
+            let (now, later) = buffer.receive(|space| {
+                let room = space.capacity() - space.len();
+                let (now, later) = bytes.split_at(bytes.len().min(room));
+                space.extend_from_slice(now);
+                (now, later)
+            });
+            assert!(!now.is_empty());
+            bytes = later;
         }
     }
 
@@ -266,9 +272,11 @@ mod tests {
         assert_eq!(buffer.next_frame(LONGEST_ROW).unwrap(), None);
         let mut arrived = HEADER;
         while arrived < 10 << 20 {
-            let count = buffer.space().len();
-            buffer.received(count);
-            arrived += count;
+            arrived += buffer.receive(|space| {
+                let room = space.capacity() - space.len();
+                space.resize(space.capacity(), 0);
+                room
+            });
             assert!(
                 buffer.bytes.capacity() <= USUAL + 2 * arrived,
                 "{} for {arrived}",
@@ -334,7 +342,12 @@ mod tests {
         let frame = buffer.next_frame(LONGEST_ROW).unwrap().unwrap();
         assert_eq!(buffer.body(&frame), body);
         assert_eq!(buffer.bytes.capacity(), wire.len());
-        buffer.space();
+        feed(&mut buffer, &wire);
+        assert!(buffer.next_frame(LONGEST_ROW).unwrap().is_some());
+        assert_eq!(buffer.bytes.capacity(), wire.len());
+        feed(&mut buffer, &message(b'd', b"after"));
+        assert!(buffer.next_frame(LONGEST_ROW).unwrap().is_some());
+        buffer.receive(|_| ());
         assert_eq!(buffer.bytes.capacity(), USUAL);
     }
 

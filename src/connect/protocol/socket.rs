@@ -3,13 +3,14 @@
 
 use super::buffer::Buffer;
 use crate::connect::{Endpoint, Interrupt, Keepalives, tls::TlsClient};
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketType, addr::SocketAddrArg, sockopt,
 };
 use rustls::ClientConnection;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -196,8 +197,9 @@ impl Socket {
     /// `poll` on the socket misses nothing.
     pub fn receive(&mut self, buffer: &mut Buffer) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
-            let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, buffer.space()))?;
-            buffer.received(count);
+            let count = buffer.receive(|bytes| {
+                rustix::io::retry_on_intr(|| rustix::io::read(&self.fd, spare_capacity(bytes)))
+            })?;
             return if count == 0 { Err(closed()) } else { Ok(count) };
         };
         let count = tls.receive(&self.fd, buffer)?;
@@ -284,15 +286,21 @@ impl Tls {
                 .process_new_packets()
                 .map_err(io::Error::other)?;
             loop {
-                match self.connection.reader().read(buffer.space()) {
-                    Ok(0) => {
+                let mut reader = self.connection.reader();
+                let count = match reader.fill_buf() {
+                    Ok([]) => {
                         self.closed = true;
                         break;
                     }
-                    Ok(count) => buffer.received(count),
+                    // A record of TLS is shorter than the room.
+                    Ok(plaintext) => buffer.receive(|bytes| {
+                        bytes.extend_from_slice(plaintext);
+                        plaintext.len()
+                    }),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error),
-                }
+                };
+                reader.consume(count);
             }
         }
         Ok(count)
