@@ -86,6 +86,8 @@ pub struct Request<'a> {
     pub messages: bool,
     /// Whether origins are shown.
     pub shows_origin: bool,
+    /// Whether the names of types are shown.
+    pub shows_types: bool,
     /// Whether the plugin's bytes are passed on as they are.
     pub raw: bool,
     /// The user's own options, which win.

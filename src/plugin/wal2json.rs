@@ -25,13 +25,16 @@ const WHEN_THEY_COMMIT: &str = "sends transactions when they commit";
 /// know it, and refuse it.
 const SPECIAL_NUMBERS: &str = "numeric-data-types-as-string";
 
+/// The name of each value's type: its number is enough where none is shown.
+const TYPE_NAMES: &str = "include-types";
+
 /// What the decoder needs, or makes use of.
 const OPTIONS: [(&str, &str); 8] = [
     ("format-version", "2"),
     ("include-xids", "true"),
     ("include-timestamp", "true"),
     ("include-lsn", "true"),
-    ("include-types", "true"),
+    (TYPE_NAMES, "true"),
     ("include-type-oids", "true"),
     ("include-pk", "true"),
     (SPECIAL_NUMBERS, "true"),
@@ -52,6 +55,11 @@ fn options(request: &Request<'_>) -> Result<Options> {
         refuse_what_reshapes(name, value.as_deref())?;
     }
     let mut options = with_values(&OPTIONS);
+    if !request.shows_types {
+        // A third of a row of short values, which costs the server more than the values do.
+        options.retain(|(name, _)| name != TYPE_NAMES);
+        options.extend(with_values(&[(TYPE_NAMES, "false")]));
+    }
     if request.shows_origin {
         options.extend(with_values(&[("include-origin", "true")]));
     }

@@ -150,13 +150,17 @@ pub fn of_plugin(
     let SlotPlugin::Known(plugin) = plugin else {
         return Ok(own);
     };
+    let include = &args.print.include;
+    let of_types = [Include::Types, Include::Columns, Include::Relations];
     let request = Request {
         publications,
         streaming: args.streaming,
         two_phase: args.kind.two_phase,
         origin: args.origin,
         messages: args.messages,
-        shows_origin: args.print.include.contains(&Include::Origin),
+        shows_origin: include.contains(&Include::Origin),
+        shows_types: args.print.format != Format::JSON
+            || of_types.iter().any(|types| include.contains(types)),
         raw: args.print.format.is_raw(),
         own: &own,
     };

@@ -8,6 +8,7 @@
 mod bytes;
 mod line;
 mod object;
+mod row;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use crate::event::{Body, Cell, End, Event, Relation, Span, Transaction, Tuple};
 use crate::lsn::Lsn;
 use crate::text::readable;
 use line::LineEnds;
-use object::{Encoding, Object, Piece};
+use object::{Object, Piece};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use table::{Found, Lacks, Rows, TableMessage, Tables};
@@ -37,8 +38,6 @@ pub(super) struct Wal2json {
     /// The last transaction so far, in the order in which they began.
     seen: Option<u32>,
     line_ends: LineEnds,
-    /// The message at hand as text, if it is not UTF-8.
-    text: String,
     object: Object,
     rows: Rows,
 }
@@ -55,17 +54,7 @@ impl Decode for Wal2json {
         bytes: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, DecodeError> {
-        let decoded = match simdutf8::basic::from_utf8(bytes) {
-            Ok(message) => self.try_decode(lsn, message, Encoding::Utf8, sink),
-            Err(_) => {
-                let mut text = std::mem::take(&mut self.text);
-                text.clear();
-                bytes::replace(bytes, &mut text);
-                let decoded = self.try_decode(lsn, &text, Encoding::Replaced, sink);
-                self.text = text;
-                decoded
-            }
-        };
+        let decoded = self.try_decode(lsn, bytes, sink);
         Ok(decoded.unwrap_or_else(|reason| self.undecodable(lsn, bytes, &reason, sink)))
     }
 
@@ -93,7 +82,6 @@ impl Wal2json {
             lone: Transaction::default(),
             seen: None,
             line_ends: LineEnds::default(),
-            text: String::new(),
             object: Object::default(),
             rows: Rows::default(),
         }
@@ -103,12 +91,11 @@ impl Wal2json {
     fn try_decode(
         &mut self,
         lsn: Option<Lsn>,
-        message: &str,
-        encoding: Encoding,
+        message: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
         self.object
-            .read(message, encoding)
+            .read(message)
             .map_err(|error| error.to_string())?;
         match self.object.action {
             Some(b'I') => self.change(lsn, message, Lacks::Nothing, sink),
@@ -153,7 +140,7 @@ impl Wal2json {
     fn change(
         &mut self,
         lsn: Option<Lsn>,
-        message: &str,
+        message: &[u8],
         lacks: Lacks,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
@@ -221,7 +208,7 @@ impl Wal2json {
     fn message(
         &mut self,
         lsn: Option<Lsn>,
-        message: &str,
+        message: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;

@@ -4,8 +4,8 @@
 //! if it had to be unescaped, in the scratch buffer. Values become the text that the server's
 //! output functions gave before wal2json turned it into JSON.
 
-use super::bytes;
 use super::unescape::unescape;
+use super::{bytes, row};
 use crate::event::Span;
 use crate::lsn::Lsn;
 use crate::time::PgTime;
@@ -34,11 +34,13 @@ pub(super) struct Object {
     scratch: Vec<u8>,
     last_time: LastTime,
     encoding: Encoding,
+    /// The message as text, if it is not UTF-8.
+    replaced: String,
 }
 
 /// How the text of a message was made of its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Encoding {
+enum Encoding {
     /// They are UTF-8.
     #[default]
     Utf8,
@@ -83,8 +85,27 @@ pub(super) enum Piece {
 
 impl Object {
     /// Reads a message. What was read before is forgotten.
-    pub fn read(&mut self, message: &str, encoding: Encoding) -> Result<(), serde_json::Error> {
+    pub fn read(&mut self, message: &[u8]) -> Result<(), serde_json::Error> {
         self.clear();
+        if row::read(self, message).is_some() {
+            return Ok(());
+        }
+        self.clear();
+        match simdutf8::basic::from_utf8(message) {
+            Ok(message) => self.read_any(message, Encoding::Utf8),
+            Err(_) => {
+                let mut text = std::mem::take(&mut self.replaced);
+                text.clear();
+                bytes::replace(message, &mut text);
+                let read = self.read_any(&text, Encoding::Replaced);
+                self.replaced = text;
+                read
+            }
+        }
+    }
+
+    /// Reads a message of any shape.
+    fn read_any(&mut self, message: &str, encoding: Encoding) -> Result<(), serde_json::Error> {
         self.encoding = encoding;
         let mut deserializer = serde_json::Deserializer::from_str(message);
         ObjectSeed {
@@ -96,9 +117,9 @@ impl Object {
     }
 
     /// The text of a piece of the `message` that was read last.
-    pub fn text<'a>(&'a self, message: &'a str, piece: Piece) -> &'a [u8] {
+    pub fn text<'a>(&'a self, message: &'a [u8], piece: Piece) -> &'a [u8] {
         let (data, start, end) = match piece {
-            Piece::Message(start, end) => (message.as_bytes(), start, end),
+            Piece::Message(start, end) => (message, start, end),
             Piece::Scratch(start, end) => (self.scratch.as_slice(), start, end),
         };
         data.get(start..end).unwrap_or_default()
@@ -107,6 +128,16 @@ impl Object {
     /// What the spans of values point into.
     pub fn values(&self) -> &[u8] {
         &self.scratch
+    }
+
+    /// Where values are kept.
+    pub fn scratch(&mut self) -> &mut Vec<u8> {
+        &mut self.scratch
+    }
+
+    /// The time of the message.
+    pub fn set_time(&mut self, text: &str) {
+        self.time = self.last_time.parse(text);
     }
 
     /// Returns `true` if the old row of an update holds all that the new one does, and more than
@@ -129,6 +160,7 @@ impl Object {
             primary_key: std::mem::take(&mut self.primary_key),
             scratch: std::mem::take(&mut self.scratch),
             last_time: std::mem::take(&mut self.last_time),
+            replaced: std::mem::take(&mut self.replaced),
             ..Object::default()
         };
     }
@@ -299,7 +331,7 @@ impl Object {
             }
             ObjectKey::Xid => self.xid = Some(number(raw)?),
             ObjectKey::Origin => self.origin = Some(number(raw)?),
-            ObjectKey::Timestamp => self.time = self.last_time.parse(string_content(raw)?),
+            ObjectKey::Timestamp => self.set_time(string_content(raw)?),
             ObjectKey::Lsn => self.lsn = Some(string_content(raw)?.parse().map_err(E::custom)?),
             ObjectKey::NextLsn => {
                 self.next_lsn = Some(string_content(raw)?.parse().map_err(E::custom)?)
@@ -393,7 +425,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_, '_> {
         }
         let name = name.ok_or_else(|| A::Error::custom("a column without a name"))?;
         let binary = match (type_oid, type_name) {
-            (0, Some(type_name)) => object.text(message, type_name) == b"bytea",
+            (0, Some(type_name)) => object.text(message.as_bytes(), type_name) == b"bytea",
             _ => type_oid == BYTEA,
         };
         let value = raw_value.map_or(Ok(Span::Absent), |raw| object.value(raw, binary))?;

@@ -10,6 +10,7 @@ use super::type_name;
 use crate::decode::store::{Known as Table, Store};
 use crate::event::{Column, Relation, Span};
 use crate::text::readable;
+use crate::text::scan::same;
 use std::collections::HashMap;
 
 /// Tells the columns that tables have now. Asked only for tables whose shape the stream does not
@@ -92,7 +93,7 @@ pub(super) struct Tables {
 #[derive(Clone, Copy)]
 pub(super) struct TableMessage<'a> {
     pub object: &'a Object,
-    pub message: &'a str,
+    pub message: &'a [u8],
     pub schema: &'a str,
     pub table: &'a str,
     /// Which columns of the table it may lack.
@@ -449,7 +450,7 @@ impl TableMessage<'_> {
 
 /// Returns `true` if the message calls something by the name that is kept of it.
 fn is_name(text: &[u8], kept: &str) -> bool {
-    text == kept.as_bytes() || (str::from_utf8(text).is_err() && readable(text) == kept)
+    same(text, kept.as_bytes()) || (str::from_utf8(text).is_err() && readable(text) == kept)
 }
 
 /// Leaves out of the catalog's `columns` those that were added after the change, as far as that can

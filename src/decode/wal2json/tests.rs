@@ -1,6 +1,7 @@
 //! Messages as wal2json writes them, and as it should not.
 
-use super::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written};
+use super::object::Object;
+use super::{CatalogColumn, CatalogTable, NoCatalog, RelationCatalog, Written, row};
 use crate::decode::Decoder;
 use crate::decode::testing::events;
 use crate::event::Column;
@@ -842,4 +843,30 @@ fn columns_that_contradict_each_other_are_undecodable() {
         "",
     );
     assert!(last(&[types_differ])[0].contains("undecodable its columns contradict each other"));
+}
+
+#[test]
+fn rows_mean_the_same_in_whatever_shape_they_come() {
+    let captures = [
+        &include_bytes!("../../../tests/captures/wal2json.bin")[..],
+        include_bytes!("../../../tests/captures/wal2json-plain.bin"),
+        b"{\"action\":\"I\",\"xid\":4294967295,\"lsn\":\"0/210\",\"schema\":\"a\",\"table\":\"b\",\
+          \"columns\":[{\"name\":\"n\",\"typeoid\":1700,\"value\":-0.50},{\"name\":\"t\",\"typeoid\":25,\
+          \"value\":\"\xe4 \\u0001\\\"\"},{\"name\":\"b\",\"typeoid\":17,\"value\":\"00\"}]}\n",
+    ];
+    let mut rows = 0;
+    for capture in captures {
+        let (mut one, mut other) = (decoder(), decoder());
+        for message in capture.split(|byte| *byte == b'\n') {
+            // A blank makes it another shape.
+            let blank = [b"{ ", message.strip_prefix(b"{").unwrap_or_default()].concat();
+            assert!(row::read(&mut Object::default(), &blank).is_none());
+            let read = events(&mut one, None, message).unwrap();
+            if !read.iter().any(|event| event.contains("undecodable")) {
+                assert_eq!(events(&mut other, None, &blank).unwrap(), read);
+            }
+            rows += usize::from(row::read(&mut Object::default(), message).is_some());
+        }
+    }
+    assert!(rows > 30, "{rows}");
 }
