@@ -37,7 +37,7 @@ fuzz: SECONDS = 10
 fuzz:
 	scripts/fuzz $(SECONDS) $(TARGETS)
 
-# Side by side with pg_recvlogical, and with psql where rows are there already, and into NATS. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
+# Side by side with pg_recvlogical and pg_walstream, with psql where rows are there already, and into NATS. WORKLOADS="inserts updates deletes wide large tiny huge", ROUNDS=5, ROWS=1000000
 bench:
 	scripts/bench $(WORKLOADS)
 	scripts/bench-snapshot
