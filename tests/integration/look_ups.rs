@@ -59,12 +59,13 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
             stderr.contains("too many connections for role \"streamer\""),
             "{plugin}: {stderr}"
         );
-        // As the plugin writes it.
+        // pgoutput tells the name; wal2json is not asked for it where it is not shown.
         let mood = match *plugin {
-            "pgoutput" => "values of type public._mood are",
-            _ => "values of type public.mood[] are",
+            "pgoutput" => "public._mood".to_owned(),
+            _ => db.value("SELECT 'public.mood[]'::regtype::oid::text"),
         };
-        assert_eq!(stderr.matches(mood).count(), 1, "{plugin}: {stderr}");
+        let mood = format!("values of type {mood} are");
+        assert_eq!(stderr.matches(&mood).count(), 1, "{plugin}: {stderr}");
         db.sql("DROP TABLE m");
     }
 }

@@ -431,10 +431,8 @@ fn check_prepared(
     );
     assert_eq!(ops(run, kept), with_update, "{}", level.name);
     let (large, large_void) = (ops(run, large), ops(run, large_void));
-    if large_void.is_empty() && level.two_phase {
-        // Since 18 a large transaction that is known to be void is not sent.
-        assert!(streaming_server().version() >= 180_000, "{}", level.name);
-    }
+    // An empty list: since 18 a large transaction that is known to be void is not sent, and before that
+    // a server that decodes it late may notice before it has sent a row of it.
     let void_end = large_void
         .iter()
         .rev()

@@ -222,13 +222,13 @@ impl NatsClient {
         serde_json::from_slice(&answer.payload).ok()
     }
 
-    /// Asks JetStream, which must do it.
+    /// Asks JetStream, which must do it. A cluster that has no leader yet does not answer.
     #[track_caller]
     pub fn api(&mut self, what: &str, body: &Value) -> Value {
         let body = body.to_string();
-        let answer = self
-            .request(&format!("$JS.API.{what}"), body.as_bytes())
-            .unwrap_or_else(|| panic!("no answer to {what}"));
+        let answer = wait_until(what, || {
+            self.request(&format!("$JS.API.{what}"), body.as_bytes())
+        });
         assert!(answer.get("error").is_none(), "{what}: {answer}");
         answer
     }
