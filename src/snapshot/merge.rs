@@ -114,8 +114,8 @@ struct Current {
     /// Behind `through`, these were printed already.
     done: HashSet<Key>,
     requests: Vec<Request>,
-    /// The keys that the chunk was asked for, if it is such a one.
-    asked: Vec<Key>,
+    /// What the chunk was asked for, if it is such a one.
+    asked: Vec<Request>,
     /// Too many rows have moved.
     overrun: bool,
 }
@@ -203,8 +203,7 @@ impl Merge {
         let last = chunk.held.len().checked_sub(1);
         match chunk.place {
             Place::Again => {
-                let requests = current.requests.drain(..);
-                current.asked = requests.map(|request| request.key).collect();
+                current.asked = std::mem::take(&mut current.requests);
             }
             Place::Next | Place::Last => {
                 current.exhausted = chunk.place == Place::Last;
@@ -231,9 +230,9 @@ impl Merge {
         match chunk.place {
             Place::Again => {
                 let printed: HashSet<Key> = chunk.held.keys(true).collect();
-                for key in std::mem::take(&mut current.asked) {
-                    if !printed.contains(&key) {
-                        current.request(Request { key, moved: None });
+                for request in std::mem::take(&mut current.asked) {
+                    if !printed.contains(&request.key) {
+                        current.request(request);
                     }
                 }
             }
@@ -432,9 +431,10 @@ impl Merge {
         };
         // It is another row than the one that was printed there, if one was.
         current.done.remove(&to);
-        let asked = current.asked.contains(&from) && !held;
+        let is_for = |request: &Request| request.key == from;
         // It is not where it was asked for.
-        let asked = asked || current.requests.iter().any(|request| request.key == from);
+        let asked =
+            !held && current.asked.iter().any(is_for) || current.requests.iter().any(is_for);
         let past = match chunk.map(|chunk| chunk.place) {
             // It was printed just now, before it moved.
             _ if held => None,
