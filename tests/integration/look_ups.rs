@@ -71,6 +71,27 @@ fn a_server_without_room_for_look_ups_is_no_outage() {
 }
 
 #[test]
+fn a_session_that_was_ended_meanwhile_is_opened_again() {
+    let server = Server::start(Options::default());
+    let db = moods(&server, "pgoutput", "ended_session");
+    let mut running = spawn(&mut db.stream_of("pgoutput", &[]));
+    for number in 1..=3 {
+        db.sql(&format!(
+            "CREATE TYPE mood{number} AS ENUM ('calm'); CREATE TABLE m{number} (id int PRIMARY KEY, v \
+             mood{number}[]); INSERT INTO m{number} VALUES ({number}, '{{calm}}')"
+        ));
+        assert_eq!(row(&mut running), json!({"id": number, "v": ["calm"]}));
+        let sessions = "pg_stat_activity WHERE application_name = 'walcat' AND backend_type = \
+                        'client backend'";
+        db.sql(&format!("SELECT pg_terminate_backend(pid) FROM {sessions}"));
+        db.wait_for(&format!("SELECT count(*) = 0 FROM {sessions}"));
+    }
+    let finished = running.interrupt();
+    let stderr = &finished.succeeded().stderr;
+    assert!(!stderr.contains("warning"), "{stderr}");
+}
+
+#[test]
 fn a_look_up_that_waits_does_not_silence_the_reports() {
     let server = Server::start(Options {
         settings: &[("wal_sender_timeout", "3s")],

@@ -235,6 +235,12 @@ impl Driver {
         if let Some(failure) = self.link.failure() {
             return SqlError::Failed(failure);
         }
+        if error.is_closed() {
+            return SqlError::Failed(Failure {
+                reason: "server closed the connection unexpectedly".to_owned(),
+                kind: Kind::Transient,
+            });
+        }
         self.link.fail(Failure {
             reason: "the session is out of step".to_owned(),
             kind: Kind::Permanent,
