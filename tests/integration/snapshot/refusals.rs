@@ -50,6 +50,22 @@ fn tables_without_a_key_are_named_on_a_slot_that_is_there() {
 }
 
 #[test]
+fn a_name_that_no_table_has_is_told() {
+    let db = Database::create("snapshot_slip");
+    db.sql("CREATE TABLE users (id int PRIMARY KEY); CREATE PUBLICATION p FOR ALL TABLES");
+    db.create_slot("pgoutput");
+    let slip = |tables: &str| {
+        let mut arguments = SNAPSHOT.map(str::to_owned);
+        arguments[3] = format!("--snapshot={tables}");
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        db.run(&[&arguments[..], &[db.name()]].concat())
+    };
+    let said = "could not read the rows of user: no table of that name is streamed\ntry: ";
+    refused(&slip("users,user"), 1, &[said, "pub list"]);
+    slip("users,u*,x*").succeeded();
+}
+
+#[test]
 fn privileges_are_asked_for_on_all_tables_first() {
     let db = Database::create("snapshot_privileges");
     db.sql(

@@ -1,8 +1,10 @@
 //! Which tables `--snapshot` reads, and what it goes with.
 
 use crate::command::stream::requirements::Requirements;
+use crate::connect::invocation::walcat;
 use crate::error::{Error, Result};
 use crate::select::{Filter, Operations};
+use crate::shell;
 use crate::snapshot::{Scope, Table, find};
 
 /// What `--snapshot` asks for.
@@ -20,18 +22,20 @@ impl TablesToRead {
             return Ok(None);
         }
         refuse_what_cannot_be_merged(requirements)?;
-        let (shown, own) = (shown.clone(), Filter::new(&args.snapshot, Operations::ALL)?);
+        let own = Filter::new(&args.snapshot, Operations::ALL)?;
+        let (shown, chosen) = (shown.clone(), own.clone());
         let scope = Scope {
             publications: requirements.publications.clone(),
             chosen: Box::new(move |schema, table| {
                 let chooses =
                     |filter: &Filter| !filter.operations_of(schema, table).has_no_table_operation();
-                chooses(&shown) && chooses(&own)
+                chooses(&shown) && chooses(&chosen)
             }),
         };
         if !args.create_publication {
             // Before anything is made.
-            find(requirements.catalog.client()?, &scope, None)?;
+            let tables = find(requirements.catalog.client()?, &scope, None)?;
+            refuse_names_of_none(&own, &args.snapshot, &tables)?;
         }
         Ok(Some(TablesToRead(scope)))
     }
@@ -41,6 +45,21 @@ impl TablesToRead {
         let tables = find(requirements.catalog.client()?, &self.0, None)?;
         Ok(!tables.iter().all(Table::has_key))
     }
+}
+
+/// A name that chooses nothing is most likely a slip; a wildcard may be meant for what is to come.
+fn refuse_names_of_none(own: &Filter, patterns: &[String], tables: &[Table]) -> Result<()> {
+    let name = |table: &Table| (table.schema.clone(), table.name.clone());
+    let names: Vec<(String, String)> = tables.iter().map(name).collect();
+    let unmatched = own.unmatched(&names);
+    let Some(at) = unmatched.into_iter().find(|&at| own.name(at).is_some()) else {
+        return Ok(());
+    };
+    let quoted = patterns
+        .get(at)
+        .map_or_else(String::new, |text| shell::word(text));
+    let error = format!("could not read the rows of {quoted}: no table of that name is streamed");
+    Err(Error::new(error).with_remedy(format!("see what is published: {}", walcat("pub list"))))
 }
 
 fn refuse_what_cannot_be_merged(requirements: &Requirements<'_>) -> Result<()> {
