@@ -40,6 +40,9 @@ const CHUNK: usize = 2 << 20;
 const MOST_ROWS: usize = 50_000;
 const FIRST_ROWS: usize = 1000;
 
+/// So many are printed before it is looked whether more has come.
+const ROWS_AT_ONCE: usize = 128;
+
 /// How long connecting may take, and a look into the catalog, while the stream waits.
 const READER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -71,6 +74,8 @@ pub struct Snapshot {
     lines: Lines,
     reader: Option<Reader>,
     reading: Option<Reading>,
+    /// What the reader has told while rows were printed.
+    answered: Option<Result<Answer>>,
     /// Whether renderers know the table.
     prepared: bool,
     next_index: usize,
@@ -155,6 +160,7 @@ impl Snapshot {
             lines,
             reader: None,
             reading: None,
+            answered: None,
             prepared: false,
             next_index: usize::MAX,
             chunk_rows: FIRST_ROWS,
@@ -229,7 +235,7 @@ impl Snapshot {
         self.merge.drop_chunk();
         self.held_up = false;
         self.reader = None;
-        self.reading = None;
+        (self.reading, self.answered) = (None, None);
     }
 
     /// Called with every event before it is printed.
@@ -337,16 +343,34 @@ impl Snapshot {
         Ok(self.asks.is_over_now())
     }
 
-    /// The stream has come to where the chunk was read. The next is asked for first: the server
-    /// then works while this one is printed.
+    /// The stream has come to where the chunk was read. The next is asked for first, and received
+    /// while this one is printed: the server works meanwhile, and never waits for room to send.
     fn print_chunk(&mut self, end: Lsn, out: &mut Output<'_>) -> Result<()> {
         if self.reading.is_none()
             && let Some(want) = self.merge.want_next()
         {
             self.read(&want)?;
         }
-        let lines = &mut self.lines;
-        self.merge.reach(end, &mut |event| lines.print(event, out));
+        let Snapshot {
+            merge,
+            lines,
+            reader,
+            reading,
+            answered,
+            ..
+        } = self;
+        let mut printed = 0;
+        merge.reach(end, &mut |event| {
+            lines.print(event, out);
+            printed += 1;
+            if printed % ROWS_AT_ONCE == 0
+                && answered.is_none()
+                && matches!(reading, Some(Reading::Chunk { .. }))
+                && let Some(reader) = reader
+            {
+                *answered = reader.advance().transpose();
+            }
+        });
         Ok(())
     }
 
@@ -459,7 +483,8 @@ impl Snapshot {
             self.reading = None;
             return Ok(true);
         };
-        match reader.advance() {
+        let answered = self.answered.take().map(|answer| answer.map(Some));
+        match answered.unwrap_or_else(|| reader.advance()) {
             Ok(None) => Ok(false),
             Ok(Some(answer)) => match self.reading.take() {
                 Some(Reading::Chunk { limit, again }) => self.take_chunk(answer, limit, again),
