@@ -8,6 +8,7 @@
 mod bytes;
 mod line;
 mod object;
+mod pattern;
 mod row;
 mod table;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use line::LineEnds;
 use object::{Object, Piece};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
-use table::{Found, Lacks, Rows, TableMessage, Tables};
+use table::{Found, Lacks, OldRow, Rows, TableMessage, Tables};
 
 /// The state of one wal2json stream.
 pub(super) struct Wal2json {
@@ -40,6 +41,15 @@ pub(super) struct Wal2json {
     line_ends: LineEnds,
     object: Object,
     rows: Rows,
+}
+
+/// What is known of the columns of a row.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// They are those of the last row of the table with this index.
+    Known(usize),
+    /// Those of its table, as far as it does not lack them.
+    Lacks(Lacks),
 }
 
 impl Decode for Wal2json {
@@ -94,19 +104,30 @@ impl Wal2json {
         message: &[u8],
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
+        if let Some(index) = self.read_like_last(message) {
+            return self.change(lsn, message, Shape::Known(index), sink);
+        }
         self.object
             .read(message)
             .map_err(|error| error.to_string())?;
         match self.object.action {
-            Some(b'I') => self.change(lsn, message, Lacks::Nothing, sink),
-            Some(b'U') => self.change(lsn, message, Lacks::Toasted, sink),
-            Some(b'D' | b'T') => self.change(lsn, message, Lacks::Anything, sink),
+            Some(b'I') => self.change(lsn, message, Shape::Lacks(Lacks::Nothing), sink),
+            Some(b'U') => self.change(lsn, message, Shape::Lacks(Lacks::Toasted), sink),
+            Some(b'D' | b'T') => self.change(lsn, message, Shape::Lacks(Lacks::Anything), sink),
             Some(b'B') => Ok(self.begin(lsn, sink)),
             Some(b'C') => Ok(self.commit(sink)),
             Some(b'M') => self.message(lsn, message, sink),
             Some(action) => Err(format!("unknown action '{}'", action.escape_ascii())),
             None => Err("it has no action, as format version 2 has it".to_owned()),
         }
+    }
+
+    /// Reads a row that is like the last one of its table, and returns the index of that.
+    fn read_like_last(&mut self, message: &[u8]) -> Option<usize> {
+        self.object.clear();
+        let rest = row::read_head(&mut self.object, message)?;
+        self.tables
+            .read_like_last(message, rest, &mut self.object, &mut self.rows)
     }
 
     fn begin(&mut self, lsn: Option<Lsn>, sink: &mut Sink<'_>) -> ControlFlow<()> {
@@ -141,32 +162,33 @@ impl Wal2json {
         &mut self,
         lsn: Option<Lsn>,
         message: &[u8],
-        lacks: Lacks,
+        shape: Shape,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, String> {
         let object = &self.object;
-        let name = |piece: Option<Piece>| {
-            let name = piece.map_or(&b""[..], |piece| object.text(message, piece));
-            str::from_utf8(name).map_or_else(|_| readable(name).into(), Cow::Borrowed)
-        };
-        let (schema, table) = (name(object.schema), name(object.table));
-        if object.table.is_none() {
-            return Err("it names no table".to_owned());
-        }
-        let found = self
-            .tables
-            .find(
-                TableMessage {
+        let found = match shape {
+            Shape::Known(index) => self.tables.found(index, None),
+            Shape::Lacks(lacks) => {
+                let name = |piece: Option<Piece>| {
+                    let name = piece.map_or(&b""[..], |piece| object.text(message, piece));
+                    str::from_utf8(name).map_or_else(|_| readable(name).into(), Cow::Borrowed)
+                };
+                let (schema, table) = (name(object.schema), name(object.table));
+                if object.table.is_none() {
+                    return Err("it names no table".to_owned());
+                }
+                let message = TableMessage {
                     object,
                     message,
                     schema: &schema,
                     table: &table,
                     lacks,
                     seen: last_of(self.seen, object.xid),
-                },
-                &mut self.rows,
-            )
-            .ok_or("its columns contradict each other")?;
+                };
+                self.tables.find(message, &mut self.rows)
+            }
+        };
+        let found = found.ok_or("its columns contradict each other")?;
         let Found { relation, announce } = found;
         let lsn = object.lsn.or(lsn);
         let seq = self.transactions.next_seq();
@@ -303,7 +325,7 @@ fn origin(object: &Object) -> Option<String> {
 }
 
 fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Body<'a> {
-    let Rows { old, new } = rows;
+    let Rows { old, new, old_row } = rows;
     let values = object.values();
     match object.action {
         Some(b'I') => Body::Insert {
@@ -311,7 +333,7 @@ fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Bo
             new: Tuple::new(values, new),
         },
         Some(b'U') => {
-            let old_is_known = is_old_row(relation, object, old, new);
+            let old_is_known = is_old_row(object, *old_row, old, new);
             super::fill_unchanged(old, new);
             let old = old_is_known.then_some(Tuple::new(values, old));
             Body::Update {
@@ -328,22 +350,20 @@ fn row<'a>(relation: &'a Relation, object: &'a Object, rows: &'a mut Rows) -> Bo
 }
 
 /// Where the server has no old row, because the replica identity did not change, wal2json repeats
-/// the identity from the new row. pgoutput sends nothing then. Under FULL, where all columns are
-/// there, the old row is always a real one. The relation may still have columns that were dropped
-/// since.
-fn is_old_row(relation: &Relation, object: &Object, old: &[Span], new: &[Span]) -> bool {
-    let all = object.identity.fields.len() == relation.columns.len();
-    let full = all && !relation.columns.iter().all(|column| column.key) || object.has_whole_old();
+/// the identity from the new row. pgoutput sends nothing then.
+fn is_old_row(object: &Object, old_row: OldRow, old: &[Span], new: &[Span]) -> bool {
     let (old, new) = (
         Tuple::new(object.values(), old),
         Tuple::new(object.values(), new),
     );
-    object.identity.present
-        && (full
-            || old
-                .cells()
-                .zip(new.cells())
-                .any(|(old, new)| old != Cell::Absent && old != new))
+    match old_row {
+        OldRow::Missing => false,
+        OldRow::Whole => true,
+        OldRow::Identity => old
+            .cells()
+            .zip(new.cells())
+            .any(|(old, new)| old != Cell::Absent && old != new),
+    }
 }
 
 /// Returns `true` if a message that cannot be decoded is a change within a transaction, so that it

@@ -31,6 +31,10 @@ pub(super) struct Object {
     pub columns: List,
     pub identity: List,
     pub primary_key: List,
+    /// Where the values of a row begin and end in the message, those of `columns` first, and where
+    /// the name of its table ends. Only of a row that [`row::read`] could read.
+    pub value_places: Vec<(usize, usize)>,
+    pub behind_name: Option<usize>,
     scratch: Vec<u8>,
     last_time: LastTime,
     encoding: Encoding,
@@ -135,6 +139,15 @@ impl Object {
         &mut self.scratch
     }
 
+    /// Returns `true` if the type of the field is bytea, as far as the message tells.
+    pub fn is_binary(&self, message: &[u8], field: &Field) -> bool {
+        const BYTEA: u32 = 17;
+        match (field.type_oid, field.type_name) {
+            (0, Some(name)) => self.text(message, name) == b"bytea",
+            (type_oid, _) => type_oid == BYTEA,
+        }
+    }
+
     /// The time of the message.
     pub fn set_time(&mut self, text: &str) {
         self.time = self.last_time.parse(text);
@@ -148,16 +161,19 @@ impl Object {
         self.primary_key.present && more_than_key && count(&self.identity) >= count(&self.columns)
     }
 
-    fn clear(&mut self) {
+    /// Forgets what was read.
+    pub fn clear(&mut self) {
         for list in [&mut self.columns, &mut self.identity, &mut self.primary_key] {
             list.present = false;
             list.fields.clear();
         }
+        self.value_places.clear();
         self.scratch.clear();
         *self = Object {
             columns: std::mem::take(&mut self.columns),
             identity: std::mem::take(&mut self.identity),
             primary_key: std::mem::take(&mut self.primary_key),
+            value_places: std::mem::take(&mut self.value_places),
             scratch: std::mem::take(&mut self.scratch),
             last_time: std::mem::take(&mut self.last_time),
             replaced: std::mem::take(&mut self.replaced),
@@ -410,7 +426,6 @@ impl<'de> Visitor<'de> for FieldSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
-        const BYTEA: u32 = 17;
         let FieldSeed { object, message } = self;
         let (mut name, mut type_name, mut type_oid, mut raw_value) = (None, None, 0, None);
         while let Some(key) = map.next_key()? {
@@ -424,17 +439,17 @@ impl<'de> Visitor<'de> for FieldSeed<'_, '_> {
             }
         }
         let name = name.ok_or_else(|| A::Error::custom("a column without a name"))?;
-        let binary = match (type_oid, type_name) {
-            (0, Some(type_name)) => object.text(message.as_bytes(), type_name) == b"bytea",
-            _ => type_oid == BYTEA,
-        };
-        let value = raw_value.map_or(Ok(Span::Absent), |raw| object.value(raw, binary))?;
-        Ok(Field {
+        let mut field = Field {
             name,
             type_name,
             type_oid,
-            value,
-        })
+            value: Span::Absent,
+        };
+        if let Some(raw) = raw_value {
+            let binary = object.is_binary(message.as_bytes(), &field);
+            field.value = object.value(raw, binary)?;
+        }
+        Ok(field)
     }
 }
 

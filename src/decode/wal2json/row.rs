@@ -8,7 +8,7 @@
 use super::object::{Field, List, Object, Piece};
 use super::unescape;
 use crate::event::Span;
-use crate::text::scan::unescaped_prefix;
+use crate::text::scan::{same, unescaped_prefix};
 
 /// Reads a row; `None` if it is not of this shape: then a part of it may be in the object.
 ///
@@ -17,6 +17,31 @@ use crate::text::scan::unescaped_prefix;
 /// "columns":[{"name":"id","type":"integer","typeoid":23,"value":1}],"identity":[...],"pk":[...]}
 /// ```
 pub(super) fn read(object: &mut Object, message: &[u8]) -> Option<()> {
+    let mut text = read_head(object, message)?;
+    object.behind_name = Some(text.offset());
+    if text.skip(b",\"columns\":[").is_some() {
+        let mut columns = std::mem::take(&mut object.columns);
+        let read = text.list(&mut columns, object);
+        object.columns = columns;
+        read?;
+    }
+    if text.skip(b",\"identity\":[").is_some() {
+        let mut identity = std::mem::take(&mut object.identity);
+        let read = text.list(&mut identity, object);
+        object.identity = identity;
+        read?;
+    }
+    if text.skip(b",\"pk\":[").is_some() {
+        let mut primary_key = std::mem::take(&mut object.primary_key);
+        let read = text.list(&mut primary_key, object);
+        object.primary_key = primary_key;
+        read?;
+    }
+    text.is_rest(b"}").then_some(())
+}
+
+/// Reads a row up to the name of its table, and returns what is left.
+pub(super) fn read_head<'m>(object: &mut Object, message: &'m [u8]) -> Option<Text<'m>> {
     let mut text = Text {
         message,
         rest: message,
@@ -45,29 +70,11 @@ pub(super) fn read(object: &mut Object, message: &[u8]) -> Option<()> {
     object.schema = Some(text.piece()?);
     text.skip(b",\"table\":\"")?;
     object.table = Some(text.piece()?);
-    if text.skip(b",\"columns\":[").is_some() {
-        let mut columns = std::mem::take(&mut object.columns);
-        let read = text.list(&mut columns, object);
-        object.columns = columns;
-        read?;
-    }
-    if text.skip(b",\"identity\":[").is_some() {
-        let mut identity = std::mem::take(&mut object.identity);
-        let read = text.list(&mut identity, object);
-        object.identity = identity;
-        read?;
-    }
-    if text.skip(b",\"pk\":[").is_some() {
-        let mut primary_key = std::mem::take(&mut object.primary_key);
-        let read = text.list(&mut primary_key, object);
-        object.primary_key = primary_key;
-        read?;
-    }
-    (text.rest == b"}").then_some(())
+    Some(text)
 }
 
 /// What is left of a message.
-struct Text<'m> {
+pub(super) struct Text<'m> {
     message: &'m [u8],
     rest: &'m [u8],
 }
@@ -82,6 +89,22 @@ impl<'m> Text<'m> {
         }
         self.rest = rest;
         Some(())
+    }
+
+    /// The same with bytes of any number.
+    #[inline(always)]
+    pub fn skip_all(&mut self, expected: &[u8]) -> Option<()> {
+        let (next, rest) = self.rest.split_at_checked(expected.len())?;
+        if !same(next, expected) {
+            return None;
+        }
+        self.rest = rest;
+        Some(())
+    }
+
+    /// Returns `true` if this is what is left.
+    pub fn is_rest(&self, expected: &[u8]) -> bool {
+        self.rest == expected
     }
 
     /// The next bytes, of this number.
@@ -154,7 +177,6 @@ impl<'m> Text<'m> {
     }
 
     fn field(&mut self, object: &mut Object) -> Option<Field> {
-        const BYTEA: u32 = 17;
         self.skip(b"{\"name\":\"")?;
         let name = self.piece()?;
         let type_name = match self.skip(b",\"type\":\"") {
@@ -165,28 +187,25 @@ impl<'m> Text<'m> {
             Some(()) => self.number()?,
             None => 0,
         };
-        let value = match self.skip(b",\"value\":") {
-            Some(()) => {
-                let binary = match (type_oid, type_name) {
-                    (0, Some(name)) => object.text(self.message, name) == b"bytea",
-                    _ => type_oid == BYTEA,
-                };
-                self.value(binary, object.scratch())?
-            }
-            None => Span::Absent,
-        };
-        self.skip(b"}")?;
-        Some(Field {
+        let mut field = Field {
             name,
             type_name,
             type_oid,
-            value,
-        })
+            value: Span::Absent,
+        };
+        if self.skip(b",\"value\":").is_some() {
+            let binary = object.is_binary(self.message, &field);
+            let start = self.offset();
+            field.value = self.value(binary, object.scratch())?;
+            object.value_places.push((start, self.offset()));
+        }
+        self.skip(b"}")?;
+        Some(field)
     }
 
     /// Appends the server's text of a value.
     #[inline(always)]
-    fn value(&mut self, binary: bool, out: &mut Vec<u8>) -> Option<Span> {
+    pub fn value(&mut self, binary: bool, out: &mut Vec<u8>) -> Option<Span> {
         let start = out.len();
         match self.rest.first()? {
             b'"' => {

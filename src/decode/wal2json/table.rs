@@ -6,6 +6,8 @@
 //! something open.
 
 use super::object::{Field, Object, Piece};
+use super::pattern::Pattern;
+use super::row::Text;
 use super::type_name;
 use crate::decode::store::{Known as Table, Store};
 use crate::event::{Column, Relation, Span};
@@ -87,6 +89,35 @@ pub(super) struct Tables {
     last: usize,
     /// Reused for look-ups.
     name: String,
+    /// What rows of a table look like, by [`Relation::slot`].
+    patterns: Vec<Patterns>,
+}
+
+/// What the rows of a table look like.
+#[derive(Debug, Default)]
+struct Patterns {
+    /// Its [`Relation::index`]. Another table may have the slot now.
+    table: usize,
+    insert: Pattern,
+    update: Pattern,
+    delete: Pattern,
+}
+
+impl Patterns {
+    fn of(&mut self, action: Option<u8>) -> Option<&mut Pattern> {
+        match action? {
+            b'I' => Some(&mut self.insert),
+            b'U' => Some(&mut self.update),
+            b'D' => Some(&mut self.delete),
+            _ => None,
+        }
+    }
+
+    fn clear(&mut self) {
+        for pattern in [&mut self.insert, &mut self.update, &mut self.delete] {
+            pattern.clear();
+        }
+    }
 }
 
 /// A message about a table.
@@ -118,6 +149,19 @@ pub(super) enum Lacks {
 pub(super) struct Rows {
     pub old: Vec<Span>,
     pub new: Vec<Span>,
+    pub old_row: OldRow,
+}
+
+/// What a message tells of the old row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum OldRow {
+    /// Nothing.
+    #[default]
+    Missing,
+    /// The identity, which wal2json repeats from the new row where the server has no old one.
+    Identity,
+    /// All of it, which is always that of the server: the replica identity is FULL.
+    Whole,
 }
 
 /// The table of a message.
@@ -136,6 +180,7 @@ impl Tables {
             by_name: HashMap::new(),
             last: 0,
             name: String::new(),
+            patterns: Vec::new(),
         }
     }
 
@@ -144,45 +189,91 @@ impl Tables {
         self.tables.reset();
     }
 
+    /// Reads the rest of a row whose head is read, if it is like the last one of its table, and
+    /// returns the index of that. `None`: it has to be read as a whole.
+    pub fn read_like_last(
+        &mut self,
+        message: &[u8],
+        rest: Text<'_>,
+        object: &mut Object,
+        rows: &mut Rows,
+    ) -> Option<usize> {
+        let text = |piece: Option<Piece>| str::from_utf8(object.text(message, piece?)).ok();
+        let (schema, table) = (text(object.schema)?, text(object.table)?);
+        let index = self.index(schema, table)?;
+        let slot = self.tables.get(index)?.relation.slot;
+        let patterns = self.patterns.get_mut(slot)?;
+        if patterns.table != index {
+            return None;
+        }
+        let pattern = patterns.of(object.action)?;
+        pattern.read(rest, object, rows)?;
+        self.last = index;
+        Some(index)
+    }
+
+    /// The table at this index; `changed`: whether it is to be announced as another.
+    pub fn found(&mut self, index: usize, changed: Option<bool>) -> Option<Found<'_>> {
+        let announced = self.tables.announce(index);
+        Some(Found {
+            relation: &self.tables.get(index)?.relation,
+            announce: changed.or((!announced).then_some(false)),
+        })
+    }
+
     /// The table of the message, of the shape that the message shows, and the values for its
     /// columns in `rows`. `None` if the columns contradict each other.
     pub fn find(&mut self, message: TableMessage<'_>, rows: &mut Rows) -> Option<Found<'_>> {
-        let known = self.index(message);
+        let known = self.index(message.schema, message.table);
         let fits = |tables: &mut Store, index: usize, rows: &mut Rows| {
             tables
                 .get(index)
                 .is_some_and(|table| table.place(message, rows))
         };
-        let mut announce = None;
-        let index = match known {
-            Some(index) if fits(&mut self.tables, index, rows) => index,
+        let (index, changed) = match known {
+            Some(index) if fits(&mut self.tables, index, rows) => (index, None),
             _ => {
                 let shape = self.shape(message, known);
                 let index = self.learn(message, known, shape);
                 if !fits(&mut self.tables, index, rows) {
                     return None;
                 }
-                announce = Some(true);
-                index
+                (index, Some(true))
             }
         };
         self.last = index;
-        if !self.tables.announce(index) {
-            announce = announce.or(Some(false));
-        }
-        Some(Found {
-            relation: &self.tables.get(index)?.relation,
-            announce,
-        })
+        self.expect_like(message, index, rows);
+        self.found(index, changed)
     }
 
-    fn index(&mut self, message: TableMessage<'_>) -> Option<usize> {
+    /// The next row of the table is expected to be like this one.
+    fn expect_like(&mut self, message: TableMessage<'_>, index: usize, rows: &Rows) {
+        let Some(table) = self.tables.get(index) else {
+            return;
+        };
+        let slot = table.relation.slot;
+        if self.patterns.len() <= slot {
+            self.patterns.resize_with(slot + 1, Patterns::default);
+        }
+        let Some(patterns) = self.patterns.get_mut(slot) else {
+            return;
+        };
+        if patterns.table != index {
+            patterns.clear();
+            patterns.table = index;
+        }
+        if let Some(pattern) = patterns.of(message.object.action) {
+            pattern.learn(message.message, message.object, rows);
+        }
+    }
+
+    fn index(&mut self, schema: &str, table: &str) -> Option<usize> {
         let last = &self.tables.get(self.last)?.relation;
-        if last.table == message.table && last.schema == message.schema {
+        if last.table == table && last.schema == schema {
             return Some(self.last);
         }
         self.name.clear();
-        self.name.extend([message.schema, "\0", message.table]);
+        self.name.extend([schema, "\0", table]);
         self.by_name.get(&self.name).copied()
     }
 
@@ -228,6 +319,12 @@ impl Tables {
         shape: Vec<CatalogColumn>,
     ) -> usize {
         let index = known.unwrap_or(self.tables.len());
+        // A table may have been in more than one slot.
+        for patterns in &mut self.patterns {
+            if patterns.table == index {
+                patterns.clear();
+            }
+        }
         let (mut columns, toastable): (Vec<_>, Vec<_>) = shape
             .into_iter()
             .map(|shape| (shape.column, shape.toastable))
@@ -267,6 +364,16 @@ impl Table {
             message
                 .is_key(&column.name)
                 .is_none_or(|key| key == column.key)
+        };
+        let whole = || {
+            let all = identity.fields.len() == self.relation.columns.len();
+            all && !self.relation.columns.iter().all(|column| column.key)
+                || message.object.has_whole_old()
+        };
+        rows.old_row = match identity.present {
+            false => OldRow::Missing,
+            true if whole() => OldRow::Whole,
+            true => OldRow::Identity,
         };
         self.relation.columns.iter().all(same_key)
             && self.place_fields(
