@@ -17,7 +17,10 @@ nats_server() {
     "$nats_program" -c "$directory/$name/configuration" >"$directory/$name/log" 2>&1 &
     nats_pids+=($!)
     disown
-    until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+    until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        kill -0 "${nats_pids[-1]}" || { cat "$directory/$name/log" >&2; exit 1; }
+        sleep 0.05
+    done
 }
 
 free_port() {
