@@ -2,7 +2,7 @@
 //!
 //! wal2json repeats the names and types of the columns in each row. Where a row repeats those of
 //! the one before to the letter, only its values are read; any other is read [as a
-//! whole](super::row), and the next is expected to be like that one.
+//! whole](super::row::read), and the next is expected to be like that one.
 
 use super::object::{Field, Object};
 use super::row::Text;
