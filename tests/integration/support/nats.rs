@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// How long one answer of JetStream may take before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Kills the server when its stdin is closed: when the test process ends, however that may be.
 const WATCH: &str = r#"cat >/dev/null; kill -9 "$1" 2>/dev/null"#;
 
@@ -202,10 +205,10 @@ pub struct NatsClient {
 impl NatsClient {
     fn try_connect(port: u16) -> Option<NatsClient> {
         let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut client = NatsClient {
             reader: BufReader::new(stream),
         };
+        client.wait_for_answers(DEADLINE);
         client.line()?;
         client.send(
             b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB \
@@ -215,6 +218,10 @@ impl NatsClient {
         Some(client)
     }
 
+    fn wait_for_answers(&self, limit: Duration) {
+        self.reader.get_ref().set_read_timeout(Some(limit)).unwrap();
+    }
+
     /// Asks; the answer is JSON. `None` if nobody answers.
     pub fn request(&mut self, subject: &str, body: &[u8]) -> Option<Value> {
         self.publish(subject, body);
@@ -222,13 +229,23 @@ impl NatsClient {
         serde_json::from_slice(&answer.payload).ok()
     }
 
-    /// Asks JetStream, which must do it. A cluster that has no leader yet does not answer.
+    /// Asks JetStream, which must do it. A cluster whose leader changes forgets to answer; an
+    /// answer that comes late after all is left to the old connection.
     #[track_caller]
     pub fn api(&mut self, what: &str, body: &Value) -> Value {
         let body = body.to_string();
         let answer = wait_until(what, || {
-            self.request(&format!("$JS.API.{what}"), body.as_bytes())
+            self.wait_for_answers(PATIENCE);
+            let answer = self.request(&format!("$JS.API.{what}"), body.as_bytes());
+            if answer.is_none()
+                && let Ok(address) = self.reader.get_ref().peer_addr()
+                && let Some(client) = NatsClient::try_connect(address.port())
+            {
+                *self = client;
+            }
+            answer
         });
+        self.wait_for_answers(DEADLINE);
         assert!(answer.get("error").is_none(), "{what}: {answer}");
         answer
     }
