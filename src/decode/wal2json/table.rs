@@ -259,8 +259,11 @@ impl Tables {
             return;
         };
         if patterns.table != index {
-            patterns.clear();
-            patterns.table = index;
+            // Not emptied: those of a wide table would take their room for ever.
+            *patterns = Patterns {
+                table: index,
+                ..Patterns::default()
+            };
         }
         if let Some(pattern) = patterns.of(message.object.action) {
             pattern.learn(message.message, message.object, rows);
